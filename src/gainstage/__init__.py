@@ -1,0 +1,57 @@
+"""Gainstage: see, explain and fix the scales of a neural network in training.
+
+Importing this loads neither torch nor plotly; each name loads what it needs when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gainstage.diagnosis import diagnose as diagnose
+    from gainstage.errors import GainstageError as GainstageError
+    from gainstage.probe.profile import Profile as Profile
+    from gainstage.probe.profile import profile as profile
+    from gainstage.probe.watch import Watch as Watch
+    from gainstage.probe.watch import watch as watch
+    from gainstage.recording import Recording as Recording
+    from gainstage.records import Finding as Finding
+    from gainstage.records import Site as Site
+    from gainstage.run import Diagnosis as Diagnosis
+    from gainstage.run import Run as Run
+    from gainstage.run import open as open  # noqa: A004 - as in tarfile, gzip and PIL
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Diagnosis": "gainstage.run",
+    "Finding": "gainstage.records",
+    "GainstageError": "gainstage.errors",
+    "Profile": "gainstage.probe.profile",
+    "Recording": "gainstage.recording",
+    "Run": "gainstage.run",
+    "Site": "gainstage.records",
+    "Watch": "gainstage.probe.watch",
+    "diagnose": "gainstage.diagnosis",
+    "open": "gainstage.run",
+    "profile": "gainstage.probe.profile",
+    "watch": "gainstage.probe.watch",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0604 - the table above is the one list of names
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home on first use (PEP 562)."""
+    if name not in _HOMES:
+        msg = f"module 'gainstage' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,4 @@
+"""Benchmarks: ratios measured side by side in one run, interleaved, medians."""
+
+from gainstage.bench.bench import BENCHES as BENCHES
+from gainstage.bench.bench import Line as Line

@@ -1,0 +1,49 @@
+"""The price of reading a tensor: exact histogram and moments against torch's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gainstage.bench.bench import BENCHES, Line, interleaved
+from gainstage.sketch.tensors import measure, measure_anywhere
+
+SIZE = 1_000_000
+
+
+@BENCHES.register("kernels")
+def kernels() -> list[Line]:
+    """Exact histogram and moments of a million float32, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        x = torch.randn(SIZE, generator=torch.Generator().manual_seed(0))
+        array = x.numpy()
+        fast = interleaved(
+            {
+                "torch.sum (one read)": lambda: torch.sum(x),
+                "gainstage: histogram and moments": lambda: measure(x),
+                "torch.histc": lambda: torch.histc(x, 100),
+                "torch.var_mean": lambda: torch.var_mean(x),
+            }
+        )
+        slow = interleaved(
+            {
+                "numpy.histogram": lambda: np.histogram(array, 100),
+                "gainstage: plain torch ops": lambda: measure_anywhere(x),
+            },
+            rounds=15,
+        )
+    finally:
+        torch.set_num_threads(threads)
+    seconds = fast | slow
+    ours = seconds["gainstage: histogram and moments"]
+    nanoseconds = {name: 1e9 * s / SIZE for name, s in seconds.items()}
+    lines = [Line(name, value, "ns/element") for name, value in nanoseconds.items()]
+    peers = seconds["torch.histc"] + seconds["torch.var_mean"]
+    one_read = seconds["torch.sum (one read)"]
+    return [
+        *lines,
+        Line("ours over one read", ratio=ours / one_read, reach=("<=", 8.0)),
+        Line("histc + var_mean over ours", ratio=peers / ours, reach=(">=", 15.0)),
+    ]

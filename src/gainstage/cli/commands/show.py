@@ -1,0 +1,28 @@
+"""``gainstage show``."""
+
+from __future__ import annotations
+
+import click
+
+from gainstage.cli import options
+
+
+@click.command()
+@click.argument("run", default="latest")
+@click.option("--step", type=int, help="Levels at that step instead of the median over the run.")
+@options.folder
+def command(run: str, *, step: int | None, folder: str) -> None:
+    """Show a stored RUN: its findings and the level of every stage.
+
+    RUN is a file, an id or its beginning, or `latest`.
+    """
+    from rich.console import Console
+
+    from gainstage.render.text import print_verdict
+    from gainstage.run import manuals
+    from gainstage.run import open as open_run
+
+    opened = open_run(run, dir=folder)
+    print_verdict(
+        Console(), opened.recording, tuple(opened.diagnose()), manuals=manuals(), step=step
+    )

@@ -1,0 +1,73 @@
+"""Runs all rules and puts causes above their symptoms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from gainstage.diagnosis.evidence import Evidence
+from gainstage.diagnosis.rule import RULES, Rule
+from gainstage.recording import Recording
+from gainstage.records import Finding
+
+_WEIGHT: Final = {"error": 2.0, "warning": 1.0, "info": 0.0}
+
+
+def diagnose(recording: Recording, codes: Iterable[str] | None = None) -> tuple[Finding, ...]:
+    """Findings on a recorded training, the main one first.
+
+    A finding that another one explains is placed after it and names it in ``because``: a rule
+    declares which faults its own can bring about, and a cause cannot start after its effect.
+
+    Args:
+        recording: the run, live or finished.
+        codes: rules to apply; all by default.
+
+    Returns:
+        Findings ranked from 1; empty for a healthy training.
+    """
+    evidence = Evidence(recording)
+    rules = [RULES[code] for code in (RULES if codes is None else codes)]
+    if not len(recording.steps):
+        return ()
+    found = [finding for rule in rules for finding in rule.check(evidence)]
+    return rank(found, {rule.code: rule for rule in rules})
+
+
+def rank(found: list[Finding], rules: dict[str, Rule]) -> tuple[Finding, ...]:
+    """Order findings, causes before symptoms, and number them from 1."""
+    explained = [replace(f, because=_because(f, found, rules)) for f in found]
+    roots = sorted((f for f in explained if not f.because), key=_weight, reverse=True)
+    ordered: list[Finding] = []
+    for root in roots:
+        ordered.append(root)
+        followers = [f for f in explained if root.code in f.because and f not in ordered]
+        ordered.extend(sorted(followers, key=_weight, reverse=True))
+    rest = [f for f in explained if f not in ordered]
+    ordered.extend(sorted(rest, key=_weight, reverse=True))
+    return tuple(replace(f, rank=i) for i, f in enumerate(ordered, start=1))
+
+
+def _because(effect: Finding, found: list[Finding], rules: dict[str, Rule]) -> tuple[str, ...]:
+    causes = [
+        cause
+        for cause in found
+        if cause.code != effect.code
+        and effect.code in rules[cause.code].may_cause
+        and cause.since_step <= effect.since_step
+        and cause.severity == "error"
+        and not (
+            cause.code in rules[effect.code].may_cause and _precedence(effect) < _precedence(cause)
+        )
+    ]
+    return tuple(c.code for c in sorted(causes, key=_weight, reverse=True))
+
+
+def _weight(finding: Finding) -> float:
+    return _WEIGHT[finding.severity] + finding.confidence
+
+
+def _precedence(finding: Finding) -> tuple[int, float]:
+    """Of two findings that may cause each other, the earlier, then the surer, is the cause."""
+    return finding.since_step, -_weight(finding)

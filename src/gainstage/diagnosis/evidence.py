@@ -1,0 +1,220 @@
+"""What rules look at: series of a recording, put into ratios, levels and chains.
+
+Everything here is free of scale where it can be: ratios of updates to weights, elasticities
+(relative change of the loss per relative change of a weight), levels relative to other stages.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gainstage.diagnosis.progress import Progress, progress
+from gainstage.recording import Recording
+from gainstage.records import Kind, Site
+
+Floats = NDArray[np.float64]
+
+EARLY: Final = 5
+"""Steps that show the network as it was initialised, before training changed it much."""
+
+PARAMETRIC: Final = frozenset(
+    {
+        "Linear",
+        "Bilinear",
+        "Conv1d",
+        "Conv2d",
+        "Conv3d",
+        "matmul",
+        "linear",
+        "conv",
+        "RNN",
+        "LSTM",
+        "GRU",
+    }
+)
+RECTIFIERS: Final = frozenset({"relu", "relu6", "ReLU6", "Hardtanh", "Threshold"})
+BOUNDED: Final = frozenset({"tanh", "sigmoid"})
+NORMS: Final = frozenset(
+    {
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "BatchNorm3d",
+        "LayerNorm",
+        "GroupNorm",
+        "InstanceNorm1d",
+        "InstanceNorm2d",
+        "RMSNorm",
+        "batch_norm",
+        "layer_norm",
+        "group_norm",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight matrix (or filter bank, or table) with its series: float64 [T] each.
+
+    Attributes:
+        site: of kind ``weight``.
+        rms: of the weight.
+        grad: norm of its gradient.
+        ratio: rms of the update over rms of the weight.
+        elasticity: ``|grad| |weight| / |loss|``: how much of the loss one relative step moves.
+        cosine: alignment of the gradient with the one before.
+    """
+
+    site: Site
+    rms: Floats
+    grad: Floats
+    ratio: Floats
+    elasticity: Floats
+    cosine: Floats
+
+
+class Evidence:
+    """A recording as rules see it; each derived series is computed once.
+
+    Args:
+        recording: the run.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.steps = recording.steps
+
+    @cached_property
+    def loss(self) -> Floats:
+        """The loss: [T]."""
+        return self.recording.run_values("loss").astype(np.float64)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """How the training went."""
+        chance = self.recording.run_values("chance_loss").astype(np.float64)
+        return progress(self.loss, chance)
+
+    @cached_property
+    def weights(self) -> tuple[Weight, ...]:
+        """Parameters with at least two axes that are trained, in forward order."""
+        found = (self._weight(site) for site in self.recording.of_kind("weight"))
+        return tuple(w for w in found if len(w.site.shape) >= 2 and np.isfinite(w.grad).any())
+
+    @cached_property
+    def outputs(self) -> tuple[Site, ...]:
+        """Outputs of stages in forward order."""
+        return self.recording.of_kind("output")
+
+    @cached_property
+    def hidden(self) -> tuple[Site, ...]:
+        """Outputs of all stages but those after the last one with weights."""
+        last = max((s.order for s in self.outputs if s.op in PARAMETRIC), default=-1)
+        return tuple(s for s in self.outputs if s.order < last)
+
+    @cached_property
+    def rate(self) -> Floats:
+        """Median over the weights of update over weight: [T]; NaN where no step was made."""
+        return self._median([w.ratio for w in self.weights])
+
+    @cached_property
+    def predicted_share(self) -> Floats:
+        """First-order predicted decrease of the loss by each step, over the loss: [T].
+
+        On a quadratic bowl the best step predicts twice what there is to gain and a step at the
+        edge of stability four times, so a step that predicts more than the whole loss is lost.
+        """
+        change = self.recording.run_values("predicted_change").astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -change / np.abs(self.loss)
+
+    def series(self, site: Site | None, quantity: str) -> Floats:
+        """One quantity at one site: [T]; all NaN if it was not measured."""
+        if site is None:
+            return np.full(len(self.steps), np.nan)
+        return self.recording.values(site, quantity).astype(np.float64)
+
+    def level(self, site: Site, quantity: str = "rms") -> Floats:
+        """Level in dB of a site: [T]; NaN where it is zero or unknown."""
+        values = self.series(site, quantity)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            db = 20.0 * np.log10(values)
+        return np.where(np.isfinite(db), db, np.nan)
+
+    def chain(self, kind: Kind, ops: frozenset[str] = PARAMETRIC) -> list[Site]:
+        """Stages of given operations that run once a step, in forward order."""
+        sites = self.recording.of_kind(kind)
+        again = {_stage(s) for s in sites if _call(s) > 1}
+        return [s for s in sites if s.op in ops and _stage(s) not in again]
+
+    def calls(self, kind: Kind) -> dict[str, list[Site]]:
+        """Stages that run several times a step (unrolled in time): their calls in order."""
+        found: dict[str, list[Site]] = {}
+        for site in self.recording.of_kind(kind):
+            found.setdefault(_stage(site), []).append(site)
+        return {n: sorted(sites, key=_call) for n, sites in found.items() if len(sites) > 1}
+
+    def step_at(self, index: int) -> int:
+        """The step number of a position in a series."""
+        return int(self.steps[index]) if len(self.steps) else 0
+
+    def early(self, values: Floats) -> float:
+        """Median over the first steps."""
+        return median(values[:EARLY])
+
+    def late(self, values: Floats) -> float:
+        """Median over the last fifth of the steps."""
+        return median(values[-max(len(values) // 5, 1) :])
+
+    def _weight(self, site: Site) -> Weight:
+        name = site.name
+        weight = self.series(site, "rms")
+        norm = self.series(site, "l2")
+        grad_site = self.recording.site(name, "grad")
+        grad = self.series(grad_site, "l2")
+        update = self.series(self.recording.site(name, "update"), "rms")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = update / weight
+            elasticity = grad * norm / np.abs(self.loss)
+        return Weight(site, weight, grad, ratio, elasticity, self.series(grad_site, "cosine"))
+
+    def _median(self, rows: list[Floats]) -> Floats:
+        if not rows:
+            return np.full(len(self.steps), np.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a step at which all are NaN
+            return np.asarray(np.nanmedian(np.stack(rows), axis=0))
+
+
+def _stage(site: Site) -> str:
+    return site.name.partition("#")[0]
+
+
+def _call(site: Site) -> int:
+    return int(site.name.partition("#")[2] or 1)
+
+
+def median(values: Floats) -> float:
+    """Median of the finite values; NaN if there are none."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else float("nan")
+
+
+def first_lasting(condition: NDArray[np.bool_], patience: int = 3) -> int | None:
+    """Position from which a condition holds `patience` times in a row, or None.
+
+    Example:
+        >>> first_lasting(np.array([True, False, True, True, True]))
+        2
+    """
+    run = 0
+    for index, holds in enumerate(condition):
+        run = run + 1 if holds else 0
+        if run >= patience:
+            return index - patience + 1
+    return None

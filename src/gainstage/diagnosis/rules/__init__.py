@@ -1,0 +1,1 @@
+"""The rules, one file each: code, manual, source and judgement."""

@@ -1,0 +1,67 @@
+"""Units put out zero for every sample.
+
+Problem: most rectified units of a layer are zero whatever the input, so no gradient passes
+through them and they never recover; a whole dead layer cuts the network in two.
+
+Why: a large step or a large negative bias pushed them below zero for all data; inputs or weights
+with a strong mean do the same from the start.
+
+What to do: lower the learning rate if they died during training; check biases and the mean of
+the inputs if they were dead from the start; use LeakyReLU, GELU or normalisation before the
+activation.
+
+Harmless when: a minority of a wide layer is dead and the training learns well.
+
+Source: Maas, Hannun & Ng 2013; Lu et al. 2020, "Dying ReLU and initialization".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gainstage.diagnosis.evidence import RECTIFIERS, Evidence, first_lasting
+from gainstage.diagnosis.rule import confidence, rule
+from gainstage.records import Finding, Site
+
+THRESHOLD = 0.5
+HOPELESS = 0.95
+
+
+@rule("dead-units", may_cause=("vanishing-gradient", "learning-rate-too-low"))
+def check(evidence: Evidence) -> Iterable[Finding]:
+    """Look for a rectified layer most of whose units are silent over a whole window."""
+    layers = [s for s in evidence.outputs if s.op in RECTIFIERS and s.unit_axis is not None]
+    shares = [(evidence.late(evidence.series(s, "dead_units")), s) for s in layers]
+    shares = [(share, s) for share, s in shares if np.isfinite(share)]
+    if not shares or evidence.progress.good:
+        return
+    share, site = max(shares, key=lambda pair: pair[0])
+    if share < THRESHOLD:
+        return
+    yield _finding(evidence, site, share, [s.name for v, s in shares if v >= THRESHOLD])
+
+
+def _finding(evidence: Evidence, site: Site, share: float, names: list[str]) -> Finding:
+    series = evidence.series(site, "dead_units")
+    start = first_lasting(series >= THRESHOLD) or 0
+    born = "from the start" if start < 5 else f"since step {evidence.step_at(start)}"
+    return Finding(
+        code="dead-units",
+        severity="error",
+        confidence=confidence(share, THRESHOLD, 0.15),
+        site=site.name,
+        since_step=evidence.step_at(start),
+        message=(
+            f"{share:.0%} of the units of {site.name} are zero for every sample, {born}"
+            + (f" (also: {', '.join(n for n in names if n != site.name)})." if names[1:] else ".")
+        ),
+        evidence={
+            "dead_share": share,
+            "dead_share_at_start": evidence.early(series),
+            "layers_hit": len(names),
+            "window_steps": 32,
+        },
+        threshold={"dead_share": THRESHOLD},
+    )

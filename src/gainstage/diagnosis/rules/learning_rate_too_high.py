@@ -1,0 +1,113 @@
+"""Steps are larger than the loss surface allows.
+
+Problem: each step overshoots; the loss jumps up, oscillates or blows up instead of falling.
+
+Why: on a bowl of curvature c, gradient descent diverges as soon as the rate exceeds 2/c. The
+first-order prediction then promises to gain more than the whole loss at every step, and the next
+gradient points back.
+
+What to do: divide the learning rate by 3 to 10 until the loss falls; warm it up over the first
+steps; clip the gradient's norm.
+
+Harmless when: single spikes recover at once, or a high rate at the edge of stability still
+brings the loss down.
+
+Source: LeCun et al. 1998, section 5.3; Cohen et al. 2021, "edge of stability".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gainstage.diagnosis.evidence import Evidence, first_lasting, median
+from gainstage.diagnosis.rule import confidence, rule
+from gainstage.records import Finding
+
+PREDICTED = 0.5
+"""Predicted decrease per step over the loss itself, in the worst five steps of the window."""
+RATIO = 0.2
+"""Update over weight, median over weights, in the worst five steps of the window."""
+JUMP = 2.0
+"""Rise of the loss over its start (or chance), after the first step."""
+TURNING = -0.5
+"""Cosine of successive gradients, median over weights and steps of the window."""
+WINDOW = 50
+
+
+@rule(
+    "learning-rate-too-high",
+    may_cause=(
+        "dead-units",
+        "saturated-units",
+        "non-finite",
+        "exploding-gradient",
+        "vanishing-gradient",
+    ),
+)
+def check(evidence: Evidence) -> Iterable[Finding]:
+    """Weigh the loss's answer to the steps, the prediction, and the size of the updates."""
+    progress = evidence.progress
+    if progress.good or progress.steps < 5:
+        return
+    loss = evidence.loss
+    finite = loss[np.isfinite(loss)]
+    scale = max(abs(progress.initial), 0.0 if np.isnan(progress.chance) else progress.chance)
+    jump = float(finite[1:].max() / scale) if scale and len(finite) > 1 else 1.0
+    predicted = worst(evidence.predicted_share[:WINDOW])
+    ratio = worst(evidence.rate[:WINDOW])
+    turning = median(np.array([median(w.cosine[:WINDOW]) for w in evidence.weights]))
+    votes = {
+        "jump": np.log2(max(jump, 1e-9) / JUMP),
+        "predicted": np.log2(max(np.nan_to_num(predicted), 1e-9) / PREDICTED),
+        "ratio": np.log2(max(np.nan_to_num(ratio), 1e-9) / RATIO),
+        "turning": 4 * (TURNING - np.nan_to_num(turning)),
+    }
+    strength = float(sum(np.clip(vote, -1.0, 2.0) for vote in votes.values()))
+    if sum(vote > 0 for vote in votes.values()) < 2 or strength <= 0:
+        return
+    rising = np.where(np.isfinite(loss), loss, np.inf) > 1.2 * scale
+    start = first_lasting(rising, 2) or 1
+    yield Finding(
+        code="learning-rate-too-high",
+        severity="error",
+        confidence=confidence(strength, 0.0, 1.5),
+        site=max(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio[:WINDOW]))).site.name
+        if evidence.weights
+        else "",
+        since_step=evidence.step_at(min(start, len(evidence.steps) - 1)),
+        message=_message(jump, predicted, ratio),
+        evidence={
+            "loss_peak_over_start": jump,
+            "predicted_decrease_over_loss": predicted,
+            "update_over_weight": ratio,
+            "gradient_cosine": turning,
+            "learning_rate": median(evidence.recording.run_values("lr").astype(np.float64)),
+        },
+        threshold={
+            "loss_peak_over_start": JUMP,
+            "predicted_decrease_over_loss": PREDICTED,
+            "update_over_weight": RATIO,
+            "gradient_cosine": TURNING,
+        },
+    )
+
+
+def worst(values: NDArray[np.float64], steps: int = 5) -> float:
+    """Largest median over `steps` consecutive values: what lasted, not a single spike."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < steps:
+        return median(finite)
+    windows = np.lib.stride_tricks.sliding_window_view(finite, steps)
+    return float(np.median(windows, axis=1).max())
+
+
+def _message(jump: float, predicted: float, ratio: float) -> str:
+    parts = [f"Each step changes the weights by {ratio:.1%} of their size"]
+    if predicted > PREDICTED:
+        parts.append(f"promises to gain {predicted:.1f} times the whole loss")
+    if jump > JUMP:
+        parts.append(f"and the loss rose to {jump:.1f} times its start")
+    return ", ".join(parts) + "."

@@ -1,0 +1,71 @@
+"""Steps are so small that nothing moves.
+
+Problem: the loss creeps down in a straight line, or seems flat, although every layer receives a
+sound gradient: the weights hardly move.
+
+Why: the update is a tiny fraction of the weights at every layer (below about 1 in 20,000 a step,
+where 1 in 1,000 is usual), and successive gradients agree, so longer steps would be safe.
+
+What to do: multiply the learning rate by 10 until the loss falls quickly, then step back a
+little; check that a scheduler or a warm-up does not hold the rate down.
+
+Harmless when: a pretrained network is fine-tuned, or the training has already converged.
+
+Source: Karpathy's 1e-3 guide line for update over data; Smith 2017, rate range test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gainstage.diagnosis.evidence import Evidence, median
+from gainstage.diagnosis.rule import confidence, rule
+from gainstage.records import Finding
+
+LOG_RATIO = -4.3
+FORGIVEN = -3.3
+"""A weight that moves this much at some time rules the fault out."""
+
+
+@rule("learning-rate-too-low")
+def check(evidence: Evidence) -> Iterable[Finding]:
+    """Ask whether all weights move far too little while the loss still has far to go."""
+    progress = evidence.progress
+    if progress.good or progress.steps < 20 or not evidence.weights:
+        return
+    ratios = [np.log10(w.ratio[w.ratio > 0]) for w in evidence.weights]
+    ratios = [r for r in ratios if len(r)]
+    if not ratios:
+        return
+    fastest = max(float(np.percentile(r, 90)) for r in ratios)
+    typical = median(np.array([median(r) for r in ratios]))
+    if fastest > FORGIVEN or typical > LOG_RATIO:
+        return
+    promised = float(np.nansum(evidence.predicted_share))
+    if promised > 0.5:  # the steps were long enough to remove half of the loss
+        return
+    agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
+    slowest = min(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio), nan=np.inf))
+    yield Finding(
+        code="learning-rate-too-low",
+        severity="error",
+        confidence=confidence(typical, LOG_RATIO, -0.4),
+        site=slowest.site.name,
+        since_step=evidence.step_at(0),
+        message=(
+            f"A step changes the weights by 1 part in {10**-typical:,.0f} (median), and all steps "
+            f"together promise to remove only {promised:.1%} of the loss."
+        ),
+        evidence={
+            "log10_update_over_weight": typical,
+            "log10_update_over_weight_fastest": fastest,
+            "promised_share_of_loss": promised,
+            "gradient_cosine": agreement,
+            "loss_start": progress.initial,
+            "loss_end": progress.late,
+            "learning_rate": median(evidence.recording.run_values("lr").astype(np.float64)),
+        },
+        threshold={"log10_update_over_weight": LOG_RATIO},
+    )

@@ -1,0 +1,151 @@
+"""Runs a user's script under observation in a child process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gainstage.errors import ScriptError
+from gainstage.store import StoredRecording, new_run_path
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came of running a script.
+
+    Attributes:
+        code: the script's own exit code; negative for a signal.
+        path: the run file.
+        recording: what was recorded; None if the child died before it could begin.
+    """
+
+    code: int
+    path: Path
+    recording: StoredRecording | None
+
+    @property
+    def trained(self) -> bool:
+        """Whether at least one training step was seen."""
+        return self.recording is not None and len(self.recording.steps) > 0
+
+    @property
+    def problem(self) -> str:
+        """Why there is no full verdict: one sentence, or ``""`` if there is."""
+        recording = self.recording
+        if recording is None:
+            return (
+                f"The script's process ended (exit code {self.code}) before it could be observed."
+            )
+        info = recording.info
+        steps = len(recording.steps)
+        if info.status in _ENDINGS:
+            how = {"outcome": _one_line(info.outcome), "signal": _signal(self.code)}
+            return _ENDINGS[info.status].format(steps=steps, **how)
+        if steps:
+            return ""
+        return _NOT_TRAINED if "torch" in info.versions else _NO_TORCH
+
+
+_ENDINGS: Final = {
+    "interrupted": "The script was interrupted after {steps} steps.",
+    "failed": "The script failed after {steps} steps: {outcome}.",
+    "running": "The script's process was killed ({signal}); the {steps} steps so far are kept.",
+}
+_NO_TORCH: Final = "The script ended without importing torch, so there was nothing to observe."
+_NOT_TRAINED: Final = (
+    "The script ended without a training step: no backward pass was seen. "
+    "Does it train when called with these arguments?"
+)
+
+
+def observe(
+    target: str,
+    args: Sequence[str] = (),
+    *,
+    module: bool = False,
+    steps: int = 0,
+    seconds: float = 0.0,
+    folder: str | os.PathLike[str] = "runs",
+) -> Observation:
+    """Run a script as ``python target args`` would, and record its training.
+
+    The script has this process's standard streams, environment and working directory. An
+    interrupt (Ctrl-C) reaches it as usual; this function waits for it to end.
+
+    Args:
+        target: path of the script, or name of a module.
+        args: its own arguments.
+        module: run a module, as ``python -m`` does.
+        steps: stop it politely after that many training steps; 0 for no limit.
+        seconds: stop it politely that long after its first step; 0 for no limit.
+        folder: where the run file goes.
+
+    Raises:
+        ScriptError: there is no such script; the message says what was looked for.
+    """
+    _check(target, module=module)
+    path = new_run_path(folder)
+    options = {"run": str(path), "steps": steps, "seconds": seconds, "module": module}
+    safe = ["-P"] if sys.version_info >= (3, 11) else []
+    command = [sys.executable, *safe, "-m", "gainstage.probe.launch", json.dumps(options)]
+    sys.stdout.flush()
+    process = subprocess.Popen([*command, target, *args])  # noqa: S603 - the user's own script
+    code = _wait(process)
+    recording = StoredRecording(path) if path.exists() else None
+    return Observation(code, path, recording)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the child; an interrupt goes to it by the terminal, so only outlast it here."""
+    previous = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread: there is no interrupt to outlast
+        return process.wait()
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _check(target: str, *, module: bool) -> None:
+    if module:
+        try:
+            sys.path.insert(0, str(Path.cwd()))
+            found = importlib.util.find_spec(target)
+        except ModuleNotFoundError:
+            found = None
+        finally:
+            del sys.path[0]
+        if found is None:
+            msg = f"There is no module named '{target}' that python -m could run from here."
+            raise ScriptError(msg)
+        return
+    path = Path(target)
+    if path.is_dir():
+        msg = f"'{target}' is a folder. Name the python script that trains the model."
+        raise ScriptError(msg)
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.py"))[:5] if path.parent.is_dir() else []
+        hint = f" In that folder there are: {', '.join(near)}." if near else ""
+        msg = f"There is no script '{target}'.{hint}"
+        raise ScriptError(msg)
+
+
+def _one_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"
+
+
+def _signal(code: int) -> str:
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"exit code {code}"

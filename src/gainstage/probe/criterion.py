@@ -1,0 +1,125 @@
+"""What the loss would be for the best constant prediction: the floor of not learning anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CLASSIFICATION: Final[frozenset[Callable[..., Any]]] = frozenset({F.cross_entropy, F.nll_loss})
+REGRESSION: Final[frozenset[Callable[..., Any]]] = frozenset(
+    {
+        F.mse_loss,
+        F.l1_loss,
+        F.smooth_l1_loss,
+        F.huber_loss,
+        F.binary_cross_entropy,
+        F.binary_cross_entropy_with_logits,
+        F.poisson_nll_loss,
+    }
+)
+LOSSES: Final = CLASSIFICATION | REGRESSION
+_LOGITS: Final = frozenset({F.binary_cross_entropy_with_logits})
+_NEAR: Final = 0.25
+"""How much of the loss may come from elsewhere (a penalty) for the comparison to stand."""
+
+
+class Criterion:
+    """Follows the calls of a loss function and keeps the loss of a constant prediction beside it.
+
+    Targets accumulate over the run, so small batches do not flatter the constant. Classes:
+    entropy of the labels seen so far (with label smoothing mixed in); numbers: the same loss
+    function at the mean target per column; probabilities: at the mean rate.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Tensor | None = None
+        self._total: Tensor | None = None
+        self._rows = 0
+        self._value = 0.0
+        self._chance = 0.0
+        self.facts: dict[str, Any] = {}
+
+    def saw(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        loss: Tensor,
+    ) -> None:
+        """Take in one call of a loss function of :data:`LOSSES`."""
+        if loss.numel() != 1:
+            return
+        prediction = args[0] if args else kwargs.get("input")
+        target = args[1] if len(args) > 1 else kwargs.get("target", kwargs.get("targets"))
+        if not isinstance(prediction, Tensor) or not isinstance(target, Tensor):
+            return
+        self.facts["loss"] = function.__name__
+        if function in CLASSIFICATION:
+            chance = self._entropy(prediction, target, kwargs)
+        else:
+            chance = self._constant(function, prediction, target, kwargs)
+        self._value += float(loss.detach())
+        self._chance += chance
+
+    def take(self, loss: float) -> float:
+        """The chance loss on the scale of a backward's `loss`, and forget the calls behind it.
+
+        NaN when no loss function was seen, or when the loss is mostly something else.
+        """
+        value, chance = self._value, self._chance
+        self._value = self._chance = 0.0
+        if not math.isfinite(chance) or value == 0.0 or not math.isfinite(loss):
+            return math.nan
+        if abs(loss - value) <= 1e-4 * abs(value):
+            return chance
+        ratio = value / loss if loss else math.nan
+        if ratio > 1.5 and abs(ratio - round(ratio)) < 1e-3 * ratio:  # divided for accumulation
+            return chance / ratio
+        if abs(loss - value) <= _NEAR * abs(value):
+            return chance + (loss - value)
+        return math.nan
+
+    def _entropy(self, prediction: Tensor, target: Tensor, kwargs: dict[str, Any]) -> float:
+        classes = prediction.shape[1] if prediction.dim() > 1 else prediction.shape[0]
+        if self._counts is None or self._counts.numel() != classes:
+            self._counts = torch.zeros(classes, dtype=torch.float64)
+        if target.is_floating_point():
+            counts = target.detach().double().reshape(-1, classes).sum(0).cpu()
+        else:
+            labels = target.detach().reshape(-1).cpu()
+            labels = labels[(labels >= 0) & (labels < classes)]
+            counts = torch.bincount(labels.long(), minlength=classes).double()
+        self._counts += counts
+        self.facts["classes"] = classes
+        share = self._counts / self._counts.sum()
+        smoothing = float(kwargs.get("label_smoothing", 0.0) or 0.0)
+        share = (1 - smoothing) * share + smoothing / classes
+        entropy = float(-(share * share.clamp_min(1e-300).log()).sum())
+        return entropy * (target.numel() if kwargs.get("reduction") == "sum" else 1)
+
+    def _constant(
+        self,
+        function: Callable[..., Any],
+        prediction: Tensor,
+        target: Tensor,
+        kwargs: dict[str, Any],
+    ) -> float:
+        if prediction.shape != target.shape:
+            return math.nan
+        rows = target.detach().double()
+        rows = rows.reshape(rows.shape[0] if rows.dim() else 1, -1)
+        total = rows.sum(0)
+        if self._total is None or self._total.shape != total.shape:
+            self._total, self._rows = torch.zeros_like(total), 0
+        self._total += total
+        self._rows += rows.shape[0]
+        mean = self._total / self._rows
+        if function in _LOGITS:
+            mean = torch.logit(mean.clamp(1e-6, 1 - 1e-6))
+        kept = {k: v for k, v in kwargs.items() if k not in {"input", "target"}}
+        return float(function(mean.expand_as(rows), rows, **kept))

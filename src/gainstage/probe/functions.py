@@ -1,0 +1,200 @@
+"""Calls that are no modules: functional activations, products with bare tensors, losses."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gainstage.probe.criterion import LOSSES
+
+Function = Callable[..., Any]
+
+ACTIVATIONS: Final[dict[Function, str]] = {
+    function: name
+    for name, functions in {
+        "relu": (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
+        "relu6": (F.relu6,),
+        "tanh": (F.tanh, torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_),
+        "sigmoid": (F.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_),
+        "gelu": (F.gelu,),
+        "silu": (F.silu,),
+        "elu": (F.elu, F.elu_),
+        "selu": (F.selu, torch.selu),
+        "leaky_relu": (F.leaky_relu, F.leaky_relu_),
+        "softplus": (F.softplus,),
+        "mish": (F.mish,),
+        "hardswish": (F.hardswish,),
+        "prelu": (F.prelu, torch.prelu),
+    }.items()
+    for function in functions
+}
+CLAMPS: Final[frozenset[Function]] = frozenset(
+    {torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_min, Tensor.clamp_}
+)
+"""``x.clamp(min=0)`` is a rectifier by hand."""
+
+PRODUCTS: Final[dict[Function, str]] = {
+    function: name
+    for name, functions in {
+        "matmul": (
+            torch.matmul,
+            torch.mm,
+            torch.bmm,
+            Tensor.matmul,
+            Tensor.mm,
+            Tensor.bmm,
+            Tensor.__matmul__,
+            Tensor.__rmatmul__,
+            torch.einsum,
+        ),
+        "linear": (F.linear, torch.addmm),
+        "conv": (
+            F.conv1d,
+            F.conv2d,
+            F.conv3d,
+            F.conv_transpose1d,
+            F.conv_transpose2d,
+            F.conv_transpose3d,
+        ),
+        "embedding": (F.embedding, Tensor.__getitem__),
+    }.items()
+    for function in functions
+}
+RESHAPES: Final[frozenset[Function]] = frozenset(
+    {
+        torch.t,
+        torch.transpose,
+        torch.permute,
+        torch.reshape,
+        torch.mul,
+        torch.div,
+        Tensor.t,
+        Tensor.transpose,
+        Tensor.permute,
+        Tensor.reshape,
+        Tensor.view,
+        Tensor.mul,
+        Tensor.div,
+        Tensor.__mul__,
+        Tensor.__rmul__,
+        Tensor.__truediv__,
+        Tensor.T.__get__,  # type: ignore[attr-defined]
+        Tensor.mT.__get__,  # type: ignore[attr-defined]
+    }
+)
+"""What may stand between a parameter and the product that uses it."""
+
+NORMS: Final[dict[Function, str]] = {
+    F.layer_norm: "layer_norm",
+    F.batch_norm: "batch_norm",
+    F.group_norm: "group_norm",
+    F.scaled_dot_product_attention: "attention",
+}
+
+
+class Listener(Protocol):
+    """What the function tap reports to."""
+
+    def function_output(self, op: str, tensor: Tensor) -> None:
+        """An activation, a norm or attention returned `tensor`."""
+
+    def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
+        """A product with a bare parameter returned `tensor`."""
+
+    def loss_output(self, function: Function, args: Any, kwargs: Any, tensor: Tensor) -> None:
+        """A loss function returned `tensor`."""
+
+    def inside_module(self) -> bool:
+        """Whether a measured module is running, which stands for what it calls."""
+
+
+class FunctionTap(TorchFunctionMode):
+    """Sees every torch function called on this thread while active, and reports a few kinds."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+        self._derived: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor]]] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call the function, then report it."""
+        del types
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if (
+            isinstance(result, Tensor)
+            and not torch.compiler.is_compiling()
+            and torch.is_grad_enabled()
+        ):
+            self._report(func, args, kwargs, result)
+        return result
+
+    def _report(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        try:
+            handler = _HANDLERS.get(func)
+        except TypeError:  # an unhashable callable is none of ours
+            return
+        if handler is not None and (func in LOSSES or not self._listener.inside_module()):
+            handler(self, func, args, kwargs, result)
+
+    def _loss(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        self._listener.loss_output(func, args, kwargs, result)
+
+    def _activation(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        del args, kwargs
+        self._listener.function_output(_OUTPUTS[func], result)
+
+    def _clamp(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        del func
+        low = args[1] if len(args) > 1 else kwargs.get("min")
+        high = args[2] if len(args) > 2 else kwargs.get("max")
+        if isinstance(low, (int, float)) and low == 0 and high is None:
+            self._listener.function_output("relu", result)
+
+    def _product(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        parameter = self._parameter(args, kwargs)
+        if parameter is not None:
+            self._listener.product_output(PRODUCTS[func], parameter, result, args)
+
+    def _reshape(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        del func, kwargs
+        self._derive(args, result)
+
+    def _derive(self, args: Any, result: Tensor) -> None:
+        origin = next((p for p in map(self._origin, args) if p is not None), None)
+        if origin is not None:
+            if len(self._derived) > 4096:
+                self._derived.clear()
+            self._derived[id(result)] = (weakref.ref(result), weakref.ref(origin))
+
+    def _parameter(self, args: Any, kwargs: Any) -> Tensor | None:
+        flat = [a for arg in args for a in (arg if isinstance(arg, (list, tuple)) else (arg,))]
+        found = (self._origin(a) for a in (*flat, *kwargs.values()))
+        return next((p for p in found if p is not None), None)
+
+    def _origin(self, value: Any) -> Tensor | None:
+        """The leaf parameter that a tensor is, or was reshaped from."""
+        if not isinstance(value, Tensor) or not value.requires_grad:
+            return None
+        if value.is_leaf:
+            return value
+        derived = self._derived.get(id(value))
+        if derived is None or derived[0]() is not value:
+            return None
+        return derived[1]()
+
+
+_OUTPUTS: Final = {**ACTIVATIONS, **NORMS}
+_HANDLERS: Final[dict[Function, Callable[..., None]]] = {
+    **dict.fromkeys(_OUTPUTS, FunctionTap._activation),  # noqa: SLF001 - our own
+    **dict.fromkeys(CLAMPS, FunctionTap._clamp),  # noqa: SLF001
+    **dict.fromkeys(PRODUCTS, FunctionTap._product),  # noqa: SLF001
+    **dict.fromkeys(RESHAPES, FunctionTap._reshape),  # noqa: SLF001
+    **dict.fromkeys(LOSSES, FunctionTap._loss),  # noqa: SLF001
+}

@@ -1,0 +1,91 @@
+"""What stands between a tap and the user's training: nothing of ours may get through."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, cast
+
+import torch
+
+from gainstage.torch_private import without_overrides
+
+P = ParamSpec("P")
+
+
+class StopTraining(BaseException):
+    """Ends a user's script politely at the step or time limit.
+
+    A ``BaseException``, so that ``except Exception`` in the script does not swallow it while
+    ``finally`` blocks and context managers still run.
+    """
+
+
+class Guard:
+    """Switches taps off when they fail, counts their time, and keeps them out of each other's way.
+
+    Args:
+        on_failure: told the tap's name and the exception's last line, once per tap.
+    """
+
+    def __init__(self, on_failure: Callable[[str, str], None]) -> None:
+        self._on_failure = on_failure
+        self._pid = os.getpid()
+        self._local = threading.local()
+        self._off: set[str] = set()
+        self.seconds = 0.0
+
+    def call(self, tap: str, body: Callable[[], None]) -> None:
+        """Run `body` so that it neither raises nor disturbs: no gradients, no function modes."""
+        if tap in self._off or os.getpid() != self._pid or getattr(self._local, "busy", False):
+            return
+        start = time.perf_counter()
+        self._local.busy = True
+        try:
+            with torch.no_grad(), without_overrides():
+                body()
+        except Exception as error:  # noqa: BLE001 - the promise is that nothing gets through
+            self._fail(tap, error)
+        finally:
+            self._local.busy = False
+            self.seconds += time.perf_counter() - start
+
+    def _fail(self, tap: str, error: Exception) -> None:
+        self._off.add(tap)
+        last = traceback.format_exception_only(error)[-1].strip()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"{last} (at {os.path.basename(where.filename)}:{where.lineno})"  # noqa: PTH119
+        try:
+            self._on_failure(tap, message)
+        except Exception as second:  # noqa: BLE001 - telling must not raise either
+            message = f"{message}; and telling the run failed: {second}"
+        with contextlib.suppress(RuntimeWarning):  # the user may have made warnings errors
+            warnings.warn(
+                f"Gainstage's {tap} tap failed and switched itself off; the training goes on "
+                f"unchanged. {message}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+def tap(
+    name: str,
+) -> Callable[[Callable[Concatenate[Any, P], None]], Callable[Concatenate[Any, P], None]]:
+    """Mark a method as a tap: it runs under its object's ``guard`` and returns nothing."""
+
+    def decorate(
+        method: Callable[Concatenate[Any, P], None],
+    ) -> Callable[Concatenate[Any, P], None]:
+        @functools.wraps(method)
+        def wrapped(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+            self.guard.call(name, lambda: method(self, *args, **kwargs))
+
+        return cast("Callable[Concatenate[Any, P], None]", wrapped)
+
+    return decorate

@@ -1,0 +1,265 @@
+"""The child process in which a user's script runs, exactly as ``python train.py`` would run it.
+
+``python -m gainstage.probe.launch '{"run": "x.gs", ...}' train.py --epochs 3``
+
+Nothing heavy is imported before the script asks for it: the probe arms itself the moment the
+script imports torch, so environment variables that the script sets first still count.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import platform
+import runpy
+import signal
+import sqlite3
+import sys
+import time
+import types
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import msgspec
+
+from gainstage import __version__
+from gainstage.records import RunInfo
+from gainstage.store import Writer
+
+if TYPE_CHECKING:
+    from gainstage.probe.probe import Probe
+
+_OURS: Final = str(Path(__file__).resolve().parent.parent)
+_INSISTENT: Final = 3
+"""A script that swallows the polite stop this often is ended at once."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the parent asks of the child.
+
+    Attributes:
+        run: path of the run file to write.
+        steps: stop after that many steps; 0 for no limit.
+        seconds: stop that long after the first step; 0 for no limit.
+        module: the target is a module name, as with ``python -m``.
+    """
+
+    run: str
+    steps: int = 0
+    seconds: float = 0.0
+    module: bool = False
+
+
+class Session:
+    """One observed execution: the run file, the probe once torch is there, and the limits."""
+
+    def __init__(self, options: Options, target: Sequence[str]) -> None:
+        self.options = options
+        self.info = RunInfo(
+            id=Path(options.run).stem,
+            started=time.time(),
+            script=target[0],
+            args=tuple(target[1:]),
+            versions={
+                "python": platform.python_version(),
+                "gainstage": __version__,
+                "sqlite": sqlite3.sqlite_version,
+            },
+        )
+        self.writer = Writer(Path(options.run), self.info)
+        self.probe: Probe | None = None
+        self._taps = ExitStack()
+        self._deadline = float("inf")
+        self._stops = 0
+        self._pid = os.getpid()
+
+    def arm(self) -> None:
+        """Attach the probe; torch has just been imported."""
+        import torch  # noqa: PLC0415 - the script asked for it
+
+        from gainstage.probe import taps  # noqa: PLC0415
+        from gainstage.probe.functions import FunctionTap  # noqa: PLC0415
+        from gainstage.probe.probe import Probe  # noqa: PLC0415
+
+        self.info.versions["torch"] = torch.__version__
+        self.probe = Probe(self.writer)
+        self.probe.on_frame = self._check_limits
+        self._taps.enter_context(taps.every_module_tap(self.probe))
+        self._taps.enter_context(taps.every_optimizer_tap(self.probe))
+        self._taps.enter_context(taps.backward_tap(self.probe))
+        self._taps.enter_context(FunctionTap(self.probe))
+
+    def finish(self, status: str, outcome: str = "") -> None:
+        """Write the last frame and how the script ended; detach."""
+        if os.getpid() != self._pid:
+            return
+        probe, facts, spent, seconds = self.probe, {}, 0.0, 0.0
+        if probe is not None:
+            probe.on_frame = lambda _: None
+            probe.finish(failed=status == "failed")
+            facts = {**probe.facts, **probe.criterion.facts}
+            spent, seconds = probe.guard.seconds, probe.recorder.seconds
+        self._taps.close()
+        self.writer.finish(
+            replace(
+                self.info,
+                status=status,
+                outcome=outcome,
+                facts=facts,
+                probe_seconds=spent,
+                seconds=seconds,
+            )
+        )
+
+    def _check_limits(self, step: int) -> None:
+        from gainstage.probe.guard import StopTraining  # noqa: PLC0415
+
+        if step == 1 and self.options.seconds:
+            self._deadline = time.monotonic() + self.options.seconds
+        over = self.options.steps and step >= self.options.steps
+        if not over and time.monotonic() < self._deadline:
+            return
+        self._stops += 1
+        if self._stops > _INSISTENT:
+            self.finish("stopped", "the script caught the request to stop; it was ended")
+            sys.stdout.flush()
+            os._exit(0)
+        raise StopTraining
+
+
+class _TorchImport(importlib.abc.MetaPathFinder):
+    """Calls back once, right after the script's own ``import torch``."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find torch by the ordinary ways and have its loader report when it is done."""
+        del path, target
+        if fullname != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec("torch")
+        if spec is not None and spec.loader is not None:
+            spec.loader = _ReportingLoader(spec.loader, self._then)
+        return spec
+
+
+class _ReportingLoader(importlib.abc.Loader):
+    """A loader that behaves as another and then calls back."""
+
+    def __init__(self, loader: Any, then: Callable[[], None]) -> None:
+        self._loader = loader
+        self._then = then
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        """As the other loader."""
+        module: types.ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """As the other loader; then put it back in its place and call."""
+        self._loader.exec_module(module)
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._then()
+
+
+def run_script(path: str) -> None:
+    """Execute a file as ``__main__``, with ``sys.path[0]`` and ``__file__`` as python sets them."""
+    full = Path(path).absolute()
+    sys.path.insert(0, str(full.resolve().parent))
+    main = types.ModuleType("__main__")
+    main.__dict__.update(
+        __file__=str(full),
+        __builtins__=builtins,
+        __loader__=importlib.machinery.SourceFileLoader("__main__", str(full)),
+        __cached__=None,
+    )
+    sys.modules["__main__"] = main
+    code = compile(full.read_bytes(), str(full), "exec", dont_inherit=True)
+    exec(code, main.__dict__)  # noqa: S102 - running the user's script is the purpose
+
+
+def run_module(name: str) -> None:
+    """Execute a module as ``python -m name`` would."""
+    sys.path.insert(0, str(Path.cwd()))
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def users_traceback(error: BaseException) -> TracebackType | None:
+    """The traceback without the frames that are there only because we watch."""
+    frames: list[TracebackType] = []
+    link = error.__traceback__
+    while link is not None:
+        file = link.tb_frame.f_code.co_filename
+        if file.endswith(os.path.join("torch", "overrides.py")):  # noqa: PTH118
+            frames = frames[:-1]  # the functional call that went through our mode
+        elif not file.startswith((_OURS, "<frozen runpy>")):
+            frames.append(link)
+        link = link.tb_next
+    result: TracebackType | None = None
+    for frame in reversed(frames):
+        result = TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return result
+
+
+def main(argv: Sequence[str]) -> NoReturn:
+    """Run the target under observation and leave with its own exit code.
+
+    Args:
+        argv: the options as JSON, then the target and its arguments.
+    """
+    options = msgspec.json.decode(argv[0], type=Options)
+    target = list(argv[1:])
+    session = Session(options, target)
+    sys.argv = target
+    if "torch" in sys.modules:
+        session.arm()
+    else:
+        sys.meta_path.insert(0, _TorchImport(session.arm))
+    code = _observe(session, target[0], module=options.module)
+    if code == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(code)
+
+
+def _observe(session: Session, target: str, *, module: bool) -> Any:
+    """Run the target; show and record how it ended; return its exit code."""
+    try:
+        if module:
+            run_module(target)
+        else:
+            run_script(target)
+    except SystemExit as leave:
+        failed = leave.code not in (None, 0)
+        session.finish("failed" if failed else "finished", f"sys.exit({leave.code!r})")
+        return leave.code
+    except KeyboardInterrupt as error:
+        session.finish("interrupted", "KeyboardInterrupt")
+        sys.excepthook(type(error), error, users_traceback(error))
+        return -signal.SIGINT
+    except BaseException as error:  # noqa: BLE001 - whatever the script raises is shown as it is
+        if type(error).__name__ == "StopTraining":
+            session.finish("stopped")
+            return 0
+        session.finish("failed", f"{type(error).__name__}: {error}")
+        sys.excepthook(type(error), error, users_traceback(error))
+        return 1
+    session.finish("finished")
+    return 0
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

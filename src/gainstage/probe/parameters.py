@@ -1,0 +1,169 @@
+"""Parameters: their values, the gradients the optimiser sees, and the exact updates."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gainstage.probe.naming import clean, name_tensors
+from gainstage.probe.recorder import Recorder
+from gainstage.probe.units import sample
+from gainstage.records import Site
+from gainstage.sketch.tensors import measure
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a parameter is called and where it belongs."""
+
+    name: str
+    layer: str
+    op: str
+    aliases: tuple[str, ...] = ()
+
+
+class Parameters:
+    """Names parameters and measures them around a step.
+
+    What is kept from one step to the next is kept by name, for a script may make new tensors of
+    its parameters at every step (``w = (w - lr * g).detach().requires_grad_()``).
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._labels: dict[int, Label] = {}
+        self._known: dict[int, weakref.ref[Tensor]] = {}
+        self._before: dict[str, Tensor] = {}
+        self._grads: dict[str, Tensor] = {}
+        self._samples: dict[tuple[str, str], Tensor] = {}
+        self._ops: dict[int, str] = {}
+
+    def add_module(self, root: nn.Module, names: dict[int, str]) -> None:
+        """Learn the names of a module tree's parameters.
+
+        Args:
+            root: the outermost module.
+            names: the path of each of its modules by ``id``.
+        """
+        for module in root.modules():
+            path = names[id(module)]
+            layer = path or type(module).__name__
+            for key, parameter in module.named_parameters(recurse=False):
+                name = clean(f"{path}.{key}")
+                held = self._labels.get(id(parameter))
+                if held is not None and self._is_known(parameter):
+                    aliases = (*held.aliases, name)
+                    label = Label(held.name, held.layer, held.op, aliases)
+                else:
+                    label = Label(name, layer, type(module).__name__)
+                self._labels[id(parameter)] = label
+                self._known[id(parameter)] = weakref.ref(parameter)
+
+    def used_by(self, parameter: Tensor, op: str) -> None:
+        """Note the first operation that a parameter outside any module takes part in."""
+        self._ops.setdefault(id(parameter), op)
+
+    def name_all(self, parameters: Iterable[Tensor]) -> None:
+        """Give a name to each parameter that has none yet, by the user's variables."""
+        unknown = [p for p in parameters if not self._is_known(p)]
+        if not unknown:
+            return
+        found = name_tensors(unknown)
+        for parameter in unknown:
+            name = found.get(id(parameter), f"parameter_{len(self._labels)}")
+            op = self._ops.get(id(parameter), "")
+            self._labels[id(parameter)] = Label(name, name, op)
+            self._known[id(parameter)] = weakref.ref(parameter)
+
+    def label(self, parameter: Tensor) -> Label:
+        """The label of a parameter; it is named now if it had to be."""
+        self.name_all([parameter])
+        return self._labels[id(parameter)]
+
+    def before(self, parameters: Sequence[Tensor]) -> None:
+        """Measure weights and gradients before a step and keep the weights for the update."""
+        self.name_all(parameters)
+        for parameter in parameters:
+            if parameter.grad is not None:
+                self.gradient(parameter, parameter.grad)
+            self._recorder.set(self._site(parameter, "weight"), measure(parameter))
+            self._keep(parameter)
+
+    def gradient(self, parameter: Tensor, grad: Tensor) -> None:
+        """Measure a parameter's gradient."""
+        site = self._site(parameter, "grad")
+        self._recorder.set(site, measure(grad))
+        self._align(site, grad)
+
+    def keep_gradient(self, parameter: Tensor, grad: Tensor) -> None:
+        """Keep a gradient for :meth:`after`: a script without optimiser may clear it first."""
+        self._grads[self.label(parameter).name] = grad.detach().clone()
+
+    def after(self, parameters: Sequence[Tensor]) -> float:
+        """Measure the exact updates after a step.
+
+        Returns:
+            The first-order change of the loss by these updates: gradient times update, summed.
+        """
+        predicted = 0.0
+        for parameter in parameters:
+            name = self.label(parameter).name
+            change = self._before.pop(name, None)
+            grad = self._grads.pop(name, parameter.grad)
+            if change is None or change.shape != parameter.shape:
+                continue
+            torch.sub(parameter.detach(), change, out=change)
+            site = self._site(parameter, "update")
+            self._recorder.set(site, measure(change))
+            self._align(site, change)
+            if grad is not None and grad.layout == torch.strided and not grad.is_complex():
+                predicted += float(torch.sum(grad.detach() * change, dtype=torch.float64))
+        return predicted
+
+    def changed(self, parameter: Tensor) -> bool:
+        """Whether a parameter differs from what was kept before the step."""
+        kept = self._before.get(self.label(parameter).name)
+        return (
+            kept is not None
+            and kept.shape == parameter.shape
+            and not torch.equal(kept, parameter.detach())
+        )
+
+    def _keep(self, parameter: Tensor) -> None:
+        if parameter.layout == torch.strided and not parameter.is_meta:
+            self._before[self.label(parameter).name] = parameter.detach().clone()
+
+    def _align(self, site: Site, tensor: Tensor) -> None:
+        if tensor.layout != torch.strided or not tensor.is_floating_point():
+            return
+        now = sample(tensor)
+        last = self._samples.get((site.name, site.kind))
+        self._samples[site.name, site.kind] = now
+        if last is None or last.shape != now.shape:
+            return
+        a, b = now.double(), last.double()
+        # sums of products, not dot products: these stay on this thread
+        norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+        if norm > 0:
+            self._recorder.put(site, {"cosine": float((a * b).sum()) / norm})
+
+    def _site(self, parameter: Tensor, kind: str) -> Site:
+        label = self.label(parameter)
+        return self._recorder.site(
+            label.name,
+            kind,  # type: ignore[arg-type]
+            layer=label.layer,
+            op=label.op,
+            shape=tuple(parameter.shape),
+            dtype=str(parameter.dtype).removeprefix("torch."),
+            aliases=label.aliases,
+        )
+
+    def _is_known(self, parameter: Tensor) -> bool:
+        reference = self._known.get(id(parameter))
+        return reference is not None and reference() is parameter

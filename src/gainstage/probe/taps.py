@@ -1,0 +1,160 @@
+"""Where the probe is attached: module hooks, optimiser hooks, the backward pass.
+
+Each tap is a context manager; leaving it removes every trace. A hook survives ``deepcopy`` and
+``pickle`` of what it hangs on as an inert object, so copies of a watched model are just copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as global_module
+from torch.optim import optimizer as global_optimizer
+
+from gainstage.probe.probe import Probe
+
+
+class Hook:
+    """A callable that calls a bound function, and becomes inert when copied or pickled."""
+
+    def __init__(self, function: Callable[..., None] | None = None) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> None:
+        """Pass the call on; never return anything, for torch would take it as a replacement."""
+        if self._function is not None:
+            self._function(*args)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hook:
+        return Hook()
+
+    def __reduce__(self) -> tuple[type[Hook], tuple[()]]:
+        return (Hook, ())
+
+
+def _hooks(probe: Probe) -> tuple[Hook, Hook]:
+    def enter(module: nn.Module, *_: Any) -> None:
+        if not torch.compiler.is_compiling():
+            probe.enter_module(module)
+
+    def leave(module: nn.Module, inputs: Any, *rest: Any) -> None:
+        if not torch.compiler.is_compiling():
+            probe.leave_module(module, inputs, rest[-1], with_grad=torch.is_grad_enabled())
+
+    return Hook(enter), Hook(leave)
+
+
+@contextmanager
+def module_tap(probe: Probe, model: nn.Module) -> Iterator[None]:
+    """Watch the forward passes of one model's modules."""
+    enter, leave = _hooks(probe)
+    probe.add_model(model)
+    with ExitStack() as stack:
+        for module in model.modules():
+            for handle in (
+                module.register_forward_pre_hook(enter),
+                module.register_forward_hook(leave),
+            ):
+                stack.callback(handle.remove)
+        yield
+
+
+@contextmanager
+def every_module_tap(probe: Probe) -> Iterator[None]:
+    """Watch the forward passes of every module of the process."""
+    enter, leave = _hooks(probe)
+    with ExitStack() as stack:
+        for handle in (
+            global_module.register_module_forward_pre_hook(enter),
+            global_module.register_module_forward_hook(leave),
+        ):
+            stack.callback(handle.remove)
+        yield
+
+
+@contextmanager
+def optimizer_tap(probe: Probe, optimizers: Iterable[torch.optim.Optimizer]) -> Iterator[None]:
+    """Watch the steps of given optimisers."""
+    with ExitStack() as stack:
+        for optimizer in optimizers:
+            probe.add_optimizer(optimizer)
+            for handle in (
+                optimizer.register_step_pre_hook(Hook(lambda o, *_: probe.before_step(o))),
+                optimizer.register_step_post_hook(Hook(lambda o, *_: probe.after_step(o))),
+            ):
+                stack.callback(handle.remove)
+        yield
+
+
+@contextmanager
+def every_optimizer_tap(probe: Probe) -> Iterator[None]:
+    """Watch the steps of every torch optimiser of the process, and learn of each when made."""
+    original = torch.optim.Optimizer.__init__
+
+    def init(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        probe.add_optimizer(self)
+
+    with ExitStack() as stack:
+        for handle in (
+            global_optimizer.register_optimizer_step_pre_hook(
+                Hook(lambda o, *_: probe.before_step(o))
+            ),
+            global_optimizer.register_optimizer_step_post_hook(
+                Hook(lambda o, *_: probe.after_step(o))
+            ),
+        ):
+            stack.callback(handle.remove)
+        torch.optim.Optimizer.__init__ = init  # type: ignore[method-assign]
+        stack.callback(setattr, torch.optim.Optimizer, "__init__", original)
+        yield
+
+
+@contextmanager
+def backward_tap(probe: Probe) -> Iterator[None]:
+    """Watch ``Tensor.backward``, ``torch.autograd.backward`` and ``torch.autograd.grad``.
+
+    ``Tensor.backward`` calls ``torch.autograd.backward`` by name, so two functions are enough.
+    """
+    backward, grad = torch.autograd.backward, torch.autograd.grad
+
+    def watched_backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
+        probe.before_backward(_as_list(tensors), grad_tensors)
+        try:
+            backward(tensors, grad_tensors, *args, **kwargs)
+        finally:
+            probe.after_backward()
+
+    def watched_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        wanted = _as_list(inputs)
+        if not _is_training(wanted, kwargs):
+            return grad(outputs, inputs, *args, **kwargs)
+        probe.before_backward(_as_list(outputs))
+        found: Sequence[Any] = ()
+        try:
+            found = grad(outputs, inputs, *args, **kwargs)
+        finally:
+            probe.after_backward(list(zip(wanted, found, strict=False)))
+        return found
+
+    torch.autograd.backward = watched_backward
+    torch.autograd.grad = watched_grad
+    try:
+        yield
+    finally:
+        torch.autograd.backward = backward
+        torch.autograd.grad = grad
+
+
+def _as_list(tensors: Any) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _is_training(inputs: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether ``autograd.grad`` asks for parameters' gradients, not for a penalty's."""
+    leaf = all(isinstance(t, Tensor) and t.is_leaf and t.requires_grad for t in inputs)
+    return leaf and not kwargs.get("create_graph", False)

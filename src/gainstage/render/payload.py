@@ -1,0 +1,74 @@
+"""All that the page needs, as JSON that may stand inside a script element."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gainstage.recording import Recording
+from gainstage.records import Finding
+from gainstage.views.findings import finding_cards
+from gainstage.views.view import VIEWS
+
+PAYLOAD_SCHEMA: Final = 1
+"""Version of the data that the page reads; raised when a field changes its meaning."""
+
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def payload(
+    recording: Recording,
+    findings: Sequence[Finding] | None = None,
+    manuals: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Every registered view under its name, and ``run``: plain dicts, lists and numbers.
+
+    Args:
+        recording: the run.
+        findings: what the rules found; None for what is stored with the run.
+        manuals: a rule's manual by its code.
+    """
+    data = {name: view(recording) for name, view in VIEWS.items() if name != "findings"}
+    data["findings"] = finding_cards(recording, findings, manuals)
+    plain: dict[str, Any] = msgspec.to_builtins(data, str_keys=True)
+    return {"schema": PAYLOAD_SCHEMA, "run": _run(recording), **plain}
+
+
+def script_json(data: Mapping[str, Any]) -> str:
+    r"""JSON in ASCII without ``<``, ``>`` and ``&``: no text in it can end a script element.
+
+    Example:
+        >>> script_json({"name": "</script>"})
+        '{"name":"\\u003c/script\\u003e"}'
+    """
+    text = json.dumps(data, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return text.translate(_ESCAPES)
+
+
+def _run(recording: Recording) -> dict[str, Any]:
+    info, steps = recording.info, recording.steps
+    return {
+        "id": info.id,
+        "script": info.script,
+        "args": list(info.args),
+        "started": float(info.started),
+        "status": info.status,
+        "outcome": info.outcome,
+        "seconds": float(info.seconds),
+        "probe_seconds": float(info.probe_seconds),
+        "overhead": float(info.overhead) if info.probe_seconds else None,
+        "detail": info.detail,
+        "versions": {str(key): str(value) for key, value in info.versions.items()},
+        "facts": {str(key): _told(value) for key, value in info.facts.items()},
+        "steps": len(steps),
+        "first_step": int(steps[0]) if len(steps) else None,
+        "last_step": int(steps[-1]) if len(steps) else None,
+        "sites": len(recording.sites),
+    }
+
+
+def _told(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

@@ -1,0 +1,36 @@
+// What is known of the run, and the levels of all parameters.
+import { clean, decibel, duration, el, figure, panel, plural, short } from "./dom.js";
+
+export function detailsOf({ run, levels }) {
+  return { node: panel("details", "Run details", "", null, list(run), parameters(levels.parameters)) };
+}
+
+function list(run) {
+  const rows = [
+    ["Run", run.id],
+    ["Script", run.script || "–"],
+    ["Arguments", run.args.map(clean).join(" ") || "none"],
+    ["Started", run.started > 0 ? new Date(run.started * 1000).toISOString().replace("T", " ").slice(0, 16) + " UTC" : "–"],
+    ["Status", run.outcome ? run.status + ": " + run.outcome : run.status],
+    ["Reading", run.detail === "exact" ? "exact: every element, every step" : run.detail],
+    ["Steps", run.steps ? figure(run.steps) + " (" + figure(run.first_step) + " to " + figure(run.last_step) + ")" : "none"],
+    ["Measured at", plural(run.sites, "site")],
+    ["Time in the probe", duration(run.probe_seconds) + " of " + duration(run.seconds)],
+    ...Object.entries(run.facts).slice(0, 40),
+    ...Object.entries(run.versions).slice(0, 20),
+  ];
+  return el("dl", { class: "details" }, rows.map(([key, value]) => el("div", {},
+    el("dt", {}, short(key, 40).replace(/_/g, " ")),
+    el("dd", { title: clean(value).slice(0, 400) }, short(value, 160)))));
+}
+
+function parameters(rows) {
+  if (!rows.length) return null;
+  const kinds = ["weight", "grad", "update"];
+  const head = el("tr", {}, ["parameter", "shape", ...kinds.map((k) => k + " dB")].map((title) => el("th", { scope: "col" }, title)));
+  const body = rows.slice(0, 2000).map((row) => el("tr", {}, el("th", { scope: "row", title: clean(row.name).slice(0, 400) }, short(row.name, 40)), el("td", {}, row.shape.join(" × ")),
+    kinds.map((kind) => el("td", {}, row.silent.includes(kind) ? "silent" : decibel(row[kind])))));
+  const summary = el("summary", {}, "Levels of " + plural(rows.length, "parameter"));
+  return el("details", { class: "parameters" }, summary,
+    el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, body))));
+}

@@ -1,0 +1,84 @@
+// Layer by step matrices of one quantity at a time.
+import { choice, el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { axis, chart, ink, labelRoom, narrow } from "./theme.js";
+
+export function heatmapOf({ heatmap }) {
+  if (!heatmap.maps.length) return { node: panel("heatmap", "Heat map", "", null, emptyState("No quantity was measured at any layer.")) };
+  const node = el("div", { class: "chart", role: "img", "aria-label": "Quantity by layer and step" });
+  const note = el("p", { class: "note" });
+  let map = heatmap.maps[0];
+  let draw = () => {};
+  const show = () => { note.textContent = noteOfMap(map, heatmap); draw(); };
+  const tools = choice("Quantity", heatmap.maps.map((m, i) => [i, m.title]), (i) => { map = heatmap.maps[Number(i)]; show(); });
+  return {
+    node: panel("heatmap", "Heat map", "", tools, note, node),
+    draw: () => { draw = chart(node, () => ({ traces: tracesOfMap(map, heatmap), layout: layoutOfMap(map) })); show(); },
+  };
+}
+
+function noteOfMap(map, { first, last }) {
+  const wide = Math.max(0, ...first.map((step, i) => last[i] - step + 1));
+  const parts = ["First layer on top."];
+  if (wide > 1) parts.push(map.reduced === "max" ? "A column is the largest of its steps." : "A column is the mean of its steps; the label has the extremes.");
+  if (map.scale === "diverging") parts.push(map.centre === 0 ? "Neutral is 0 dB, blue is fainter, orange louder." : "Neutral is " + figure(map.centre) + ", blue slower, orange faster.");
+  if (map.silent.some((row) => row.length)) parts.push("Darkest: exactly zero.");
+  return parts.join(" ");
+}
+
+function tracesOfMap(map, { first, last }) {
+  const rows = map.layers.map((_, i) => i);
+  const names = map.layers.map((name) => forPlotly(name, 60));
+  const text = map.cells.map((row, i) => row.map((value, j) => labelOf(map, i, j, value, first[j], last[j], names[i])));
+  const main = {
+    type: "heatmap", x: first, y: rows, z: map.cells, text, hovertemplate: "%{text}<extra></extra>", hoverongaps: false,
+    colorscale: map.scale === "diverging" ? diverging() : "Cividis", ...limitsOf(map), ygap: map.layers.length < 40 ? 1 : 0,
+    colorbar: { thickness: 10, outlinewidth: 0, len: 1, y: 0.5, xpad: 8, ...(narrow() ? {} : { title: { text: map.unit, side: "right", font: { size: 11 } } }) },
+  };
+  return map.silent.some((row) => row.length) ? [silentOf(map, first, rows), main] : [main];
+}
+
+function labelOf(map, i, j, value, first, last, name) {
+  const step = first === last ? "step " + figure(first) : "steps " + figure(first) + " to " + figure(last);
+  const extremes = map.low.length && value !== null ? "<br>" + figure(map.low[i][j]) + " to " + figure(map.high[i][j]) : "";
+  return name + "<br>" + step + "<br>" + figure(value) + " " + map.unit + extremes;
+}
+
+function silentOf(map, first, rows) {
+  const z = map.layers.map(() => first.map(() => null));
+  map.silent.forEach((spans, i) => spans.forEach(([a, b]) => { for (let j = a; j < b; j++) z[i][j] = 1; }));
+  return {
+    type: "heatmap", x: first, y: rows, z, zmin: 0, zmax: 1, showscale: false, hoverongaps: false,
+    colorscale: [[0, ink("silent")], [1, ink("silent")]], hovertemplate: "exactly zero<extra></extra>",
+  };
+}
+
+function diverging() {
+  return [[0, "#0072B2"], [0.25, ink("cool")], [0.5, ink("neutral")], [0.75, ink("hot-soft")], [1, "#D55E00"]];
+}
+
+// Symmetric about the centre; outliers beyond the 1st and 99th percentile do not flatten the rest.
+function limitsOf(map) {
+  const known = map.cells.flat().filter((v) => v !== null).sort((a, b) => a - b);
+  if (!known.length) return {};
+  const low = known[Math.floor(0.01 * (known.length - 1))];
+  const high = known[Math.ceil(0.99 * (known.length - 1))];
+  if (map.scale === "diverging") {
+    const reach = Math.max(Math.abs(low - map.centre), Math.abs(high - map.centre), map.unit === "dB" ? 40 : 2); // a healthy network looks calm
+    return { zmin: map.centre - reach, zmax: map.centre + reach };
+  }
+  if (map.unit === "share") return { zmin: 0, zmax: 1 };
+  if (map.unit === "count") return { zmin: 0, zmax: Math.max(known[known.length - 1], 1) };
+  return high > low ? { zmin: low, zmax: high } : { zmin: low - 1, zmax: high + 1 };
+}
+
+function layoutOfMap(map) {
+  const labels = map.layers.map((name) => forPlotly(name, narrow() ? 14 : 30));
+  const every = Math.ceil(map.layers.length / 42);
+  const shown = map.layers.map((_, i) => i).filter((i) => i % every === 0);
+  return {
+    height: Math.min(760, Math.max(190, map.layers.length * (map.layers.length > 24 ? 13 : 22) + 58)),
+    margin: { l: labelRoom(labels), r: narrow() ? 4 : 16, t: 6, b: 42 },
+    xaxis: axis({ title: "step", showgrid: false, tickformat: ",d" }),
+    yaxis: axis({ autorange: "reversed", tickvals: shown, ticktext: shown.map((i) => labels[i]), showgrid: false, tickfont: { family: ink("mono"), size: 11 } }),
+  };
+}

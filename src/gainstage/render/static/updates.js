@@ -1,0 +1,38 @@
+// How far one step moves each weight, relative to the weight.
+import { el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { axis, chart, depthColour, ink, narrow } from "./theme.js";
+
+export function updatesOf({ updates }) {
+  if (!updates.paces.length) return { node: panel("updates", "Update : data", "", null, emptyState("No weight's update was measured.")) };
+  const node = el("div", { class: "chart update-chart", role: "img", "aria-label": "Update to data ratio over the steps" });
+  const still = updates.paces.filter((p) => p.still === 1).length;
+  const note = "log₁₀ of the update's rms over the weight's, one line a weight. About −3 is a healthy pace: −1 shakes the weights to pieces, −5 leaves them where they are."
+    + (still ? " " + figure(still) + " never moved." : "");
+  const key = el("p", { class: "depth-key" }, el("span", {}, "first layer"), el("span", { class: "ramp", "aria-hidden": "true" }), el("span", {}, "last layer"));
+  return { node: panel("updates", "Update : data", note, key, node), draw: () => chart(node, () => ({ traces: tracesOfPaces(updates), layout: layoutOfPaces(updates) })) };
+}
+
+function tracesOfPaces(updates) {
+  const many = Math.max(updates.paces.length - 1, 1);
+  return updates.paces.map((pace, i) => ({
+    type: "scatter", mode: "lines", x: updates.steps, y: pace.ratio, line: { color: depthColour(i / many), width: updates.paces.length > 20 ? 1.1 : 1.6 },
+    text: updates.steps.map(() => forPlotly(pace.name, 60)), hovertemplate: "%{text}<br>step %{x:,}<br>%{y:.2f}<extra></extra>",
+  }));
+}
+
+function layoutOfPaces(updates) {
+  const known = updates.paces.flatMap((p) => p.ratio).filter((v) => v !== null);
+  const low = Math.min(updates.guide - 1, ...bounds(known).slice(0, 1)) - 0.3;
+  const high = Math.max(updates.guide + 1, ...bounds(known).slice(1)) + 0.3;
+  return {
+    hovermode: "closest", margin: { l: 52, r: narrow() ? 8 : 16, t: 8, b: 42 },
+    xaxis: axis({ title: "step", tickformat: ",d" }), yaxis: axis({ title: "log₁₀ update / weight", range: [low, high], nticks: 7 }),
+    shapes: [{ type: "rect", xref: "paper", x0: 0, x1: 1, yref: "y", y0: updates.guide - 0.5, y1: updates.guide + 0.5, fillcolor: ink("good-soft"), line: { width: 0 }, layer: "below" },
+      { type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: updates.guide, y1: updates.guide, line: { color: ink("good"), width: 1.4, dash: "dash" } }],
+    annotations: [{ xref: "paper", x: 1, xanchor: "right", yref: "y", y: updates.guide + 0.5, yanchor: "bottom", text: "healthy pace", showarrow: false, font: { size: 11, color: ink("good") } }],
+  };
+}
+
+function bounds(known) {
+  return known.length ? known.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]) : [0, 0];
+}

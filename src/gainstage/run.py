@@ -1,0 +1,126 @@
+"""A run as users hold it: its numbers, its findings, its report."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+from typing_extensions import override
+
+from gainstage.diagnosis import RULES, diagnose
+from gainstage.recording import Recording
+from gainstage.records import Finding, RunInfo
+from gainstage.store import StoredRecording, find_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Diagnosis(Sequence[Finding]):
+    """The findings on a run, main one first; printing it gives the verdict as text.
+
+    Args:
+        recording: what was judged.
+        findings: ranked findings.
+    """
+
+    def __init__(self, recording: Recording, findings: Sequence[Finding]) -> None:
+        self._recording = recording
+        self._findings = tuple(findings)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is nothing above ``info`` among the findings."""
+        return all(f.severity == "info" for f in self._findings)
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Finding, ...]: ...
+    @override
+    def __getitem__(self, index: int | slice) -> Finding | tuple[Finding, ...]:
+        return self._findings[index]
+
+    @override
+    def __len__(self) -> int:
+        return len(self._findings)
+
+    @override
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._findings)
+
+    @override
+    def __repr__(self) -> str:
+        codes = ", ".join(f.code for f in self._findings) or "healthy"
+        return f"<Diagnosis: {codes}>"
+
+    @override
+    def __str__(self) -> str:
+        from rich.console import Console  # noqa: PLC0415 - only to print
+
+        from gainstage.render.text import print_verdict  # noqa: PLC0415
+
+        buffer = io.StringIO()
+        console = Console(file=buffer, width=100, color_system=None, force_terminal=False)
+        print_verdict(console, self._recording, self._findings, manuals=manuals())
+        return buffer.getvalue().rstrip("\n")
+
+
+class Run:
+    """A stored run.
+
+    Attributes:
+        path: its file.
+        recording: its sites and series, for those who want every number.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.recording = StoredRecording(self.path)
+
+    @property
+    def info(self) -> RunInfo:
+        """What is known of the run as a whole."""
+        return self.recording.info
+
+    def diagnose(self) -> Diagnosis:
+        """Judge the run by every rule."""
+        self.recording.refresh()
+        return Diagnosis(self.recording, diagnose(self.recording))
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write one self-contained html file with findings and charts, and return its path."""
+        from gainstage.render.report import write_report  # noqa: PLC0415 - loads plotly
+
+        self.recording.refresh()
+        return write_report(self.recording, tuple(self.diagnose()), manuals(), path)
+
+    def frame(self) -> pd.DataFrame:
+        """All series as a pandas frame: one row a step, columns (site, kind, quantity)."""
+        return self.recording.frame()
+
+    @override
+    def __repr__(self) -> str:
+        info = self.info
+        return f"<Run {info.id}: {len(self.recording.steps)} steps, {info.status}>"
+
+
+def open(run: str | os.PathLike[str] = "latest", *, dir: str = "runs") -> Run:  # noqa: A001, A002
+    """Open a stored run.
+
+    Args:
+        run: path of its file, its id or a unique beginning of it, or ``"latest"``.
+        dir: folder in which ids are looked up.
+
+    Raises:
+        RunFileError: there is no such run, or it cannot be read.
+    """
+    return Run(find_run(dir, os.fspath(run)))
+
+
+def manuals() -> dict[str, str]:
+    """The manual of every finding by its code."""
+    return {code: rule.manual for code, rule in RULES.items()}

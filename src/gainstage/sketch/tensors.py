@@ -1,0 +1,274 @@
+"""Measure one torch tensor of any kind: exact moments and histogram, or why it has none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gainstage.sketch import kernels
+from gainstage.sketch.histogram import BINS, SHIFT, Histogram
+from gainstage.sketch.summary import Summary
+from gainstage.torch_private import is_fake, is_functorch_wrapped, without_overrides
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+_FLOAT32_TINY: Final = float(np.finfo(np.float32).smallest_subnormal)
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+_NON_FINITE: Final = 0xFF << 3
+_HALF: Final = BINS // 2
+# Below and above these, squares of float64 leave its range, and the tensor is rescaled first.
+_SQUARE_SAFE: Final = (1e-150, 1e150)
+_EXACT_IN_FLOAT32: Final = (torch.float32, torch.float16, torch.bfloat16, torch.bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What was measured of one tensor.
+
+    Attributes:
+        summary: exact moments and counts.
+        histogram: log-linear histogram of all elements.
+        reason: why nothing was measured; ``""`` if it was. The summary is empty then.
+    """
+
+    summary: Summary
+    histogram: Histogram
+    reason: str = ""
+
+    def __add__(self, other: Sketch) -> Sketch:
+        return Sketch(
+            self.summary + other.summary,
+            self.histogram + other.histogram,
+            self.reason or other.reason,
+        )
+
+
+def measure(tensor: Tensor) -> Sketch:
+    """Exact moments and histogram of a tensor, whatever its dtype, layout or device.
+
+    Integers and booleans are read as numbers, complex elements by their absolute value, sparse
+    tensors with their implicit zeros, quantised ones after dequantising, and a distributed
+    tensor by its local shard. The tensor, its graph and every random state stay untouched.
+
+    Args:
+        tensor: of any shape.
+
+    Returns:
+        The sketch. Its ``reason`` is set, and its summary empty, for a tensor that has no
+        values to read (meta, fake, functorch-wrapped).
+
+    Example:
+        >>> sketch = measure(torch.tensor([1.0, -1.0, 0.0, float("nan")]))
+        >>> sketch.summary.nan, sketch.summary.zero_share, round(sketch.summary.rms, 4)
+        (1, 0.25, 0.8165)
+        >>> measure(torch.empty(3, device="meta")).reason
+        'a meta tensor holds no values'
+    """
+    with torch.no_grad(), without_overrides():
+        reason = unreadable(tensor)
+        if reason:
+            return Sketch(Summary.empty(), Histogram.empty(), reason)
+        values, implicit_zeros = _plain(tensor.detach())
+        if not values.numel():
+            sketch = Sketch(Summary.empty(), Histogram.empty())
+        elif values.device.type == "cpu":
+            sketch = _measure_cpu(values)
+        else:
+            sketch = measure_anywhere(values)
+        if implicit_zeros:
+            zeros = Summary(implicit_zeros, 0.0, 0.0, 0.0, 0.0, zeros=implicit_zeros)
+            histogram = Histogram.empty()
+            histogram.counts[0] = implicit_zeros
+            sketch = sketch + Sketch(zeros, histogram)
+        return sketch
+
+
+def unreadable(tensor: Tensor) -> str:
+    """Why a tensor's values cannot be read; ``""`` if they can."""
+    if tensor.device.type == "meta":
+        return "a meta tensor holds no values"
+    if is_functorch_wrapped(tensor):
+        return "the tensor is wrapped by torch.func"
+    if is_fake(tensor):
+        return "a fake tensor holds no values"
+    return ""
+
+
+def _plain(tensor: Tensor) -> tuple[Tensor, int]:
+    """A dense, real, flat tensor of a dtype that numpy has, and the number of implicit zeros."""
+    total = 0
+    if hasattr(tensor, "to_local"):  # DTensor: a full tensor would be a collective
+        tensor = tensor.to_local()
+    if tensor.is_nested:
+        tensor = tensor.values() if tensor.layout == torch.jagged else _unbind(tensor)
+    elif tensor.layout != torch.strided:
+        total = math.prod(tensor.shape)
+        if tensor.layout == torch.sparse_coo:
+            tensor = tensor.coalesce().values()
+        elif tensor.is_mkldnn:
+            tensor = tensor.to_dense()
+        else:
+            tensor = tensor.values()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.is_complex():
+        tensor = tensor.abs()
+    elif tensor.is_floating_point() and tensor.element_size() == 1:
+        tensor = tensor.float()
+    return _flat(tensor), max(total - tensor.numel(), 0)
+
+
+def _unbind(tensor: Tensor) -> Tensor:
+    return torch.cat([part.reshape(-1) for part in tensor.unbind()])
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """The elements in memory order where they are dense, so that no copy is made."""
+    order = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
+    return tensor.permute(order).reshape(-1)
+
+
+def _measure_cpu(values: Tensor) -> Sketch:
+    if values.dtype in _EXACT_IN_FLOAT32:
+        return scan_float32(values.float().resolve_neg().numpy())
+    # float64 and integers: moments from float64, bins from the nearest float32
+    return _measure_float64(values.double().resolve_neg().numpy())
+
+
+def scan_float32(x: Float32) -> Sketch:
+    """Sketch of a contiguous float32 array by the fast kernels: [n], n >= 1."""
+    bits = x.view(np.uint32)
+    counts = np.zeros(BINS, dtype=np.int64)
+    out = np.empty(5)
+    kernels.scan(x, x.view(np.int32), bits, counts, out)
+    if counts[_NON_FINITE:_HALF].any() or counts[_HALF + _NON_FINITE :].any():
+        return _with_non_finite(x, counts)
+    n = x.size
+    total, squares = float(out[0]), float(out[1])
+    summary = Summary(
+        count=n,
+        mean=float(x[0]) + total / n,
+        std=math.sqrt(max(squares - total * (total / n), 0.0) / n),
+        min=_lowest(int(out[3]), int(out[4])),
+        max=_highest(int(out[2]), int(out[4])),
+        zeros=int(kernels.count_zeros(bits)) if counts[0] or counts[_HALF] else 0,
+    )
+    return Sketch(summary, Histogram(counts))
+
+
+def _pattern(bits: int) -> float:
+    return float(np.uint32(bits & 0xFFFF_FFFF).view(np.float32))
+
+
+def _lowest(unsigned_high: int, unsigned_low: int) -> float:
+    # the largest unsigned pattern is the most negative float, if any is negative
+    return _pattern(unsigned_high if unsigned_high >= 2**31 else unsigned_low)
+
+
+def _highest(signed_top: int, unsigned_low: int) -> float:
+    # a largest signed pattern below zero means that all are negative
+    return _pattern(signed_top if signed_top >= 0 else unsigned_low)
+
+
+def _with_non_finite(
+    x: Float32,
+    counts: NDArray[np.int64],
+) -> Sketch:
+    """The slow path: some element is NaN or infinite."""
+    finite = x[np.isfinite(x)]
+    nan = int(np.isnan(x).sum())
+    inside = scan_float32(finite).summary if finite.size else Summary.empty()
+
+    infinite = x.size - finite.size - nan
+    return Sketch(
+        Summary(
+            count=x.size,
+            mean=inside.mean,
+            std=inside.std,
+            min=inside.min,
+            max=inside.max,
+            zeros=inside.zeros,
+            nan=nan,
+            inf=infinite,
+        ),
+        Histogram(counts),
+    )
+
+
+def _measure_float64(x: Float64) -> Sketch:
+    finite = x[np.isfinite(x)]
+    nan = int(np.isnan(x).sum())
+    summary = Summary(
+        x.size, math.nan, math.nan, math.nan, math.nan, 0, nan, x.size - finite.size - nan
+    )
+    if finite.size:
+        size = max(abs(float(finite.min())), abs(float(finite.max())))
+        safe = size == 0.0 or _SQUARE_SAFE[0] < size < _SQUARE_SAFE[1]
+        power = 0 if safe else math.frexp(size)[1]
+        scaled = np.ldexp(finite, -power)
+        mean = float(scaled.mean())
+        std = math.sqrt(float(np.square(scaled - mean).mean()))
+        summary = Summary(
+            count=x.size,
+            mean=math.ldexp(mean, power),
+            std=math.ldexp(std, power),
+            min=float(finite.min()),
+            max=float(finite.max()),
+            zeros=int((finite == 0).sum()),
+            nan=nan,
+            inf=summary.inf,
+        )
+    return Sketch(summary, Histogram.of(_nearest_float32(x)))
+
+
+def _nearest_float32(
+    x: Float64,
+) -> Float32:
+    """Round to float32 without turning a finite number into an infinity or into zero."""
+    inside = np.where(np.isfinite(x), np.clip(x, -_FLOAT32_MAX, _FLOAT32_MAX), x)
+    small = (inside != 0) & (np.abs(inside) < _FLOAT32_TINY)
+    return np.where(small, np.copysign(_FLOAT32_TINY, inside), inside).astype(np.float32)
+
+
+def measure_anywhere(values: Tensor) -> Sketch:
+    """The same sketch by plain torch ops, for any device: [n], n >= 1, real, dense.
+
+    One transfer of 4096 counts and a few sums at the end.
+    """
+    wide = values.double()
+    finite = torch.isfinite(wide)
+    n = finite.sum()
+    inside = torch.where(finite, wide, torch.zeros((), dtype=wide.dtype, device=wide.device))
+    mean = inside.sum() / n
+    variance = torch.where(finite, (inside - mean).square(), torch.zeros_like(inside)).sum() / n
+    low = torch.where(finite, wide, torch.full_like(wide, math.inf)).min()
+    high = torch.where(finite, wide, torch.full_like(wide, -math.inf)).max()
+    zeros = (wide == 0).sum()
+    nan = torch.isnan(wide).sum()
+    narrow = torch.where(
+        finite & (inside != 0) & (inside.abs() < _FLOAT32_TINY),
+        torch.copysign(torch.full_like(inside, _FLOAT32_TINY), inside),
+        torch.where(finite, inside.clamp(-_FLOAT32_MAX, _FLOAT32_MAX), wide),
+    ).float()
+    bins = (narrow.contiguous().view(torch.int32) >> SHIFT) & (BINS - 1)
+    counts = torch.bincount(bins, minlength=BINS).cpu().numpy()
+    found = torch.stack([t.double() for t in (n, mean, variance, low, high, zeros, nan)]).tolist()
+    some = found[0] > 0
+    summary = Summary(
+        count=values.numel(),
+        mean=found[1] if some else math.nan,
+        std=math.sqrt(found[2]) if some else math.nan,
+        min=found[3] if some else math.nan,
+        max=found[4] if some else math.nan,
+        zeros=int(found[5]),
+        nan=int(found[6]),
+        inf=int(values.numel() - found[0] - found[6]),
+    )
+    return Sketch(summary, Histogram(counts))

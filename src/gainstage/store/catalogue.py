@@ -1,0 +1,99 @@
+"""Everything in a run file that is a record rather than a number."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from gainstage.records import SCHEMA, Event, Finding, RunInfo, Site
+from gainstage.store import problems
+from gainstage.store.codec import from_json
+
+T = TypeVar("T")
+
+MOST_SITES: Final = 200_000
+MOST_SERIES: Final = 2_000_000
+MOST_EVENTS: Final = 100_000
+"""Rows beyond these are no longer a run that anybody watched; later events are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The records of a run.
+
+    Attributes:
+        info: what is known of the run as a whole.
+        sites: by id.
+        series: (site id, quantity) to series id.
+        quantities: site id to its quantities, in the order of their series.
+        events: in the order in which they were written.
+        findings: main one first.
+    """
+
+    info: RunInfo
+    sites: tuple[Site, ...]
+    series: dict[tuple[int, str], int]
+    quantities: dict[int, tuple[str, ...]]
+    events: tuple[Event, ...]
+    findings: tuple[Finding, ...]
+
+
+def read_catalogue(connection: sqlite3.Connection, path: Path) -> Catalogue:
+    """Read and check all records.
+
+    Args:
+        connection: in a read transaction.
+        path: for the messages.
+
+    Raises:
+        RunFileError: a record is not one that Gainstage would have written.
+    """
+    try:
+        info = _records(connection, "SELECT json FROM meta WHERE key = 'info' LIMIT ?", RunInfo, 1)
+        if not info:
+            raise problems.empty(path)
+        if info[0].schema > SCHEMA:
+            raise problems.newer(path, info[0].schema, SCHEMA)
+        sites = _records(connection, "SELECT json FROM site ORDER BY id LIMIT ?", Site, MOST_SITES)
+        if [site.id for site in sites] != list(range(len(sites))):
+            raise problems.altered(path, "its sites are not numbered 0, 1, 2, ...")
+        series = _series(connection, len(sites))
+        events = _records(
+            connection, "SELECT json FROM event ORDER BY id LIMIT ?", Event, MOST_EVENTS
+        )
+        findings = _records(
+            connection, "SELECT json FROM finding ORDER BY id LIMIT ?", Finding, MOST_EVENTS
+        )
+    except ValueError as error:
+        raise problems.altered(path, str(error)) from error
+    quantities: dict[int, list[str]] = {}
+    for site, quantity in series:
+        quantities.setdefault(site, []).append(quantity)
+    return Catalogue(
+        info=info[0],
+        sites=tuple(sites),
+        series=series,
+        quantities={site: tuple(names) for site, names in quantities.items()},
+        events=tuple(events),
+        findings=tuple(findings),
+    )
+
+
+def _records(connection: sqlite3.Connection, query: str, kind: type[T], most: int) -> list[T]:
+    return [from_json(text, kind) for (text,) in connection.execute(query, (most,))]
+
+
+def _series(connection: sqlite3.Connection, sites: int) -> dict[tuple[int, str], int]:
+    found: dict[tuple[int, str], int] = {}
+    rows = connection.execute(
+        "SELECT id, site, quantity FROM series ORDER BY id LIMIT ?", (MOST_SERIES,)
+    )
+    for position, (index, site, quantity) in enumerate(rows):
+        known = isinstance(site, int) and 0 <= site < sites and isinstance(quantity, str)
+        if not known or index != position:
+            msg = f"series {position} has no site or is numbered {index!r}"
+            raise ValueError(msg)
+        found.setdefault((site, quantity), index)
+    return found

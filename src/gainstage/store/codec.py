@@ -1,0 +1,99 @@
+"""How records and numbers become the bytes of a row, and how they are checked on the way back."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+
+def checksum(blob: bytes, *numbers: float) -> int:
+    """CRC-32 of a row: its other numbers in the order of the columns, then its blob.
+
+    The numbers are packed little-endian, integers as int64 and others as float64; they are part
+    of the sum because a value under the wrong step is as bad as a wrong value.
+
+    Args:
+        blob: the column ``v``.
+        numbers: the columns before ``crc``.
+    """
+    kinds = "".join("q" if isinstance(number, int) else "d" for number in numbers)
+    return zlib.crc32(blob, zlib.crc32(struct.pack("<" + kinds, *numbers)))
+
+
+def is_intact(blob: object, crc: object, *numbers: object) -> bool:
+    """Whether a row has the types that it should have and its checksum fits."""
+    if not isinstance(blob, bytes) or not all(isinstance(n, int | float) for n in numbers):
+        return False
+    return checksum(blob, *numbers) == crc  # type: ignore[arg-type]  # checked one line above
+
+
+def pack_steps(steps: NDArray[np.int64], times: NDArray[np.float64]) -> bytes:
+    """The steps of a block and when they ended, as one blob."""
+    return steps.astype("<i8").tobytes() + times.astype("<f8").tobytes()
+
+
+def unpack_steps(blob: bytes, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Inverse of :func:`pack_steps`; None if the blob is no such thing."""
+    if n < 1 or len(blob) != 16 * n:
+        return None
+    steps = np.frombuffer(blob, dtype="<i8", count=n).astype(np.int64)
+    times = np.frombuffer(blob, dtype="<f8", count=n, offset=8 * n).astype(np.float64)
+    return (steps, times) if bool(np.all(np.diff(steps) > 0)) else None
+
+
+def pack_values(values: NDArray[np.float32]) -> bytes:
+    """Little-endian float32."""
+    return values.astype("<f4", copy=False).tobytes()
+
+
+def unpack_values(blob: bytes) -> NDArray[np.float32]:
+    """Inverse of :func:`pack_values`."""
+    return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
+
+
+def to_json(record: object) -> str:
+    """A record as ASCII JSON.
+
+    Python's own dialect (``NaN`` and ``Infinity`` as words, lone surrogates and long integers
+    as they are), so that evidence and names come back as they went in. Whatever a caller put
+    into a free-form field never stops a training: numpy values become numbers and lists, any
+    other object its ``str``.
+    """
+    return json.dumps(msgspec.to_builtins(record, enc_hook=_plain, str_keys=True))
+
+
+def from_json(text: object, kind: type[T]) -> T:
+    """Inverse of :func:`to_json`, with every field's type checked.
+
+    Raises:
+        ValueError: the text is damaged or is no such record.
+    """
+    if not isinstance(text, str):
+        msg = f"a {kind.__name__} is stored as {type(text).__name__} instead of text"
+        raise ValueError(msg)  # noqa: TRY004  # data are wrong, not the call
+    try:
+        return msgspec.convert(json.loads(text), kind)
+    except RecursionError as error:
+        msg = f"a {kind.__name__} is nested too deeply"
+        raise ValueError(msg) from error
+    except ValueError as error:  # msgspec's and json's own are children of it
+        msg = f"a {kind.__name__} cannot be read: {error}"
+        raise ValueError(msg) from error
+
+
+def printable(text: str) -> str:
+    """`text` as SQLite can hold it: a lone surrogate becomes ``?`` (the JSON keeps it)."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _plain(value: Any) -> Any:
+    tolist = getattr(value, "tolist", None)  # numpy scalars and arrays, torch tensors
+    return str(value) if tolist is None else tolist()

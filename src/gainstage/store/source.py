@@ -1,0 +1,161 @@
+"""A run file opened for reading, as a stranger's file is: read-only, checked, with a time limit."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gainstage.store import problems
+from gainstage.store.files import disarm_after_fork, keep_alive
+from gainstage.store.schema import APPLICATION_ID, VERSION, expected_layout, layout
+
+LONGEST_ROW: Final = 64 * 2**20
+"""Bytes: a step of sixteen million series; a longer row is not read at all."""
+
+LONGEST_READING: Final = 60.0
+"""Seconds: a file made to keep SQLite busy for ever is given up after this."""
+
+_SMALLEST: Final = 512
+"""Bytes: the smallest page there is."""
+
+_WAIT: Final = 5.0
+"""Seconds to wait for a writer that is just leaving WAL mode."""
+
+
+class Source:
+    """Hands out read transactions on a run file.
+
+    A connection to a file in WAL mode keeps the writer from leaving that mode, so it is closed
+    after each reading unless the file is held; in any other mode it is kept.
+
+    The file is only ever touched through SQLite: opening and closing it by other means would
+    drop the locks of a writer in the same process (POSIX).
+
+    Args:
+        path: absolute path of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._kept: sqlite3.Connection | None = None
+        self._held = 0
+        self._deadline = 0.0
+        disarm_after_fork(self)
+
+    def disarm(self) -> None:
+        """In a forked child: let go of the parent's connection without touching it."""
+        if self._kept is not None:
+            keep_alive(self._kept)
+            self._finalizer.detach()
+            self._kept = None
+        self._lock = threading.RLock()  # another thread of the parent may have held the old one
+
+    def hold(self) -> None:
+        """Keep the file open until :meth:`close`, whatever its mode."""
+        self._held += 1
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open within the block."""
+        with self._lock:
+            self._held += 1
+            try:
+                yield
+            finally:
+                self._held -= 1
+                if not self._held:
+                    self._drop()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._held = 0
+            self._drop()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view of the file for the block.
+
+        Raises:
+            RunFileError: whatever SQLite has to say, in a sentence.
+        """
+        with self._lock:
+            self._deadline = time.monotonic() + LONGEST_READING
+            try:
+                if self._kept is None:
+                    self._kept = self._open()
+                self._kept.execute("BEGIN")
+                try:
+                    yield self._kept
+                finally:
+                    self._kept.execute("ROLLBACK")
+                if not self._held and self._is_wal():
+                    self._drop()
+            except sqlite3.Error as error:
+                self._drop()
+                raise problems.cannot_read(self._path, error) from error
+            except BaseException:
+                self._drop()
+                raise
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            is_file, size = self._path.is_file(), self._path.stat().st_size
+        except OSError as error:
+            if self._path.parent.is_dir() and isinstance(error, FileNotFoundError):
+                raise problems.missing(self._path) from error
+            raise problems.cannot_read(self._path, error) from error
+        if not is_file:
+            raise problems.missing(self._path)
+        if not size:
+            raise problems.empty(self._path)
+        if size < _SMALLEST:  # SQLite would take it for an empty database
+            raise problems.cannot_read(self._path, "file is not a database")
+        connection = sqlite3.connect(
+            self._path.as_uri() + "?mode=ro",
+            uri=True,
+            timeout=_WAIT,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self._finalizer = weakref.finalize(self, connection.close)
+        try:
+            self._check(connection)
+        except BaseException:
+            self._finalizer()
+            raise
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Make the connection careful, and refuse what is no run file."""
+        if hasattr(connection, "setlimit"):  # Python 3.11 and later
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_ROW)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.set_progress_handler(lambda: int(time.monotonic() > self._deadline), 100_000)
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION_ID:
+            raise problems.foreign(self._path)
+        if version > VERSION:
+            raise problems.newer(self._path, version, VERSION)
+        if version != VERSION or not expected_layout() <= layout(connection):
+            raise problems.altered(self._path, "its tables are not those of a run")
+
+    def _is_wal(self) -> bool:
+        return self._kept is not None and self._kept.execute("PRAGMA journal_mode").fetchone() == (
+            "wal",
+        )
+
+    def _drop(self) -> None:
+        if self._kept is not None:
+            self._finalizer()
+            self._kept = None

@@ -1,0 +1,50 @@
+"""The only place that touches torch's private interface; each use has a public-only fallback.
+
+Everything here exists in torch 2.1 to 2.13. When a later torch drops one, the fallback costs
+accuracy in rare cases (named at each function), never a crash.
+"""
+# ruff: noqa: SLF001
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def without_overrides() -> AbstractContextManager[object]:
+    """A context in which no ``__torch_function__`` is called, neither a mode's nor a subclass's.
+
+    Fallback: none are disabled, and our own operations pass through the user's modes.
+    """
+    disable = getattr(torch._C, "DisableTorchFunction", nullcontext)
+    context: AbstractContextManager[object] = disable()
+    return context
+
+
+def is_functorch_wrapped(tensor: Tensor) -> bool:
+    """Whether a tensor belongs to a running ``vmap``, ``grad`` or ``jvp`` and has no plain values.
+
+    Fallback: False; reading its values then raises inside the tap, which switches itself off.
+    """
+    functorch = getattr(torch._C, "_functorch", None)
+    test = getattr(functorch, "is_functorch_wrapped_tensor", None)
+    return bool(test(tensor)) if test else False
+
+
+def is_fake(tensor: Tensor) -> bool:
+    """Whether a tensor is a stand-in without storage, as in ``torch.export``.
+
+    Fallback: by the name of its class.
+    """
+    return type(tensor).__name__ in {"FakeTensor", "FunctionalTensor"}
+
+
+def inside_backward() -> bool:
+    """Whether the autograd engine is running on this thread (a checkpoint's recomputation).
+
+    Fallback: False; forward values are then counted once more under checkpointing.
+    """
+    task = getattr(torch._C, "_current_graph_task_id", None)
+    return task is not None and task() != -1

@@ -1,0 +1,136 @@
+"""The report in a real browser, from file://, offline: nothing fails, nothing is fetched."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from gainstage.render.report import write_report
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+CHARTS = ["loss", "heatmap", "updates", "histograms"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if shutil.which(CHROMIUM) is None:
+        pytest.fail(f"The report's test needs Chromium at {CHROMIUM}: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens a report and returns the page; at the end nothing may have gone wrong in any."""
+    troubles: list[str] = []
+    contexts = []
+
+    def watch(page):
+        page.on("console", lambda m: troubles.append(f"console {m.type}: {m.text}"))
+        page.on("pageerror", lambda e: troubles.append(f"error: {e}"))
+        page.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
+        page.on("request", lambda r: None if _local(r.url) else troubles.append(r.url[:200]))
+
+    def opening(recording, findings=(), manuals=None, *, width=1280, scheme="light"):
+        path = write_report(recording, findings, manuals, tmp_path / f"{len(contexts)}.html")
+        context = browser.new_context(
+            offline=True, color_scheme=scheme, viewport={"width": width, "height": 900}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        watch(page)
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready]", timeout=60_000)
+        return page
+
+    yield opening
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def _local(url):
+    return url.startswith(("file:", "data:", "blob:"))
+
+
+def test_findings_and_charts_are_there(opened, recordings, vanishing):
+    page = opened(vanishing, recordings.VANISHING_FINDINGS, recordings.MANUALS)
+    assert page.title() == "Gainstage · train_digits.py"
+    assert "4 findings" in page.inner_text("#verdict")
+    codes = page.locator(".card h3").all_inner_texts()
+    assert codes == [
+        "poor-initialization", "vanishing-gradient", "loss-not-decreasing", "unnormalized-input",
+    ]  # fmt: skip
+    nested = page.locator(".card[data-code=poor-initialization] .consequences .card")
+    assert nested.count() == 2
+    assert page.locator(".level-row:not(.level-head)").count() == 11
+    for name in CHARTS:
+        assert page.locator(f"#{name} .main-svg").count() > 0, name
+    assert page.locator("#loss .scatterlayer path.js-line").count() >= 2
+    assert page.locator("#heatmap .heatmaplayer image").count() >= 1
+
+
+def test_the_step_is_chosen_with_the_slider(opened, recordings):
+    page = opened(recordings.handmade())
+    row = page.locator("#stage-0 .num").nth(1)
+    assert "−100.0" in row.inner_text()
+    page.locator("#levels input[type=range]").fill("3")
+    page.locator("#levels button[data-value=step]").click()
+    assert page.inner_text("#levels output") == "step 30"
+    assert "silent" in row.inner_text()
+    page.locator("#levels button[data-value=median]").click()
+    assert "−100.0" in row.inner_text()
+
+
+def test_every_quantity_and_ridge_can_be_chosen(opened, vanishing):
+    page = opened(vanishing)
+    for panel in ("heatmap", "histograms"):
+        select = page.locator(f"#{panel} select")
+        for i in range(select.locator("option").count()):
+            select.select_option(str(i))
+            assert page.locator(f"#{panel} .main-svg").count() > 0
+    page.locator("#loss button[data-value=log]").click()
+    page.emulate_media(color_scheme="dark")
+    page.emulate_media(media="print")
+
+
+def test_a_site_leads_to_its_stage(opened, recordings, vanishing):
+    page = opened(vanishing, recordings.VANISHING_FINDINGS)
+    page.locator(".card[data-code=vanishing-gradient] button.site").first.click()
+    assert page.locator("#stage-0.called").count() == 1
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_hostile_names_stay_text(opened, recordings, width, scheme):
+    hostile, findings, manuals = recordings.hostile()
+    page = opened(hostile, findings, manuals, width=width, scheme=scheme)
+    assert page.locator(".card").count() == len(findings)
+    assert page.locator("#gainstage img, #gainstage script").count() == 0
+    text = page.inner_text("#gainstage")
+    assert "<script>alert(1)</script>" in text
+    assert not set("\u202e\u2066\x1b") & set(text)
+    assert "\u200b" not in page.inner_text("#findings")  # plotly sets it around raised exponents
+    page.locator("#heatmap select").select_option("1")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_empty_states(opened, recordings):
+    page = opened(recordings.empty())
+    assert "No verdict" in page.inner_text("#verdict")
+    assert page.locator(".empty").count() == 6
+
+
+def test_healthy_is_calm(opened, recordings):
+    page = opened(recordings.handmade(), ())
+    assert "Healthy" in page.inner_text("#verdict")
+    assert page.locator(".calm").count() == 1
+    assert page.locator(".card").count() == 0
