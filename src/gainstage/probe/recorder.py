@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,12 @@ from gainstage.recording import MemoryRecording
 from gainstage.records import Event, Kind, Series, Site
 from gainstage.sketch import Histogram
 from gainstage.sketch.tensors import Sketch
+
+
+HISTOGRAMS_ALWAYS: Final = 16
+HISTOGRAMS_EVERY: Final = 8
+"""Histograms are kept of the first steps, then of every eighth: shapes change slowly, and a
+histogram costs more to store than all other numbers of a site together."""
 
 
 class Sink(Protocol):
@@ -163,13 +169,15 @@ class Recorder:
         self.put_run(seconds=now - self._last, probe_seconds=probe_seconds)
         self._last = now
         row = np.full(len(self._columns), np.nan, dtype=np.float32)
+        keep = self.step < HISTOGRAMS_ALWAYS or self.step % HISTOGRAMS_EVERY == 0
         with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
             for site_id, sketch in self._sketches.items():
                 if sketch.reason:
                     continue
                 first = self._columns[site_id, SUMMARY_KEYS[0]]
                 row[first : first + len(SUMMARY_KEYS)] = sketch.summary.values()
-                self.sink.add_histogram(site_id, self.step, sketch.histogram)
+                if keep:
+                    self.sink.add_histogram(site_id, self.step, sketch.histogram)
             for column, value in self._numbers.items():
                 row[column] = value
         self.sink.write_frame(self.step, row, now - self._start)

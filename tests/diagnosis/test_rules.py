@@ -1,0 +1,163 @@
+"""Each rule names its sick runs, and leaves the healthy and the odd ones alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gainstage.diagnosis import RULES, diagnose
+from gainstage.diagnosis.rule import SECTIONS
+from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
+
+FADING = np.linspace(-140, -40, 6)
+T = np.arange(STEPS)
+
+
+def after(step: int, before: float, then: float) -> np.ndarray:
+    return np.where(step > T, before, then)
+
+
+def broken_loss(at: int) -> np.ndarray:
+    return np.where(at > T, falling_loss(), np.nan)
+
+
+SICK = {
+    "fading chain": ("vanishing-gradient", Chain(loss=flat_loss(), backward_db=FADING)),
+    "first layers without pull": (
+        "vanishing-gradient",
+        Chain(loss=flat_loss(), grad_l2=np.array([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1])),
+    ),
+    "elastic weights": ("exploding-gradient", Chain(loss=flat_loss(), grad_l2=500.0)),
+    "elastic now and then": (
+        "exploding-gradient",
+        Chain(loss=flat_loss(), grad_l2=np.where(T % 12 == 3, 900.0, 0.5)),
+    ),
+    "all dead from the start": ("dead-units", Chain(loss=flat_loss(), dead=1.0)),
+    "dead since step 40": ("dead-units", Chain(loss=flat_loss(), dead=after(40, 0.1, 0.9))),
+    "tanh at its limits": (
+        "saturated-units",
+        Chain(loss=flat_loss(), activation="tanh", saturated=0.8),
+    ),
+    "tanh at its limits though it learns": (
+        "saturated-units",
+        Chain(activation="tanh", saturated=0.8),
+    ),
+    "sigmoid pushed to its limits": (
+        "saturated-units",
+        Chain(loss=flat_loss(), activation="sigmoid", saturated=after(30, 0.0, 0.9)),
+    ),
+    "raw pixels": ("unnormalized-input", Chain(loss=flat_loss(), input={"rms": 120.0})),
+    "tiny inputs": ("unnormalized-input", Chain(loss=flat_loss(), input={"rms": 0.004})),
+    "far from zero": (
+        "unnormalized-input",
+        Chain(loss=flat_loss(), input={"feature_offset": 60.0}),
+    ),
+    "mixed units": (
+        "unnormalized-input",
+        Chain(loss=flat_loss(), input={"rms": 30.0, "feature_spread": 4000.0}),
+    ),
+    "long steps": (
+        "learning-rate-too-high",
+        Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, predicted_share=4.0),
+    ),
+    "bouncing": (
+        "learning-rate-too-high",
+        Chain(loss=flat_loss(2.6), grad_cosine=-0.95, predicted_share=2.0, ratio=0.02),
+    ),
+    "tiny steps": (
+        "learning-rate-too-low",
+        Chain(loss=flat_loss(2.31), ratio=2e-6, predicted_share=1e-5, grad_cosine=0.9),
+    ),
+    "nan in an output": (
+        "non-finite",
+        Chain(loss=broken_loss(80), nan_at=("4", "output", 80)),
+    ),
+    "nan in the loss alone": ("non-finite", Chain(loss=broken_loss(80))),
+    "nan in a gradient": (
+        "non-finite",
+        Chain(loss=broken_loss(81), nan_at=("6", "output_grad", 80)),
+    ),
+}
+
+HEALTHY = {
+    "plain": Chain(),
+    "tanh": Chain(activation="tanh", saturated=0.1),
+    "learns though the gradient fades": Chain(backward_db=FADING),
+    "learns from raw pixels": Chain(input={"rms": 8.0, "feature_spread": 300.0}),
+    "learns with half of the units dead": Chain(dead=0.6),
+    "learns with long first steps": Chain(ratio=np.where(T < 10, 0.3, 1e-3)),
+    "learns with tiny steps (fine-tuning)": Chain(
+        loss=falling_loss(0.9, 0.2), chance=2.3, ratio=3e-6, predicted_share=1e-3
+    ),
+    "warm-up from nothing": Chain(ratio=np.linspace(0, 1e-3, STEPS)),
+    "cosine to zero": Chain(ratio=1e-3 * np.cos(T / STEPS * np.pi / 2)),
+    "ends in a saturated sigmoid that is its last": Chain(activation="sigmoid", saturated=0.2),
+    "converged: gradients at the end are nothing": Chain(
+        grad_l2=0.5 * 0.95**T, backward_db=-40 - 0.4 * T
+    ),
+    "one spike": Chain(loss=np.where(T == 50, 9.0, falling_loss())),
+    "one layer": Chain(layers=1),
+    "one step": Chain(steps=1, loss=np.array([2.3])),
+}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_sick_run_is_named_first(name):
+    code, chain = SICK[name]
+    found = diagnose(chain.recording())
+    assert [f.code for f in found][:1] == [code], found
+    main = found[0]
+    assert main.rank == 1
+    assert main.severity == "error"
+    assert 0.5 <= main.confidence < 1
+    assert main.evidence
+    assert main.threshold
+    assert main.message.endswith(".")
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_run_is_left_alone(name):
+    assert diagnose(HEALTHY[name].recording()) == ()
+
+
+def test_every_rule_has_sick_runs_here():
+    assert {code for code, _ in SICK.values()} == set(RULES)
+
+
+@pytest.mark.parametrize("code", list(RULES))
+def test_every_rule_has_a_manual_with_all_sections(code):
+    rule = RULES[code]
+    assert rule.title.endswith(".")
+    for section in SECTIONS:
+        assert rule.section(section), section
+
+
+@pytest.mark.parametrize("code", list(RULES))
+def test_what_a_rule_may_cause_is_a_rule(code):
+    assert set(RULES[code].may_cause) <= set(RULES)
+
+
+@pytest.mark.parametrize("code", list(RULES))
+def test_a_rule_holds_its_peace_on_next_to_nothing(code):
+    for steps in (1, 2, 3):
+        chain = Chain(steps=steps, loss=flat_loss(steps=steps))
+        assert len(list(diagnose(chain.recording(), [code]))) <= 1
+
+
+def test_a_dying_since_names_the_step():
+    found = diagnose(Chain(loss=flat_loss(), dead=after(40, 0.1, 0.9)).recording())
+    assert found[0].since_step == 40
+
+
+def test_the_first_tensor_in_order_of_computation_is_blamed():
+    _, chain = SICK["nan in an output"]
+    found = diagnose(chain.recording())
+    assert (found[0].site, found[0].since_step) == ("4", 80)
+    assert "output of 4 (Linear)" in found[0].message
+
+
+def test_a_loss_that_is_nan_by_itself_is_blamed_itself():
+    _, chain = SICK["nan in the loss alone"]
+    found = diagnose(chain.recording())
+    assert found[0].site == "loss"
+    assert "every stage's output was finite" in found[0].message
