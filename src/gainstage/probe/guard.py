@@ -48,7 +48,7 @@ class Guard:
         start = time.perf_counter()
         self._local.busy = True
         try:
-            with torch.no_grad(), without_overrides():
+            with without_overrides(), torch.no_grad():
                 body()
         except Exception as error:  # noqa: BLE001 - the promise is that nothing gets through
             self._fail(tap, error)

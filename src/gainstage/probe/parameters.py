@@ -80,6 +80,11 @@ class Parameters:
             self._labels[id(parameter)] = Label(name, name, op)
             self._known[id(parameter)] = weakref.ref(parameter)
 
+    def in_order(self, parameters: Iterable[Tensor]) -> list[Tensor]:
+        """Parameters in the order in which they were named: that of their modules."""
+        rank = {ident: i for i, ident in enumerate(self._labels)}
+        return sorted(parameters, key=lambda p: rank.get(id(p), len(rank)))
+
     def label(self, parameter: Tensor) -> Label:
         """The label of a parameter; it is named now if it had to be."""
         self.name_all([parameter])

@@ -191,6 +191,8 @@ class Probe:
             for leaf in leaves(list(roots)):
                 self._leaves[id(leaf)] = weakref.ref(leaf)
             self.parameters.name_all(self._living())
+            ordered = self.parameters.in_order(self._living())
+            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in ordered}
 
     def _living(self) -> list[Tensor]:
         found = (reference() for reference in self._leaves.values())

@@ -15,7 +15,6 @@ from gainstage.records import Event, Kind, Series, Site
 from gainstage.sketch import Histogram
 from gainstage.sketch.tensors import Sketch
 
-
 HISTOGRAMS_ALWAYS: Final = 16
 HISTOGRAMS_EVERY: Final = 8
 """Histograms are kept of the first steps, then of every eighth: shapes change slowly, and a

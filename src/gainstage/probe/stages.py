@@ -59,6 +59,7 @@ class Stages:
         self._windows: dict[int, UnitWindow] = {}
         self._outputs: dict[int, Callable[[], Tensor | None]] = {}
         self._last: Callable[[], Tensor | None] = lambda: None
+        self._last_version = 0
 
     def output(
         self,
@@ -104,6 +105,7 @@ class Stages:
         self._held.append(entry)
         self.listen(entry, tensor)
         self._last = weakref.ref(tensor)
+        self._last_version = tensor._version  # noqa: SLF001 - counts in-place changes
         self._outputs[id(tensor)] = self._last
         return entry
 
@@ -178,7 +180,7 @@ class Stages:
 
     def _is_last(self, tensor: Tensor) -> bool:
         last = self._last()
-        if last is None:
+        if last is None or last._version != self._last_version:  # noqa: SLF001
             return False
         if last is tensor:
             return True

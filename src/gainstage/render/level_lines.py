@@ -78,7 +78,7 @@ def parameter_lines(diagram: LevelDiagram, width: int, pen: Ink, most: int = 120
     if not rows:
         return
     longest = max(cell_len(clean(row.name)) for row in rows)
-    name = max(6, min(longest, width - 3 * (_LEVEL + 2)))
+    name = max(6, min(max(longest, len("parameter")), width - 3 * (_LEVEL + 2)))
     head = f"{'parameter':<{name}}"[:name] + "".join(
         f"  {title:>{_LEVEL}}" for title in ("weight", "grad", "update")
     )

@@ -71,7 +71,7 @@ def measure(tensor: Tensor) -> Sketch:
         >>> measure(torch.empty(3, device="meta")).reason
         'a meta tensor holds no values'
     """
-    with torch.no_grad(), without_overrides():
+    with without_overrides(), torch.no_grad():
         reason = unreadable(tensor)
         if reason:
             return Sketch(Summary.empty(), Histogram.empty(), reason)
@@ -246,10 +246,12 @@ def measure_anywhere(values: Tensor) -> Sketch:
     finite = torch.isfinite(wide)
     n = finite.sum()
     inside = torch.where(finite, wide, torch.zeros((), dtype=wide.dtype, device=wide.device))
-    mean = inside.sum() / n
-    variance = torch.where(finite, (inside - mean).square(), torch.zeros_like(inside)).sum() / n
     low = torch.where(finite, wide, torch.full_like(wide, math.inf)).min()
     high = torch.where(finite, wide, torch.full_like(wide, -math.inf)).max()
+    size = _size(low, high) if values.dtype == torch.float64 else torch.ones_like(low)
+    scaled = inside / size
+    mean = scaled.sum() / n
+    variance = torch.where(finite, (scaled - mean).square(), torch.zeros_like(inside)).sum() / n
     zeros = (wide == 0).sum()
     nan = torch.isnan(wide).sum()
     narrow = torch.where(
@@ -259,12 +261,13 @@ def measure_anywhere(values: Tensor) -> Sketch:
     ).float()
     bins = (narrow.contiguous().view(torch.int32) >> SHIFT) & (BINS - 1)
     counts = torch.bincount(bins, minlength=BINS).cpu().numpy()
-    found = torch.stack([t.double() for t in (n, mean, variance, low, high, zeros, nan)]).tolist()
+    std = variance.sqrt() * size
+    found = torch.stack([t.double() for t in (n, mean * size, std, low, high, zeros, nan)]).tolist()
     some = found[0] > 0
     summary = Summary(
         count=values.numel(),
         mean=found[1] if some else math.nan,
-        std=math.sqrt(found[2]) if some else math.nan,
+        std=found[2] if some else math.nan,
         min=found[3] if some else math.nan,
         max=found[4] if some else math.nan,
         zeros=int(found[5]),
@@ -272,3 +275,9 @@ def measure_anywhere(values: Tensor) -> Sketch:
         inf=int(values.numel() - found[0] - found[6]),
     )
     return Sketch(summary, Histogram(counts))
+
+
+def _size(low: Tensor, high: Tensor) -> Tensor:
+    """The largest absolute value, by which float64 is divided before it is squared; never zero."""
+    size = torch.maximum(low.abs(), high.abs())
+    return torch.where(size == 0, torch.ones_like(size), size)
