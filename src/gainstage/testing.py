@@ -51,6 +51,7 @@ class Chain:
         predicted_share: predicted decrease of the loss over the loss.
         input: quantities of the input that differ from a standardised one's.
         nan_at: name, kind and step from which a tensor holds NaN.
+        facts: what is known of the training.
 
     Example:
         >>> from gainstage.diagnosis import diagnose
@@ -76,6 +77,7 @@ class Chain:
     predicted_share: ArrayLike = 0.02
     input: dict[str, float] = field(default_factory=dict)
     nan_at: tuple[str, Kind, int] | None = None
+    facts: dict[str, Any] = field(default_factory=lambda: {"loss": "cross_entropy"})
 
     def recording(self) -> MemoryRecording:
         """The chain as a recording."""
@@ -93,7 +95,7 @@ class Chain:
         usual = {"rms": 1.0, "zero_share": 0.0, "feature_spread": 3.0, "feature_offset": 0.1}
         for quantity, value in {**usual, **self.input}.items():
             draft.put(entry, quantity, value)
-        info = RunInfo(id="handmade", started=0.0)
+        info = RunInfo(id="handmade", started=0.0, facts=self.facts)
         return MemoryRecording(draft.sites, draft.values, info=info)
 
     def _linear(self, draft: _Draft, layer: int) -> None:

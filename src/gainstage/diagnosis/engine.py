@@ -31,21 +31,16 @@ def diagnose(recording: Recording, codes: Iterable[str] | None = None) -> tuple[
     rules = [RULES[code] for code in (RULES if codes is None else codes)]
     if not len(recording.steps):
         return ()
-    found = [finding for rule in rules for finding in rule.check(evidence)]
+    found = [finding for rule in rules if not rule.fallback for finding in rule.check(evidence)]
+    if not found:
+        found = [finding for rule in rules if rule.fallback for finding in rule.check(evidence)]
     return rank(found, {rule.code: rule for rule in rules})
 
 
 def rank(found: list[Finding], rules: dict[str, Rule]) -> tuple[Finding, ...]:
-    """Order findings, causes before symptoms, and number them from 1."""
+    """Order findings, causes before symptoms and each by its weight, and number them from 1."""
     explained = [replace(f, because=_because(f, found, rules)) for f in found]
-    roots = sorted((f for f in explained if not f.because), key=_weight, reverse=True)
-    ordered: list[Finding] = []
-    for root in roots:
-        ordered.append(root)
-        followers = [f for f in explained if root.code in f.because and f not in ordered]
-        ordered.extend(sorted(followers, key=_weight, reverse=True))
-    rest = [f for f in explained if f not in ordered]
-    ordered.extend(sorted(rest, key=_weight, reverse=True))
+    ordered = sorted(explained, key=lambda f: (bool(f.because), -_weight(f)))
     return tuple(replace(f, rank=i) for i, f in enumerate(ordered, start=1))
 
 

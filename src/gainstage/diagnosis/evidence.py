@@ -191,6 +191,39 @@ class Evidence:
             return np.asarray(np.nanmedian(np.stack(rows), axis=0))
 
 
+@dataclass(frozen=True, slots=True)
+class SignalGain:
+    """How the signal's level runs through the stages with weights, relative to the first.
+
+    Attributes:
+        lowest: smallest level in dB, with its stage and how many stages lie between.
+        highest: largest level in dB, likewise.
+    """
+
+    lowest: float
+    lowest_site: str
+    lowest_stages: int
+    highest: float
+    highest_site: str
+    highest_stages: int
+
+
+def signal_gain(evidence: Evidence) -> SignalGain | None:
+    """The run of the forward level before the first step, through the hidden stages with weights.
+
+    The last stage is left out (a head may start at zero on purpose); None for fewer than two.
+    """
+    levels = [(evidence.level(s)[:1], s.name) for s in evidence.chain("output")[:-1]]
+    known = [(float(level[0]), name) for level, name in levels if np.isfinite(level).all()]
+    if len(known) < 2:
+        return None
+    relative = [level - known[0][0] for level, _ in known]
+    low, high = int(np.argmin(relative)), int(np.argmax(relative))
+    return SignalGain(
+        relative[low], known[low][1], max(low, 1), relative[high], known[high][1], max(high, 1)
+    )
+
+
 def _stage(site: Site) -> str:
     return site.name.partition("#")[0]
 

@@ -80,7 +80,7 @@ def progress(loss: Floats, chance: Floats) -> Progress:
     Example:
         >>> p = progress(np.linspace(2.3, 0.2, 50), np.full(50, 2.3))
         >>> round(p.score, 2), p.good
-        (0.9, True)
+        (0.88, True)
     """
     finite = loss[np.isfinite(loss)]
     diverged = len(loss) > 1 and not np.isfinite(loss[-2:]).any()

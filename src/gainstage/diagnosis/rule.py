@@ -26,12 +26,14 @@ class Rule:
         check: the judgement; it returns findings and never raises to signal one.
         may_cause: codes of the faults that this one can bring about.
         manual: the text for people: problem, why, what to do, when harmless, source.
+        fallback: its findings count only when no other rule explains the training.
     """
 
     code: str
     check: Check
     may_cause: tuple[str, ...]
     manual: str
+    fallback: bool = False
 
     @property
     def title(self) -> str:
@@ -54,12 +56,15 @@ SECTIONS: Final = ("Problem", "Why", "What to do", "Harmless when", "Source")
 RULES: Final[Registry[Rule]] = Registry("finding", "gainstage.diagnosis.rules")
 
 
-def rule(code: str, *, may_cause: tuple[str, ...] = ()) -> Callable[[Check], Check]:
+def rule(
+    code: str, *, may_cause: tuple[str, ...] = (), fallback: bool = False
+) -> Callable[[Check], Check]:
     """File a function as the rule for `code`; its module's docstring is the manual.
 
     Args:
         code: public name of the fault.
         may_cause: codes of the faults that this one can bring about.
+        fallback: its findings count only when no other rule explains the training.
 
     Raises:
         UsageError: the manual lacks a section; the message names the file and the section.
@@ -71,7 +76,7 @@ def rule(code: str, *, may_cause: tuple[str, ...] = ()) -> Callable[[Check], Che
             if f"\n{section}:" not in manual:
                 msg = f"The manual of {code} in {inspect.getfile(check)} lacks a '{section}:'."
                 raise UsageError(msg)
-        RULES.register(code)(Rule(code, check, may_cause, manual))
+        RULES.register(code)(Rule(code, check, may_cause, manual, fallback))
         return check
 
     return decorate

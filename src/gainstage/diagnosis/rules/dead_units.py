@@ -29,7 +29,9 @@ THRESHOLD = 0.5
 HOPELESS = 0.95
 
 
-@rule("dead-units", may_cause=("vanishing-gradient", "learning-rate-too-low"))
+@rule(
+    "dead-units", may_cause=("vanishing-gradient", "vanishing-activation", "learning-rate-too-low")
+)
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for a rectified layer most of whose units are silent over a whole window."""
     layers = [s for s in evidence.outputs if s.op in RECTIFIERS and s.unit_axis is not None]

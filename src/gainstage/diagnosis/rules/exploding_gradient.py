@@ -41,9 +41,10 @@ SPIKES = 0.02
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for a weight on which the loss depends with an elasticity far above one."""
-    if evidence.progress.good or not evidence.weights:
+    moving = [w for w in evidence.weights if np.nan_to_num(w.ratio).any()]
+    if evidence.progress.good or not moving:
         return
-    worst = max(evidence.weights, key=_high)
+    worst = max(moving, key=_high)
     typical, high = _typical(worst), _high(worst)
     if not high >= THRESHOLD:
         return

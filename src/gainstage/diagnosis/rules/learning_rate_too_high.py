@@ -45,6 +45,7 @@ WINDOW = 50
         "non-finite",
         "exploding-gradient",
         "vanishing-gradient",
+        "loss-not-decreasing",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:

@@ -41,6 +41,8 @@ SPREAD = 100.0
         "learning-rate-too-high",
         "learning-rate-too-low",
         "non-finite",
+        "overconfident-start",
+        "parameters-not-updated",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:

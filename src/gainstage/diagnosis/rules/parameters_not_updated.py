@@ -1,0 +1,74 @@
+"""Parameters receive a gradient but never change.
+
+Problem: a sound gradient arrives at some parameters at every step, and no step ever changes them.
+
+Why: the optimiser was made from other parameters (a layer added afterwards, a list instead of a
+``ModuleList``, a generator that was used up), ``step()`` is never called, the rate is zero, or
+the update is computed and not written back.
+
+What to do: pass all parameters to the optimiser
+(``torch.optim.Adam(model.parameters())``, after the model is complete), call
+``optimizer.step()``; if the layer is frozen on purpose, say so with ``requires_grad_(False)``,
+which also saves its gradient.
+
+Harmless when: the layer is frozen on purpose and the training learns well.
+
+Source: PyTorch documentation, "Optimizing model parameters".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gainstage.diagnosis.evidence import Evidence, Weight, median
+from gainstage.diagnosis.rule import rule
+from gainstage.records import Finding
+
+PULL = 1e-6
+"""Elasticity above which a gradient would move a weight, if anybody applied it."""
+PATIENCE = 5
+
+
+@rule("parameters-not-updated", may_cause=("learning-rate-too-low", "loss-not-decreasing"))
+def check(evidence: Evidence) -> Iterable[Finding]:
+    """Look for weights with a gradient whose update is exactly zero at every step."""
+    if evidence.progress.good or len(evidence.steps) < PATIENCE:
+        return
+    stuck = [w for w in evidence.weights if _stuck(w)]
+    if not stuck:
+        return
+    all_of_them = len(stuck) == len(evidence.weights)
+    names = [w.site.name for w in stuck]
+    some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+    yield Finding(
+        code="parameters-not-updated",
+        severity="error",
+        confidence=0.95 if len(evidence.steps) >= 4 * PATIENCE else 0.7,
+        site=names[0],
+        since_step=evidence.step_at(0),
+        message=(
+            "No weight ever changes, although all receive a gradient."
+            if all_of_them
+            else f"{some} never change, although they receive a gradient at every step."
+        ),
+        evidence={
+            "weights_stuck": len(stuck),
+            "weights_trained": len(evidence.weights) - len(stuck),
+            "gradient_norm": median(stuck[0].grad),
+            "elasticity": median(stuck[0].elasticity),
+        },
+        threshold={"update": 0.0, "elasticity": PULL},
+    )
+
+
+def _stuck(weight: Weight) -> bool:
+    update = weight.ratio[np.isfinite(weight.ratio)]
+    with_grad = weight.grad > 0
+    return (
+        len(update) >= PATIENCE
+        and not update.any()
+        and bool(with_grad.mean() > 0.5)
+        and median(weight.elasticity) > PULL
+    )

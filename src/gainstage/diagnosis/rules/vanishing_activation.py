@@ -1,0 +1,49 @@
+"""The signal sinks from stage to stage.
+
+Problem: the activations of late stages are orders of magnitude weaker than what went in, so the
+output hardly depends on the input and only its bias is learnt.
+
+Why: each stage multiplies the signal by its gain, and weights drawn too small for their fan-in
+(a fixed 0.01, say) make that gain far less than one; over the depth the product is exponential.
+
+What to do: draw each weight with variance gain^2 / fan_in (``torch.nn.init.kaiming_normal_`` for
+ReLU, ``xavier_normal_`` for tanh), or add normalisation or residual connections.
+
+Harmless when: a later stage brings the level back (normalisation) and the training learns well.
+
+Source: Glorot & Bengio 2010; He et al. 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gainstage.diagnosis.evidence import Evidence, signal_gain
+from gainstage.diagnosis.rule import confidence, rule
+from gainstage.records import Finding
+
+THRESHOLD_DB = -45.0
+
+
+@rule("vanishing-activation", may_cause=("learning-rate-too-low", "loss-not-decreasing"))
+def check(evidence: Evidence) -> Iterable[Finding]:
+    """Follow the level of the stages with weights at the start."""
+    gain = signal_gain(evidence)
+    if evidence.progress.good or gain is None or gain.lowest > THRESHOLD_DB:
+        return
+    yield Finding(
+        code="vanishing-activation",
+        severity="error",
+        confidence=confidence(gain.lowest, THRESHOLD_DB, -8.0),
+        site=gain.lowest_site,
+        since_step=evidence.step_at(0),
+        message=(
+            f"The signal sinks by {-gain.lowest:.0f} dB from the first stage to "
+            f"{gain.lowest_site}, {gain.lowest / gain.lowest_stages:.1f} dB a layer."
+        ),
+        evidence={
+            "level_relative_to_first_db": gain.lowest,
+            "gain_db_per_layer": gain.lowest / gain.lowest_stages,
+        },
+        threshold={"level_relative_to_first_db": THRESHOLD_DB},
+    )
