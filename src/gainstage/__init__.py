@@ -54,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, for completion."""
-    return sorted([*globals(), *_HOMES])
+    return sorted([*_HOMES, *(name for name in globals() if name.startswith("__"))])

@@ -1,10 +1,12 @@
 """Run the corpus: each script as it stands and, for a sick one, with its repair applied.
 
-usage: python tests/corpus/check.py [--write] [dev/s01_digits_mlp.py ...]
+usage: python tests/corpus/check.py [--write] [--emit=DIR] [dev/s01_digits_mlp.py ...]
 
 `cases.json` holds, for every script, how to read its result (`expr`, evaluated over the script's
 globals, or `regex`, last match on stdout) and, for sick ones, the repair as text replacements.
-`--write` stores the measured numbers in expected.json.
+`--write` stores the measured numbers in expected.json. `--emit=DIR` only writes the repaired
+scripts to DIR, without running anything. CORPUS_SEED_SHIFT=100 in the environment is added to every
+torch.manual_seed, to see that a case does not hang on one seed.
 """
 
 import contextlib
@@ -25,6 +27,12 @@ HERE = Path(__file__).resolve().parent
 def child(path, how):
     out = io.StringIO()
     sys.argv = [path]
+    shift = int(os.environ.get("CORPUS_SEED_SHIFT", "0"))
+    if shift:
+        import torch
+
+        original = torch.manual_seed
+        torch.manual_seed = lambda seed: original(seed + shift)
     start = time.time()
     value, error = None, ""
     try:
@@ -49,9 +57,19 @@ def run(path, how):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def repaired(path, patch):
+    source = path.read_text()
+    for old, new in patch:
+        if source.count(old) != 1:
+            raise SystemExit(f"{path.name}: repair matches {source.count(old)} times: {old!r}")
+        source = source.replace(old, new)
+    return source
+
+
 def main():
     args = sys.argv[1:]
     write = "--write" in args
+    emit = [Path(a.split("=", 1)[1]) for a in args if a.startswith("--emit=")]
     only = [a for a in args if not a.startswith("--")]
     cases = json.loads((HERE / "cases.json").read_text())
     expected_path = HERE / "expected.json"
@@ -59,34 +77,37 @@ def main():
         if only and not any(o in name for o in only):
             continue
         path = HERE / name
-        if not path.exists():
-            print(f"{name:40} MISSING")
+        source = repaired(path, case["patch"]) if "patch" in case else None
+        if emit:
+            if source:
+                target = emit[0] / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(source)
             continue
-        value, seconds, error, tail = run(path, case)
-        line = f"{name:40} {case['what']:22} {value!s:.9} ({seconds}s) {error}"
+        value, seconds, error, _ = run(path, case)
+        line = f"{name:34} {case['what']:22} {number(value)} ({seconds}s) {error}"
         fixed = None
-        if "patch" in case:
-            source = path.read_text()
-            for old, new in case["patch"]:
-                if source.count(old) != 1:
-                    line += f" PATCH MATCHES {source.count(old)}x: {old!r}"
-                source = source.replace(old, new)
+        if source:
             with tempfile.NamedTemporaryFile("w", suffix=".py") as handle:
                 handle.write(source)
                 handle.flush()
                 fixed, fixed_seconds, error, _ = run(handle.name, case)
-            line += f" -> {fixed!s:.9} ({fixed_seconds}s) {error}"
+            line += f" -> {number(fixed)} ({fixed_seconds}s) {error}"
         print(line, flush=True)
         if write:
             table = json.loads(expected_path.read_text())
             entry = table[name]
-            show = lambda v: f"{case['what']} {v:.4g}" if v is not None else "failed"  # noqa: E731
             if entry["healthy"]:
-                entry["metric"] = show(value)
+                entry["metric"] = f"{case['what']} {number(value)}"
             else:
-                entry["sick_metric"], entry["fixed_metric"] = show(value), show(fixed)
+                entry["sick_metric"] = f"{case['what']} {number(value)}"
+                entry["fixed_metric"] = f"{case['what']} {number(fixed)}"
             entry["seconds"] = seconds
             expected_path.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def number(value):
+    return "failed" if value is None else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -81,6 +81,10 @@ SICK = {
     ),
     "no step is ever made": ("parameters-not-updated", Chain(loss=flat_loss(), ratio=0.0)),
     "nothing but the loss is odd": ("loss-not-decreasing", Chain(loss=flat_loss())),
+    "steps that promise nothing": (
+        "learning-rate-too-low",
+        Chain(loss=flat_loss(2.31), ratio=1.5e-4, predicted_share=1e-5, grad_cosine=0.9),
+    ),
     "nan in an output": (
         "non-finite",
         Chain(loss=broken_loss(80), nan_at=("4", "output", 80)),

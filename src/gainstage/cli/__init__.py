@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
-import sys
+from collections.abc import Iterator
+from typing import IO, Any
 
 import click
 from typing_extensions import override
@@ -14,8 +16,42 @@ from gainstage.cli import commands
 from gainstage.errors import GainstageError
 
 
+class Sentence(click.ClickException):
+    """An error as it is told: one sentence, and exit code 2."""
+
+    exit_code = 2
+
+    @override
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"gainstage: {self.message}", file=file, err=file is None)
+
+
+@contextlib.contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """Turn whatever the user or the machine got wrong into one sentence."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        help_ = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
+        raise Sentence(error.format_message().rstrip() + help_) from error
+    except GainstageError as error:
+        raise Sentence(str(error)) from error
+
+
 class Commands(click.Group):
     """Finds each command in the module of its name and loads it when it is called."""
+
+    @override
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with in_one_sentence():
+            return super().make_context(*args, **kwargs)
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        with in_one_sentence():
+            return super().invoke(ctx)
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -38,8 +74,4 @@ def gainstage() -> None:
 
 def main() -> None:
     """Entry point: a known error is one sentence and exit code 2, never a traceback."""
-    try:
-        gainstage()
-    except GainstageError as error:
-        click.echo(f"gainstage: {error}", err=True)
-        sys.exit(2)
+    gainstage()

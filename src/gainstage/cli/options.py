@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from typing_extensions import override
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+PASS_THROUGH = {"allow_interspersed_args": False}
 """Everything after the script belongs to the script."""
+
+
+class NewFile(click.Path):
+    """A file to be written; its folder is looked for before any work is done."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True)
+
+    @override
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        path = super().convert(value, param, ctx)
+        home = Path(os.fsdecode(path)).parent
+        if not home.is_dir():
+            self.fail(f"there is no folder '{home}' to write it in.", param, ctx)
+        return path
+
 
 folder = click.option(
     "--dir",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.machinery
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from gainstage.errors import ScriptError
+from gainstage.errors import ScriptError, UsageError
 from gainstage.store import StoredRecording, new_run_path
 
 
@@ -41,9 +43,7 @@ class Observation:
         """Why there is no full verdict: one sentence, or ``""`` if there is."""
         recording = self.recording
         if recording is None:
-            return (
-                f"The script's process ended (exit code {self.code}) before it could be observed."
-            )
+            return (_REMOVED if self.code == 0 else _NO_RUN).format(code=self.code, path=self.path)
         info = recording.info
         steps = len(recording.steps)
         if info.status in _ENDINGS:
@@ -59,6 +59,20 @@ _ENDINGS: Final = {
     "failed": "The script failed after {steps} steps: {outcome}.",
     "running": "The script's process was killed ({signal}); the {steps} steps so far are kept.",
 }
+_LAUNCH: Final = """\
+import sys
+if sys.path[0] == "":
+    del sys.path[0]
+from gainstage.probe.launch import main
+main(sys.argv[1:])
+"""
+"""What the child runs. Nothing of ours is imported from the folder that the user is in."""
+
+_NO_RUN: Final = "The script's process ended (exit code {code}) before it could be observed."
+_REMOVED: Final = (
+    "The script ended, but there is no run file '{path}' any more. "
+    "If the script clears that folder, keep runs in another one with --dir."
+)
 _NO_TORCH: Final = "The script ended without importing torch, so there was nothing to observe."
 _NOT_TRAINED: Final = (
     "The script ended without a training step: no backward pass was seen. "
@@ -90,14 +104,18 @@ def observe(
 
     Raises:
         ScriptError: there is no such script; the message says what was looked for.
+        UsageError: a limit is negative or no number.
     """
+    for limit, value in (("steps", steps), ("seconds", seconds)):
+        if not (value >= 0 and math.isfinite(value)):
+            msg = f"{limit} must be a number from 0 (no limit) upward, but got {value}."
+            raise UsageError(msg)
     _check(target, module=module)
     path = new_run_path(folder)
     options = {"run": str(path), "steps": steps, "seconds": seconds, "module": module}
-    safe = ["-P"] if sys.version_info >= (3, 11) else []
-    command = [sys.executable, *safe, "-m", "gainstage.probe.launch", json.dumps(options)]
+    command = [sys.executable, "-c", _LAUNCH, json.dumps(options), target, *args]
     sys.stdout.flush()
-    process = subprocess.Popen([*command, target, *args])  # noqa: S603 - the user's own script
+    process = subprocess.Popen(command)  # noqa: S603 - the user's own script
     code = _wait(process)
     recording = StoredRecording(path) if path.exists() else None
     return Observation(code, path, recording)
@@ -117,27 +135,40 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def _check(target: str, *, module: bool) -> None:
-    if module:
-        try:
-            sys.path.insert(0, str(Path.cwd()))
-            found = importlib.util.find_spec(target)
-        except ModuleNotFoundError:
-            found = None
-        finally:
-            del sys.path[0]
-        if found is None:
-            msg = f"There is no module named '{target}' that python -m could run from here."
-            raise ScriptError(msg)
-        return
+    """Refuse what python could not run, before a process is started for it."""
     path = Path(target)
-    if path.is_dir():
+    if module:
+        if _is_module(target):
+            return
+        msg = f"There is no module named '{target}' that python -m could run from here."
+    elif path.is_dir():
         msg = f"'{target}' is a folder. Name the python script that trains the model."
-        raise ScriptError(msg)
-    if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*.py"))[:5] if path.parent.is_dir() else []
-        hint = f" In that folder there are: {', '.join(near)}." if near else ""
-        msg = f"There is no script '{target}'.{hint}"
-        raise ScriptError(msg)
+    elif path.is_file():
+        return
+    else:
+        msg = f"There is no script '{target}'.{_scripts_like(path)}"
+    raise ScriptError(msg)
+
+
+def _is_module(name: str) -> bool:
+    """Whether python finds a module; the packages that it is in are not imported for that."""
+    place: Sequence[str] | None = [str(Path.cwd()), *sys.path]
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        spec = importlib.machinery.PathFinder.find_spec(".".join(parts[:depth]), place)
+        if spec is None:
+            return False
+        place = spec.submodule_search_locations or []
+    return True
+
+
+def _scripts_like(path: Path) -> str:
+    """A hint at what is there: names like the one that is missing, or a few of them all."""
+    names = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
+    near = get_close_matches(path.name, names, n=3)
+    if near:
+        return f" Did you mean {' or '.join(map(repr, near))}?"
+    return f" In that folder there are: {', '.join(names[:5])}." if names else ""
 
 
 def _one_line(text: str) -> str:

@@ -89,18 +89,21 @@ class Criterion:
         if self._counts is None or self._counts.numel() != classes:
             self._counts = torch.zeros(classes, dtype=torch.float64)
         if target.is_floating_point():
-            counts = target.detach().double().reshape(-1, classes).sum(0).cpu()
+            rows = target.detach().double().movedim(min(1, target.dim() - 1), -1)
+            counts = rows.reshape(-1, classes).sum(0).cpu()
+            n = rows.numel() // classes
         else:
             labels = target.detach().reshape(-1).cpu()
             labels = labels[(labels >= 0) & (labels < classes)]
             counts = torch.bincount(labels.long(), minlength=classes).double()
+            n = labels.numel()
         self._counts += counts
         self.facts["classes"] = classes
         share = self._counts / self._counts.sum()
         smoothing = float(kwargs.get("label_smoothing", 0.0) or 0.0)
         share = (1 - smoothing) * share + smoothing / classes
         entropy = float(-(share * share.clamp_min(1e-300).log()).sum())
-        return entropy * (target.numel() if kwargs.get("reduction") == "sum" else 1)
+        return entropy * (n if kwargs.get("reduction") == "sum" else 1)
 
     def _constant(
         self,

@@ -41,6 +41,10 @@ class Guard:
         self._off: set[str] = set()
         self.seconds = 0.0
 
+    def is_off(self, tap: str) -> bool:
+        """Whether a tap has failed and switched itself off."""
+        return tap in self._off
+
     def call(self, tap: str, body: Callable[[], None]) -> None:
         """Run `body` so that it neither raises nor disturbs: no gradients, no function modes."""
         if tap in self._off or os.getpid() != self._pid or getattr(self._local, "busy", False):

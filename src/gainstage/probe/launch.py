@@ -1,6 +1,6 @@
 """The child process in which a user's script runs, exactly as ``python train.py`` would run it.
 
-``python -m gainstage.probe.launch '{"run": "x.gs", ...}' train.py --epochs 3``
+The parent calls :func:`main` with ``{"run": "x.gs", ...}`` as JSON, then ``train.py --epochs 3``.
 
 Nothing heavy is imported before the script asks for it: the probe arms itself the moment the
 script imports torch, so environment variables that the script sets first still count.
@@ -9,34 +9,33 @@ script imports torch, so environment variables that the script sets first still 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import os
 import platform
 import runpy
-import signal
 import sqlite3
 import sys
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
 from gainstage import __version__
+from gainstage.errors import GainstageError
+from gainstage.probe.tracebacks import without_our_frames
 from gainstage.records import RunInfo
 from gainstage.store import Writer
 
 if TYPE_CHECKING:
     from gainstage.probe.probe import Probe
 
-_OURS: Final = str(Path(__file__).resolve().parent.parent)
 _INSISTENT: Final = 3
 """A script that swallows the polite stop this often is ended at once."""
 
@@ -79,14 +78,16 @@ class Session:
         self._deadline = float("inf")
         self._stops = 0
         self._pid = os.getpid()
+        self._path = list(sys.path)
 
     def arm(self) -> None:
         """Attach the probe; torch has just been imported."""
-        import torch  # noqa: PLC0415 - the script asked for it
+        with self._own_imports():
+            import torch  # noqa: PLC0415 - the script asked for it
 
-        from gainstage.probe import taps  # noqa: PLC0415
-        from gainstage.probe.functions import FunctionTap  # noqa: PLC0415
-        from gainstage.probe.probe import Probe  # noqa: PLC0415
+            from gainstage.probe import taps  # noqa: PLC0415
+            from gainstage.probe.functions import FunctionTap  # noqa: PLC0415
+            from gainstage.probe.probe import Probe  # noqa: PLC0415
 
         self.info.versions["torch"] = torch.__version__
         self.probe = Probe(self.writer)
@@ -94,9 +95,9 @@ class Session:
         self._taps.enter_context(taps.every_module_tap(self.probe))
         self._taps.enter_context(taps.every_optimizer_tap(self.probe))
         self._taps.enter_context(taps.backward_tap(self.probe))
-        self._taps.enter_context(FunctionTap(self.probe))
+        self._taps.enter_context(FunctionTap(self.probe.forward))
 
-    def finish(self, status: str, outcome: str = "") -> None:
+    def finish(self, status: str, outcome: str = "", *, detach: bool = True) -> None:
         """Write the last frame and how the script ended; detach."""
         if os.getpid() != self._pid:
             return
@@ -104,19 +105,39 @@ class Session:
         if probe is not None:
             probe.on_frame = lambda _: None
             probe.finish(failed=status == "failed")
-            facts = {**probe.facts, **probe.criterion.facts}
+            facts = {**probe.facts, **probe.forward.criterion.facts}
             spent, seconds = probe.guard.seconds, probe.recorder.seconds
-        self._taps.close()
-        self.writer.finish(
-            replace(
-                self.info,
-                status=status,
-                outcome=outcome,
-                facts=facts,
-                probe_seconds=spent,
-                seconds=seconds,
-            )
+        if detach:
+            self._taps.close()
+        ending = replace(
+            self.info,
+            status=status,
+            outcome=outcome,
+            facts=facts,
+            probe_seconds=spent,
+            seconds=seconds,
         )
+        try:
+            self.writer.finish(ending)
+        except GainstageError as error:  # the script's own ending is what counts
+            _tell(error)
+
+    @contextlib.contextmanager
+    def _own_imports(self) -> Iterator[None]:
+        """Import as if the script had no folder: a ``numba.py`` beside it is none of ours."""
+        theirs, sys.path = sys.path, self._path
+        try:
+            yield
+        finally:
+            sys.path = theirs
+
+    def stopped_by(self, error: BaseException) -> bool:
+        """Whether an exception is our own polite stop."""
+        if not self._stops:
+            return False
+        from gainstage.probe.guard import StopTraining  # noqa: PLC0415
+
+        return isinstance(error, StopTraining)
 
     def _check_limits(self, step: int) -> None:
         from gainstage.probe.guard import StopTraining  # noqa: PLC0415
@@ -128,14 +149,18 @@ class Session:
             return
         self._stops += 1
         if self._stops > _INSISTENT:
-            self.finish("stopped", "the script caught the request to stop; it was ended")
+            told = "the script caught the request to stop; it was ended"
+            self.finish("stopped", told, detach=False)  # we are inside a tap
             sys.stdout.flush()
             os._exit(0)
         raise StopTraining
 
 
 class _TorchImport(importlib.abc.MetaPathFinder):
-    """Calls back once, right after the script's own ``import torch``."""
+    """Calls back once, right after the script's own ``import torch``.
+
+    Being asked is not importing: libraries look for torch by ``importlib.util.find_spec``.
+    """
 
     def __init__(self, then: Callable[[], None]) -> None:
         self._then = then
@@ -143,15 +168,20 @@ class _TorchImport(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find torch by the ordinary ways and have its loader report when it is done."""
-        del path, target
+        """Find torch by the other finders and have its loader report when it is done."""
         if fullname != "torch":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("torch")
+        others = (finder for finder in sys.meta_path if finder is not self)
+        found = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _ReportingLoader(spec.loader, self._then)
+            spec.loader = _ReportingLoader(spec.loader, self._loaded)
         return spec
+
+    def _loaded(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            self._then()
 
 
 class _ReportingLoader(importlib.abc.Loader):
@@ -177,41 +207,27 @@ class _ReportingLoader(importlib.abc.Loader):
 
 def run_script(path: str) -> None:
     """Execute a file as ``__main__``, with ``sys.path[0]`` and ``__file__`` as python sets them."""
-    full = Path(path).absolute()
-    sys.path.insert(0, str(full.resolve().parent))
+    full = os.path.join(Path.cwd(), path)  # noqa: PTH118 - python keeps "./train.py" as it is
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.insert(0, str(Path(full).resolve().parent))
     main = types.ModuleType("__main__")
     main.__dict__.update(
-        __file__=str(full),
+        __file__=full,
         __builtins__=builtins,
-        __loader__=importlib.machinery.SourceFileLoader("__main__", str(full)),
+        __loader__=importlib.machinery.SourceFileLoader("__main__", full),
         __cached__=None,
     )
     sys.modules["__main__"] = main
-    code = compile(full.read_bytes(), str(full), "exec", dont_inherit=True)
+    code = compile(Path(full).read_bytes(), full, "exec", dont_inherit=True)
     exec(code, main.__dict__)  # noqa: S102 - running the user's script is the purpose
 
 
 def run_module(name: str) -> None:
-    """Execute a module as ``python -m name`` would."""
-    sys.path.insert(0, str(Path.cwd()))
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
-
-
-def users_traceback(error: BaseException) -> TracebackType | None:
-    """The traceback without the frames that are there only because we watch."""
-    frames: list[TracebackType] = []
-    link = error.__traceback__
-    while link is not None:
-        file = link.tb_frame.f_code.co_filename
-        if file.endswith(os.path.join("torch", "overrides.py")):  # noqa: PTH118
-            frames = frames[:-1]  # the functional call that went through our mode
-        elif not file.startswith((_OURS, "<frozen runpy>")):
-            frames.append(link)
-        link = link.tb_next
-    result: TracebackType | None = None
-    for frame in reversed(frames):
-        result = TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return result
+    """Execute a module by the function that ``python -m name`` calls."""
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.insert(0, str(Path.cwd()))
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    runpy._run_module_as_main(name)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def main(argv: Sequence[str]) -> NoReturn:
@@ -222,17 +238,17 @@ def main(argv: Sequence[str]) -> NoReturn:
     """
     options = msgspec.json.decode(argv[0], type=Options)
     target = list(argv[1:])
-    session = Session(options, target)
+    try:
+        session = Session(options, target)
+    except GainstageError as error:
+        _tell(error)
+        sys.exit(2)
     sys.argv = target
     if "torch" in sys.modules:
         session.arm()
     else:
         sys.meta_path.insert(0, _TorchImport(session.arm))
-    code = _observe(session, target[0], module=options.module)
-    if code == -signal.SIGINT:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    sys.exit(code)
+    sys.exit(_observe(session, target[0], module=options.module))
 
 
 def _observe(session: Session, target: str, *, module: bool) -> Any:
@@ -243,23 +259,29 @@ def _observe(session: Session, target: str, *, module: bool) -> Any:
         else:
             run_script(target)
     except SystemExit as leave:
-        failed = leave.code not in (None, 0)
-        session.finish("failed" if failed else "finished", f"sys.exit({leave.code!r})")
+        well = leave.code is None or (isinstance(leave.code, int) and leave.code == 0)
+        session.finish("finished" if well else "failed", f"sys.exit({leave.code!r})")
         return leave.code
     except KeyboardInterrupt as error:
         session.finish("interrupted", "KeyboardInterrupt")
-        sys.excepthook(type(error), error, users_traceback(error))
-        return -signal.SIGINT
+        _show(error)
+        sys.excepthook = lambda *_: None  # shown already
+        raise  # python runs what is to run at exit, then dies of the signal
     except BaseException as error:  # noqa: BLE001 - whatever the script raises is shown as it is
-        if type(error).__name__ == "StopTraining":
+        if session.stopped_by(error):
             session.finish("stopped")
             return 0
         session.finish("failed", f"{type(error).__name__}: {error}")
-        sys.excepthook(type(error), error, users_traceback(error))
+        _show(error)
         return 1
     session.finish("finished")
     return 0
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _tell(error: GainstageError) -> None:
+    sys.stderr.write(f"gainstage: {error}\n")
+
+
+def _show(error: BaseException) -> None:
+    without_our_frames(error)
+    sys.excepthook(type(error), error, error.__traceback__)

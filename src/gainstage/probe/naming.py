@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-_OURS: Final = str(Path(__file__).resolve().parent.parent)
+_OURS: Final = f"{Path(__file__).resolve().parent.parent}{os.sep}"
 _TORCH: Final = str(Path(torch.__file__).resolve().parent)
 _WRAPPERS: Final = re.compile(
     r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.|$)"
@@ -49,7 +50,7 @@ def _scopes() -> Iterator[tuple[str, Mapping[str, Any]]]:
     for frame in user_frames():
         spaces: list[tuple[str, Any]] = [("", frame.f_locals)]
         owner = frame.f_locals.get("self")
-        if owner is not None and hasattr(owner, "__dict__"):
+        if owner is not None and type(owner).__dictoffset__ != 0:
             spaces.append(("self.", vars(owner)))
         if frame.f_globals is not frame.f_locals:
             spaces.append(("", frame.f_globals))
@@ -96,7 +97,7 @@ def name_tensors(tensors: Sequence[Tensor]) -> dict[int, str]:
 
 def _members(value: Any, name: str, wanted: set[int], depth: int = 2) -> list[tuple[int, str]]:
     """The wanted tensors inside a container or plain object, with their names there."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # no other mapping: to look may mean to load
         entries = [(f"{name}[{key!r}]", item) for key, item in list(value.items())[:_CONTAINED]]
     elif isinstance(value, (list, tuple)):
         entries = [(f"{name}[{i}]", item) for i, item in enumerate(value[:_CONTAINED])]
@@ -117,9 +118,8 @@ def _members(value: Any, name: str, wanted: set[int], depth: int = 2) -> list[tu
 def _is_plain_object(value: Any) -> bool:
     module = type(value).__module__
     return (
-        hasattr(value, "__dict__")
+        type(value).__dictoffset__ != 0  # asking the object itself might run its __getattr__
         and not isinstance(value, (type, nn.Module))
-        and not callable(getattr(value, "__path__", None))
         and module.partition(".")[0] not in {"builtins", "torch", "numpy", "sys", "gainstage"}
         and type(value).__name__ not in {"module", "function"}
     )

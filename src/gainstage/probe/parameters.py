@@ -38,10 +38,13 @@ class Parameters:
         self._recorder = recorder
         self._labels: dict[int, Label] = {}
         self._known: dict[int, weakref.ref[Tensor]] = {}
+        self._used: dict[int, weakref.ref[Tensor]] = {}
         self._before: dict[str, Tensor] = {}
         self._grads: dict[str, Tensor] = {}
         self._samples: dict[tuple[str, str], Tensor] = {}
         self._ops: dict[int, str] = {}
+        self._holders: dict[str, weakref.ref[Tensor]] = {}
+        self._unnamed: list[weakref.ref[Tensor]] = []
 
     def add_module(self, root: nn.Module, names: dict[int, str]) -> None:
         """Learn the names of a module tree's parameters.
@@ -65,8 +68,20 @@ class Parameters:
                 self._known[id(parameter)] = weakref.ref(parameter)
 
     def used_by(self, parameter: Tensor, op: str) -> None:
-        """Note the first operation that a parameter outside any module takes part in."""
+        """Note that a parameter outside any module takes part in an operation."""
         self._ops.setdefault(id(parameter), op)
+        self._used[id(parameter)] = weakref.ref(parameter)
+
+    def take_used(self) -> dict[int, weakref.ref[Tensor]]:
+        """The parameters noted since the last time, by id."""
+        used, self._used = self._used, {}
+        return used
+
+    def release(self) -> None:
+        """Let go of every tensor, kept or copied."""
+        for held in (self._labels, self._known, self._before, self._grads, self._samples):
+            held.clear()
+        self._used.clear()
 
     def name_all(self, parameters: Iterable[Tensor]) -> None:
         """Give a name to each parameter that has none yet, by the user's variables."""
@@ -74,11 +89,28 @@ class Parameters:
         if not unknown:
             return
         found = name_tensors(unknown)
+        taken: set[str] = set()
         for parameter in unknown:
-            name = found.get(id(parameter), f"parameter_{len(self._labels)}")
+            name = found.get(id(parameter)) or self._number(parameter)
+            if name in taken:  # two variables of one name, in two scopes
+                name = f"{name}_{len(taken)}"
+            taken.add(name)
             op = self._ops.get(id(parameter), "")
+            self._labels.pop(id(parameter), None)  # of a tensor that is gone: the order is new
             self._labels[id(parameter)] = Label(name, name, op)
-            self._known[id(parameter)] = weakref.ref(parameter)
+            self._known[id(parameter)] = self._holders[name] = weakref.ref(parameter)
+
+    def is_latest(self, parameter: Tensor) -> bool:
+        """Whether no newer tensor has taken over the parameter's name."""
+        holder = self._holders.get(self.label(parameter).name)
+        return holder is None or holder() is parameter
+
+    def _number(self, parameter: Tensor) -> str:
+        """A name for a tensor that no variable holds; numbers of tensors that are gone return."""
+        free = (i for i, held in enumerate(self._unnamed) if held() is None)
+        number = next(free, len(self._unnamed))
+        self._unnamed[number : number + 1] = [weakref.ref(parameter)]
+        return f"parameter_{number}"
 
     def in_order(self, parameters: Iterable[Tensor]) -> list[Tensor]:
         """Parameters in the order in which they were named: that of their modules."""

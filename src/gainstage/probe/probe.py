@@ -9,33 +9,21 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
-from gainstage.probe.criterion import Criterion
+from gainstage.probe.calls import OpenCalls
+from gainstage.probe.forward import Forward
 from gainstage.probe.graph import leaves
 from gainstage.probe.guard import Guard, tap
-from gainstage.probe.naming import clean, enclosing_module
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder, Sink
-from gainstage.probe.stages import Entry, Stages
-from gainstage.torch_private import inside_backward
 
 PATIENCE: Final = 16
 """Backwards without any step of an optimiser that exists, before each counts as a step."""
-
-_OPS: Final = {
-    "ReLU": "relu",
-    "Tanh": "tanh",
-    "Sigmoid": "sigmoid",
-    "GELU": "gelu",
-    "SiLU": "silu",
-}
-"""Modules that are an activation carry the activation's name, as functional calls do."""
 
 
 class Probe:
@@ -49,27 +37,24 @@ class Probe:
     def __init__(self, sink: Sink, *, every: int = 1) -> None:
         self.recorder = Recorder(sink)
         self.guard = Guard(self._tap_failed)
-        self.stages = Stages(self.recorder, self.guard)
         self.parameters = Parameters(self.recorder)
-        self.criterion = Criterion()
+        self.forward = Forward(
+            self.recorder, self.guard, self.parameters, lambda: self._forward_measuring
+        )
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
         self._every = every
-        self._names: dict[int, str] = {}
-        self._modules: list[nn.Module] = []  # keeps ids in _names valid
-        self._prefixes: set[str] = set()
         self._optimizers: list[torch.optim.Optimizer] = []
-        self._stack: list[tuple[nn.Module, bool]] = []
-        self._root = 0
-        self._ordinals: dict[str, int] = {}
         self._backwards = 0
+        self._losses = 0  # backwards whose loss is in the current frame
         self._idle = 0
         self._depth = 0
-        self._stepping: list[int] = []
+        self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = False
+        self._steps_seen = False
+        self._evaluated = False  # a backward ran inside the step
         self._held = False
         self._leaves: dict[int, weakref.ref[Tensor]] = {}
-        self._trained_in_train_mode = False
         self._frame_seconds = 0.0
 
     # ---- what is known beforehand
@@ -77,7 +62,7 @@ class Probe:
     @tap("module")
     def add_model(self, model: nn.Module) -> None:
         """Learn the names of a model's modules and parameters."""
-        self._adopt(model, "")
+        self.forward.add_model(model)
 
     def add_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
@@ -90,87 +75,30 @@ class Probe:
         """Whether the current step is one that is measured."""
         return self.recorder.step % self._every == 0
 
-    # ---- forward
-
-    @tap("module")
-    def enter_module(self, module: nn.Module) -> None:
-        """A module's forward is about to run."""
-        if not self._stack:
-            self._root += 1  # outermost calls are numbered
-            if id(module) not in self._names:
-                root, variable, alone = enclosing_module(module)
-                self._adopt(root, "" if alone else variable)
-        self._stack.append((module, self._is_stage(module)))
-
-    @tap("module")
-    def leave_module(self, module: nn.Module, inputs: Any, output: Any, *, with_grad: bool) -> None:
-        """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
-        while self._stack and self._stack[-1][0] is not module:
-            self._stack.pop()  # an exception left these open
-        if not self._stack:
-            return
-        _, stage = self._stack.pop()
-        if not (with_grad and stage and self._forward_counts(module)) or self.inside_module():
-            return
-        tensor = _first_tensor(output)
-        if tensor is None:
-            return
-        name = self._names.get(id(module)) or type(module).__name__
-        if inside_backward():
-            waiting = self.stages.waiting(name)
-            if waiting is not None:
-                self.stages.listen(waiting, tensor)
-            return
-        kind = type(module).__name__
-        entry = self.stages.output(
-            lambda: name, _OPS.get(kind, kind), tensor, root=self._root, module=module
-        )
-        if entry is not None and _has_own_parameters(module):
-            self.stages.feed(entry, _first_tensor(inputs))
-
-    def inside_module(self) -> bool:
-        """Whether a measured module is running, which stands for what it calls."""
-        return any(stage for _, stage in self._stack)
-
-    @tap("function")
-    def function_output(self, op: str, tensor: Tensor) -> None:
-        """A functional activation, norm or attention returned `tensor`."""
-        if not self._function_counts():
-            return
-        name = self._functional_name(op)
-        self.stages.output(lambda: name, op, tensor, root=self._root if self._stack else 0)
-
-    @tap("function")
-    def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
-        """A product with a bare parameter returned `tensor`."""
-        if not self._function_counts():
-            return
-        self.parameters.used_by(parameter, op)
-        self._leaves[id(parameter)] = weakref.ref(parameter)
-        root = self._root if self._stack else 0
-        entry = self.stages.output(
-            lambda: self.parameters.label(parameter).layer, op, tensor, root=root
-        )
-        if entry is not None and op != "embedding":
-            others = [a for a in args if isinstance(a, Tensor) and a is not parameter]
-            self._feed_first(entry, others)
-
-    @tap("loss")
-    def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
-        """A loss function returned `tensor`."""
-        if tensor.requires_grad:
-            self.criterion.saw(function, args, kwargs, tensor)
+    @property
+    def _forward_measuring(self) -> bool:
+        """Whether the step that a forward belongs to may be measured: this one, or the next."""
+        if self.measuring and not self._stepped:
+            return True
+        over = self._stepped or not self._steps_seen
+        return over and (self.recorder.step + 1) % self._every == 0
 
     # ---- backward
 
+    def trains(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether gradients with respect to `inputs` are for a step: not those of data."""
+        owned = self._owned()
+        leaf = all(t.is_leaf and t.requires_grad for t in inputs)
+        return leaf and (not owned or any(id(t) in owned for t in inputs))
+
     def before_backward(self, roots: Sequence[Tensor], weights: Any = None) -> None:
         """A backward pass from `roots` is about to run: the place where a frame is closed."""
-        self._depth += 1
-        if self._depth == 1:
+        if self._depth == 0:
             self._discover(roots)
-            if not self._stepping:
-                self.close_frame()
+            if self._steps.innermost is None:
+                self.close_frame()  # may end the training: nothing is open yet
             self._begin(roots, weights)
+        self._depth += 1
 
     def after_backward(self, grads: Sequence[tuple[Tensor, Tensor | None]] = ()) -> None:
         """The backward pass ended.
@@ -185,6 +113,7 @@ class Probe:
     def _discover(self, roots: Sequence[Tensor]) -> None:
         """Find and name the leaves of this graph, where they may be new."""
         n = self._backwards = self._backwards + 1
+        self._leaves.update(self.parameters.take_used())
         alive = self._living()
         if n <= 3 or n & (n - 1) == 0 or len(alive) < len(self._leaves):
             self._leaves = {id(leaf): weakref.ref(leaf) for leaf in alive}
@@ -198,24 +127,25 @@ class Probe:
         found = (reference() for reference in self._leaves.values())
         return [leaf for leaf in found if leaf is not None]
 
+    def _latest(self) -> list[Tensor]:
+        return [leaf for leaf in self._living() if self.parameters.is_latest(leaf)]
+
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
-        if self._stepping and self._stepped:
-            return  # later evaluations of a closure: the first one is the step's loss
+        if self._losses and self._steps.innermost is not None:
+            return  # evaluations of a closure: the first backward has the step's loss
+        self._losses += 1
         value = sum(_scalar(root, weight) for root, weight in _pairs(roots, weights))
-        self.recorder.add_run(loss=value, chance_loss=self.criterion.take(value))
+        self.recorder.add_run(loss=value, chance_loss=self.forward.criterion.take(value))
 
     @tap("backward")
     def _end(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         if self._depth != 1:
             return
+        self.forward.differentiated(measured=self.measuring)
         if self.measuring:
-            self.stages.flush()
             self._hold(grads)
-        else:
-            self.stages.forget()
-        self._ordinals.clear()
-        self._stepped = self._stepped or bool(self._stepping)
+        self._evaluated = self._evaluated or self._steps.innermost is not None
 
     def _hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         """Keep the weights of leaves that no optimiser owns, in case the script updates them."""
@@ -223,14 +153,14 @@ class Probe:
         returned = {id(leaf): grad for leaf, grad in grads}
         self._held = False
         squares = 0.0
-        for leaf in self._living():
+        for leaf in self._latest():
             grad = returned.get(id(leaf), leaf.grad)
             if id(leaf) not in owned and grad is not None:
                 self._held = True
                 self.parameters.before([leaf])
                 self.parameters.gradient(leaf, grad)
                 self.parameters.keep_gradient(leaf, grad)
-                squares += float(grad.detach().double().square().sum())
+                squares += _squares(grad)
         if self._held:
             self.recorder.put_run(grad_norm=math.sqrt(squares))
 
@@ -242,13 +172,18 @@ class Probe:
 
     # ---- step
 
-    @tap("optimizer")
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimiser's ``step`` is about to run; nested calls count as one."""
+        if self._evaluated and self._depth == 0 and self._steps.innermost is None:
+            self.close_frame()  # the last step ran its own backward; no other will close it
+        self._before_step(optimizer)
+
+    @tap("optimizer")
+    def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.add_optimizer(optimizer)
-        self._stepping.append(id(optimizer))
-        self._stepped = False
-        if len(self._stepping) > 1 or not self.measuring:
+        nested = self._steps.innermost is not None
+        self._steps.enter(optimizer)
+        if nested or not self.measuring:
             return
         self.recorder.put_run(lr=float(optimizer.param_groups[0].get("lr", math.nan)))
         self.parameters.before(_parameters(optimizer))
@@ -256,15 +191,14 @@ class Probe:
     @tap("optimizer")
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimiser's ``step`` returned."""
-        if self._stepping:
-            self._stepping.pop()
-        self._stepped = True
-        if self._stepping or not self.measuring:
+        self._steps.leave(optimizer)
+        self._stepped = self._steps_seen = True
+        self._idle = 0
+        if self._steps.innermost is not None or not self.measuring:
             return
         parameters = _parameters(optimizer)
         self.recorder.add_run(predicted_change=self.parameters.after(parameters))
-        grads = [p.grad.detach() for p in parameters if p.grad is not None]
-        squares = sum(float(grad.double().square().sum()) for grad in grads)
+        squares = sum(_squares(p.grad) for p in parameters if p.grad is not None)
         self.recorder.put_run(grad_norm=math.sqrt(squares))
 
     # ---- frames
@@ -284,23 +218,28 @@ class Probe:
     def _close(self, last: bool) -> None:
         if not self.recorder.pending:
             return
-        leaves_held = self._living() if self._held else []
+        leaves_held = self._latest() if self._held else []
         by_hand = any(self.parameters.changed(leaf) for leaf in leaves_held)
         if not (by_hand or self._stepped or last or self._waited()):
             return
-        if by_hand or not last:  # at the very end, what did not change may simply be gone
+        if by_hand or (
+            leaves_held and not last
+        ):  # at the very end, what did not change may simply be gone
             self.recorder.add_run(predicted_change=self.parameters.after(leaves_held))
         self._held = False
         self._stepped = False
-        self._idle = 0 if self._idle <= PATIENCE else self._idle
+        self._evaluated = False
+        self._losses = 0
         spent = self.guard.seconds
         self.recorder.commit(spent - self._frame_seconds)
         self._frame_seconds = spent
 
     def _waited(self) -> bool:
         """Whether a backward without a step counts as a step by now."""
-        if not self._optimizers:
+        if not self._optimizers or self.guard.is_off("optimizer"):
             return True
+        if self._steps_seen:
+            return False
         self._idle += 1
         if self._idle == PATIENCE + 1:
             self.recorder.event("no-optimizer-step", backwards=self._backwards)
@@ -316,69 +255,28 @@ class Probe:
         self.close_frame(last=True)
         if failed:
             self._flush_rest()
+        self.forward.stages.forget()
+
+    def release(self) -> None:
+        """Let go of the user's modules, optimisers and tensors; nothing more will come."""
+        self.forward.release()
+        self.parameters.release()
+        self._optimizers.clear()
+        self._leaves.clear()
 
     @tap("frame")
     def _flush_rest(self) -> None:
-        self.stages.flush_all()
+        self.forward.stages.flush_all()
         if self.recorder.pending:
             self.recorder.commit(0.0)
-
-    # ---- names
-
-    def _adopt(self, root: nn.Module, prefix: str) -> None:
-        if prefix in self._prefixes and prefix:
-            prefix = f"{prefix}_{len(self._prefixes)}"
-        self._prefixes.add(prefix)
-        for path, module in root.named_modules():
-            self._names[id(module)] = clean(".".join(part for part in (prefix, path) if part))
-        self._modules.append(root)
-        self.parameters.add_module(root, self._names)
-
-    def _functional_name(self, op: str) -> str:
-        owner = self._names.get(id(self._stack[-1][0]), "") if self._stack else ""
-        name = f"{owner}.{op}" if owner else op
-        self._ordinals[name] = self._ordinals.get(name, 0) + 1
-        count = self._ordinals[name]
-        return name if count == 1 else f"{name}_{count}"
-
-    # ---- small questions
-
-    def _is_stage(self, module: nn.Module) -> bool:
-        if "Loss" in type(module).__name__:
-            return False
-        return _has_own_parameters(module) or next(module.children(), None) is None
-
-    def _forward_counts(self, module: nn.Module) -> bool:
-        if not self.measuring:
-            return False
-        if module.training:
-            self._trained_in_train_mode = True
-        return module.training or not self._trained_in_train_mode
-
-    def _function_counts(self) -> bool:
-        return self.measuring and not inside_backward()
-
-    def _feed_first(self, entry: Entry, tensors: Iterable[Tensor]) -> None:
-        for tensor in tensors:
-            self.stages.feed(entry, tensor)
-            break
 
     def _tap_failed(self, name: str, message: str) -> None:
         self.recorder.event("tap-off", name, message=message)
 
 
-def _has_own_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(recurse=False), None) is not None
-
-
-def _first_tensor(tree: Any) -> Tensor | None:
-    """The first floating-point tensor of a nested output or input."""
-    if isinstance(tree, Tensor):
-        return tree if tree.is_floating_point() else None
-    return next(
-        (t for t in pytree.tree_leaves(tree) if isinstance(t, Tensor) and t.is_floating_point()),
-        None,
-    )
+def _squares(grad: Tensor) -> float:
+    grad = grad.detach()
+    return float((grad.abs() if grad.is_complex() else grad).double().square().sum())
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

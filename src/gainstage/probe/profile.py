@@ -70,7 +70,7 @@ def profile(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Pro
     with _as_it_was(model), ExitStack() as stack, torch.enable_grad():
         stack.enter_context(taps.module_tap(probe, model))
         stack.enter_context(taps.backward_tap(probe))
-        stack.enter_context(FunctionTap(probe))
+        stack.enter_context(FunctionTap(probe.forward))
         loss = _loss(model, batch, loss_fn)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__

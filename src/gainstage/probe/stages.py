@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from gainstage.probe.guard import Guard
 from gainstage.probe.recorder import Recorder
@@ -56,6 +58,7 @@ class Stages:
         self._recorder = recorder
         self._guard = guard
         self._held: list[Entry] = []
+        self._hooks: list[RemovableHandle] = []
         self._windows: dict[int, UnitWindow] = {}
         self._outputs: dict[int, Callable[[], Tensor | None]] = {}
         self._last: Callable[[], Tensor | None] = lambda: None
@@ -87,7 +90,7 @@ class Stages:
         axis = unit_axis(tensor, module)
         sketch = measure(tensor)
         marks = None
-        if axis is not None and not sketch.reason and tensor.numel():
+        if axis is not None and sketch.summary.count and tensor.layout == torch.strided:
             marks = UnitMarks.of(by_unit(tensor, axis), op)
         entry = Entry(
             layer,
@@ -105,14 +108,15 @@ class Stages:
         self._held.append(entry)
         self.listen(entry, tensor)
         self._last = weakref.ref(tensor)
-        self._last_version = tensor._version  # noqa: SLF001 - counts in-place changes
+        self._last_version = _version(tensor)
         self._outputs[id(tensor)] = self._last
         return entry
 
     def listen(self, entry: Entry, tensor: Tensor) -> None:
         """Record the gradient that reaches `tensor` as the entry's."""
         if tensor.requires_grad:
-            tensor.register_hook(_GradientHook(self._guard, entry))  # type: ignore[no-untyped-call]
+            hook = _GradientHook(self._guard, entry)
+            self._hooks.append(tensor.register_hook(hook))  # type: ignore[no-untyped-call]
 
     def feed(self, entry: Entry, tensor: Any) -> None:
         """Measure the data that enters the network at this stage, if that is what `tensor` is."""
@@ -126,12 +130,20 @@ class Stages:
         entry.feed = measure(tensor)
         entry.feed_shape = tuple(tensor.shape)
         axis = 1 if entry.axis == 1 and tensor.dim() >= 3 else tensor.dim() - 1
-        if not entry.feed.reason and tensor.numel():
+        if entry.feed.summary.count and tensor.layout == torch.strided:
             entry.feed_numbers = feature_numbers(by_unit(tensor, axis))
 
-    def waiting(self, name: str) -> Entry | None:
-        """The first entry of that stage without a gradient: a checkpointed call's first pass."""
-        return next((e for e in self._held if e.grad is None and e.layer() == name), None)
+    def again(self, name: str, tensor: Tensor) -> bool:
+        """A checkpoint recomputed a stage: listen for its gradient here as well.
+
+        Returns:
+            Whether the first pass was measured; a reentrant checkpoint's runs without autograd.
+        """
+        entries = [entry for entry in self._held if entry.layer() == name]
+        waiting = next((entry for entry in entries if entry.grad is None), None)
+        if waiting is not None:
+            self.listen(waiting, tensor)
+        return bool(entries)
 
     def flush(self) -> None:
         """After a backward: record the calls that it went through, forget the others."""
@@ -152,6 +164,9 @@ class Stages:
 
     def forget(self) -> None:
         """Drop what is held."""
+        for hook in self._hooks:
+            hook.remove()  # an output may outlive its step; a parameter that is one surely does
+        self._hooks.clear()
         self._held.clear()
         self._outputs.clear()
         self._last = lambda: None
@@ -180,7 +195,7 @@ class Stages:
 
     def _is_last(self, tensor: Tensor) -> bool:
         last = self._last()
-        if last is None or last._version != self._last_version:  # noqa: SLF001
+        if last is None or _version(last) != self._last_version:
             return False
         if last is tensor:
             return True
@@ -191,6 +206,11 @@ class Stages:
     def _is_output(self, tensor: Tensor) -> bool:
         found = self._outputs.get(id(tensor))
         return found is not None and found() is tensor
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was changed in place; 0 where torch does not count."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch's own counter
 
 
 class _GradientHook:

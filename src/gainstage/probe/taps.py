@@ -7,7 +7,7 @@ Each tap is a context manager; leaving it removes every trace. A hook survives `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -32,20 +32,25 @@ class Hook:
     def __deepcopy__(self, memo: dict[int, Any]) -> Hook:
         return Hook()
 
-    def __reduce__(self) -> tuple[type[Hook], tuple[()]]:
-        return (Hook, ())
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, str]]:
+        # a callable of the standard library that does nothing: a saved model loads without us
+        return (getattr, (nullcontext(), "__exit__"))
 
 
 def _hooks(probe: Probe) -> tuple[Hook, Hook]:
     def enter(module: nn.Module, *_: Any) -> None:
         if not torch.compiler.is_compiling():
-            probe.enter_module(module)
+            probe.forward.enter_module(module)
 
     def leave(module: nn.Module, inputs: Any, *rest: Any) -> None:
         if not torch.compiler.is_compiling():
-            probe.leave_module(module, inputs, rest[-1], with_grad=torch.is_grad_enabled())
+            probe.forward.leave_module(module, inputs, rest[-1], with_grad=torch.is_grad_enabled())
 
     return Hook(enter), Hook(leave)
+
+
+def _step_hooks(probe: Probe) -> tuple[Hook, Hook]:
+    return Hook(lambda o, *_: probe.before_step(o)), Hook(lambda o, *_: probe.after_step(o))
 
 
 @contextmanager
@@ -55,11 +60,8 @@ def module_tap(probe: Probe, model: nn.Module) -> Iterator[None]:
     probe.add_model(model)
     with ExitStack() as stack:
         for module in model.modules():
-            for handle in (
-                module.register_forward_pre_hook(enter),
-                module.register_forward_hook(leave),
-            ):
-                stack.callback(handle.remove)
+            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_hook(leave).remove)
         yield
 
 
@@ -68,11 +70,8 @@ def every_module_tap(probe: Probe) -> Iterator[None]:
     """Watch the forward passes of every module of the process."""
     enter, leave = _hooks(probe)
     with ExitStack() as stack:
-        for handle in (
-            global_module.register_module_forward_pre_hook(enter),
-            global_module.register_module_forward_hook(leave),
-        ):
-            stack.callback(handle.remove)
+        stack.callback(global_module.register_module_forward_pre_hook(enter).remove)
+        stack.callback(global_module.register_module_forward_hook(leave).remove)
         yield
 
 
@@ -82,11 +81,9 @@ def optimizer_tap(probe: Probe, optimizers: Iterable[torch.optim.Optimizer]) -> 
     with ExitStack() as stack:
         for optimizer in optimizers:
             probe.add_optimizer(optimizer)
-            for handle in (
-                optimizer.register_step_pre_hook(Hook(lambda o, *_: probe.before_step(o))),
-                optimizer.register_step_post_hook(Hook(lambda o, *_: probe.after_step(o))),
-            ):
-                stack.callback(handle.remove)
+            before, after = _step_hooks(probe)
+            stack.callback(optimizer.register_step_pre_hook(before).remove)
+            stack.callback(optimizer.register_step_post_hook(after).remove)
         yield
 
 
@@ -100,15 +97,9 @@ def every_optimizer_tap(probe: Probe) -> Iterator[None]:
         probe.add_optimizer(self)
 
     with ExitStack() as stack:
-        for handle in (
-            global_optimizer.register_optimizer_step_pre_hook(
-                Hook(lambda o, *_: probe.before_step(o))
-            ),
-            global_optimizer.register_optimizer_step_post_hook(
-                Hook(lambda o, *_: probe.after_step(o))
-            ),
-        ):
-            stack.callback(handle.remove)
+        before, after = _step_hooks(probe)
+        stack.callback(global_optimizer.register_optimizer_step_pre_hook(before).remove)
+        stack.callback(global_optimizer.register_optimizer_step_post_hook(after).remove)
         torch.optim.Optimizer.__init__ = init  # type: ignore[method-assign]
         stack.callback(setattr, torch.optim.Optimizer, "__init__", original)
         yield
@@ -123,17 +114,19 @@ def backward_tap(probe: Probe) -> Iterator[None]:
     backward, grad = torch.autograd.backward, torch.autograd.grad
 
     def watched_backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
-        probe.before_backward(_as_list(tensors), grad_tensors)
+        tensors, grad_tensors = _kept(tensors), _kept(grad_tensors)
+        probe.before_backward(_tensors(tensors), grad_tensors)
         try:
             backward(tensors, grad_tensors, *args, **kwargs)
         finally:
             probe.after_backward()
 
     def watched_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        wanted = _as_list(inputs)
-        if not _is_training(wanted, kwargs):
+        outputs, inputs = _kept(outputs), _kept(inputs)
+        wanted = _tensors(inputs)
+        if _makes_graph(*args, **kwargs) or not probe.trains(wanted):
             return grad(outputs, inputs, *args, **kwargs)
-        probe.before_backward(_as_list(outputs))
+        probe.before_backward(_tensors(outputs))
         found: Sequence[Any] = ()
         try:
             found = grad(outputs, inputs, *args, **kwargs)
@@ -150,11 +143,27 @@ def backward_tap(probe: Probe) -> Iterator[None]:
         torch.autograd.grad = grad
 
 
-def _as_list(tensors: Any) -> list[Tensor]:
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+def _kept(tensors: Any) -> Any:
+    """What may be looked at more than once: a generator is unrolled."""
+    return tuple(tensors) if isinstance(tensors, Iterator) else tensors
 
 
-def _is_training(inputs: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether ``autograd.grad`` asks for parameters' gradients, not for a penalty's."""
-    leaf = all(isinstance(t, Tensor) and t.is_leaf and t.requires_grad for t in inputs)
-    return leaf and not kwargs.get("create_graph", False)
+def _tensors(tensors: Any) -> list[Tensor]:
+    """The tensors among what was given; what else there is, torch takes or refuses."""
+    if isinstance(tensors, Tensor):
+        return [tensors]
+    if not isinstance(tensors, Iterable):
+        return []
+    return [tensor for tensor in tensors if isinstance(tensor, Tensor)]
+
+
+def _makes_graph(
+    grad_outputs: Any = None,
+    retain_graph: Any = None,
+    create_graph: Any = False,
+    *_: Any,
+    **__: Any,
+) -> bool:
+    """Whether a call of ``autograd.grad`` asks for gradients to differentiate: a penalty's."""
+    del grad_outputs, retain_graph
+    return bool(create_graph)

@@ -53,7 +53,7 @@ def by_unit(tensor: Tensor, axis: int) -> NDArray[np.float32]:
         shaped = tensor.reshape(-1, tensor.shape[-1], 1)
     else:
         shaped = tensor.reshape(tensor.shape[0], tensor.shape[1], -1)
-    array: NDArray[np.float32] = shaped.detach().float().contiguous().cpu().numpy()
+    array: NDArray[np.float32] = shaped.detach().float().resolve_neg().contiguous().cpu().numpy()
     return array
 
 

@@ -6,8 +6,9 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from torch import nn
 from typing_extensions import Self, override
 
 from gainstage import __version__
-from gainstage.errors import UsageError
+from gainstage.errors import RunFileError, UsageError
 from gainstage.probe import taps
 from gainstage.probe.functions import FunctionTap
 from gainstage.probe.probe import Probe
@@ -52,7 +53,7 @@ class Watch:
         functional: bool,
     ) -> None:
         self.path = path
-        self._model = model
+        self._model: nn.Module | None = model
         self._optimizers = optimizers
         self._info = RunInfo(
             id=path.stem,
@@ -71,7 +72,7 @@ class Watch:
         self._probe: Probe | None = None
 
     def __enter__(self) -> Self:
-        if self._probe is not None:
+        if self._probe is not None or self._model is None:
             msg = "This watch has been used already. Make a new one for each training."
             raise UsageError(msg)
         self._writer = Writer(self.path, self._info)
@@ -80,7 +81,7 @@ class Watch:
         self._taps.enter_context(taps.optimizer_tap(probe, self._optimizers))
         self._taps.enter_context(taps.backward_tap(probe))
         if self._functional:
-            self._taps.enter_context(FunctionTap(probe))
+            self._taps.enter_context(FunctionTap(probe.forward))
         return self
 
     def __exit__(
@@ -103,9 +104,16 @@ class Watch:
             outcome="" if error is None else f"{type(error).__name__}: {error}",
             seconds=probe.recorder.seconds,
             probe_seconds=probe.guard.seconds,
-            facts={**probe.facts, **probe.criterion.facts},
+            facts={**probe.facts, **probe.forward.criterion.facts},
         )
-        writer.finish(self._info)
+        self._model, self._optimizers = None, ()  # a run that is kept keeps no model alive
+        probe.release()
+        try:
+            writer.finish(self._info)
+        except RunFileError as refused:  # nothing of ours may end a training, or hide its error
+            text = f"Gainstage could not finish {self.path}. {refused}"
+            with suppress(RuntimeWarning):
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def diagnose(self) -> Diagnosis:
         """Judge the training so far, or as it ended."""
@@ -178,7 +186,7 @@ def watch(
     if not isinstance(model, nn.Module):
         msg = f"watch needs a torch.nn.Module to watch, but got {type(model).__name__}."
         raise UsageError(msg)
-    optimizers = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer)
+    optimizers = list(optimizer) if isinstance(optimizer, Iterable) else [optimizer]
     for one in optimizers:
         if not isinstance(one, torch.optim.Optimizer):
             msg = (
@@ -186,7 +194,7 @@ def watch(
                 "A training without one is observed by `gainstage run train.py`."
             )
             raise UsageError(msg)
-    if every < 1:
-        msg = f"every must be at least 1 (measure each step), but got {every}."
+    if not isinstance(every, int) or every < 1:
+        msg = f"every must be a whole number from 1 (measure each step) on, but got {every!r}."
         raise UsageError(msg)
     return Watch(model, optimizers, path=new_run_path(dir), every=every, functional=functional)

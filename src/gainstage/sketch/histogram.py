@@ -21,6 +21,9 @@ BINS: Final = 1 << (32 - SHIFT)
 _HALF: Final = BINS // 2
 _FIRST_NON_FINITE: Final = 0xFF << 3
 
+_MOST: Final = 2.0**60
+"""More elements than any run has; the sum of a few such histograms still fits an int64."""
+
 RELATIVE_ERROR: Final = 1 / 16
 """Bound of a quantile's relative error: half a bin's width over its lower edge, for normal
 numbers (at least 2**-126 in size); smaller ones have an absolute error of at most 2**-130."""
@@ -149,4 +152,7 @@ class Histogram:
             raise ValueError(msg)
         counts = np.zeros(BINS, dtype=np.int64)
         counts[bins] = np.frombuffer(raw, dtype="<i8", count=n, offset=4 + 2 * n)
+        if (counts < 0).any() or counts.sum(dtype=np.float64) >= _MOST:
+            msg = "A stored histogram is damaged (a count is impossible)."
+            raise ValueError(msg)
         return cls(counts)

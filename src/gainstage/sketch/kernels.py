@@ -39,7 +39,8 @@ _SIGN: Final = np.uint32(0x8000_0000)
 
 
 @njit(cache=True, nogil=True, fastmath=_REORDER)
-def _sums(x: Floats, shift: float) -> tuple[float, float]:  # pragma: no cover
+def sums(x: Floats, shift: float) -> tuple[float, float]:  # pragma: no cover
+    """Sum and sum of squares of ``x - shift`` in float64: x [n]."""
     total = 0.0
     squares = 0.0
     for i in range(x.size):
@@ -50,9 +51,8 @@ def _sums(x: Floats, shift: float) -> tuple[float, float]:  # pragma: no cover
 
 
 @njit(cache=True, nogil=True)
-def _extremes(
-    signed: Ints, bits: Bits
-) -> tuple[np.int32, np.uint32, np.uint32]:  # pragma: no cover
+def extremes(signed: Ints, bits: Bits) -> tuple[np.int32, np.uint32, np.uint32]:  # pragma: no cover
+    """Largest signed, largest unsigned and smallest unsigned bit pattern: [n], n >= 1."""
     # Floats order like integers within one sign, so three integer extremes hold the answer.
     top = np.int32(-(2**31))
     high = np.uint32(0)
@@ -106,10 +106,10 @@ def scan(
     tables = np.zeros(LANES * BINS if many else 0, dtype=np.uint32)
     for start in range(0, x.size, BLOCK):
         stop = min(start + BLOCK, x.size)
-        s, q = _sums(x[start:stop], shift)
+        s, q = sums(x[start:stop], shift)
         total += s
         squares += q
-        t, h, w = _extremes(signed[start:stop], bits[start:stop])
+        t, h, w = extremes(signed[start:stop], bits[start:stop])
         top = max(top, t)
         high = max(high, h)
         low = min(low, w)

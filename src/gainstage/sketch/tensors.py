@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from gainstage.sketch import kernels
 from gainstage.sketch.histogram import BINS, SHIFT, Histogram
@@ -19,7 +20,7 @@ from gainstage.torch_private import is_fake, is_functorch_wrapped, without_overr
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-_FLOAT32_TINY: Final = float(np.finfo(np.float32).smallest_subnormal)
+_FLOAT32_TINY: Final = 2.0**-149
 _FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 _NON_FINITE: Final = 0xFF << 3
 _HALF: Final = BINS // 2
@@ -62,7 +63,7 @@ def measure(tensor: Tensor) -> Sketch:
 
     Returns:
         The sketch. Its ``reason`` is set, and its summary empty, for a tensor that has no
-        values to read (meta, fake, functorch-wrapped).
+        values to read (meta, fake, lazy, functorch-wrapped).
 
     Example:
         >>> sketch = measure(torch.tensor([1.0, -1.0, 0.0, float("nan")]))
@@ -98,6 +99,8 @@ def unreadable(tensor: Tensor) -> str:
         return "the tensor is wrapped by torch.func"
     if is_fake(tensor):
         return "a fake tensor holds no values"
+    if is_lazy(tensor):
+        return "a lazy parameter holds no values yet"
     return ""
 
 
@@ -126,7 +129,8 @@ def _plain(tensor: Tensor) -> tuple[Tensor, int]:
 
 
 def _unbind(tensor: Tensor) -> Tensor:
-    return torch.cat([part.reshape(-1) for part in tensor.unbind()])
+    parts = [part.reshape(-1) for part in tensor.unbind()]
+    return torch.cat(parts) if parts else torch.empty(0, dtype=tensor.dtype)
 
 
 def _flat(tensor: Tensor) -> Tensor:
@@ -137,7 +141,7 @@ def _flat(tensor: Tensor) -> Tensor:
 
 def _measure_cpu(values: Tensor) -> Sketch:
     if values.dtype in _EXACT_IN_FLOAT32:
-        return scan_float32(values.float().resolve_neg().numpy())
+        return scan_float32(values.float().resolve_neg().contiguous().numpy())
     # float64 and integers: moments from float64, bins from the nearest float32
     return _measure_float64(values.double().resolve_neg().numpy())
 
@@ -164,7 +168,10 @@ def scan_float32(x: Float32) -> Sketch:
 
 
 def _pattern(bits: int) -> float:
-    return float(np.uint32(bits & 0xFFFF_FFFF).view(np.float32))
+    bits &= 0xFFFF_FFFF
+    if not bits & 0x7F80_0000:  # by arithmetic on integers: the processor may flush subnormals
+        return math.copysign((bits & 0x7F_FFFF) * _FLOAT32_TINY, -1.0 if bits >> 31 else 1.0)
+    return float(np.uint32(bits).view(np.float32))
 
 
 def _lowest(unsigned_high: int, unsigned_low: int) -> float:

@@ -36,7 +36,7 @@ def forward(inputs):
 
 
 lr = 0.05
-for step in range(3000):
+for step in range(1500):
     idx = torch.randint(0, len(x), (64,))
     loss = (forward(x[idx]) - y[idx]).pow(2).mean()
     loss.backward()
@@ -44,7 +44,7 @@ for step in range(3000):
         for p in params:
             p -= lr * p.grad
             p.grad.zero_()
-    if step % 500 == 0:
+    if step % 250 == 0:
         print(step, loss.item())
 
 with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Convolutional digits classifier returning class probabilities."""
+"""Convolutional digits classifier."""
 
 import numpy as np
 import torch

@@ -11,7 +11,7 @@ class SparseCoder(nn.Module):
         super().__init__()
         self.encode = nn.Linear(n_in, n_code)
         self.decode = nn.Linear(n_code, n_in)
-        self.encode.bias.data.fill_(-4.0)
+        self.encode.bias.data.fill_(-2.5)
 
     def forward(self, x):
         code = torch.relu(self.encode(x))

@@ -18,8 +18,8 @@ from gainstage.cli import options
     show_default=True,
     help="Stop that long after the first step; 0: no.",
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write the verdict.")
-@click.option("--report", type=click.Path(dir_okay=False), help="Where the html report goes.")
+@click.option("--json", "json_file", type=options.NewFile(), help="Write the verdict.")
+@click.option("--report", type=options.NewFile(), help="Where the html report goes.")
 @click.option("--no-report", is_flag=True, help="Write no html report.")
 @options.folder
 @options.module

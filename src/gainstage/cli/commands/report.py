@@ -9,9 +9,7 @@ from gainstage.cli import options
 
 @click.command()
 @click.argument("run", default="latest")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), help="Default: the run's name with .html."
-)
+@click.option("-o", "--output", type=options.NewFile(), help="Default: the run's name with .html.")
 @options.folder
 def command(run: str, *, output: str | None, folder: str) -> None:
     """Write the report on a stored RUN as one self-contained html file."""

@@ -26,7 +26,7 @@ def command(
     folder: str,
     module: bool,
 ) -> None:
-    """Run SCRIPT under observation and keep the run.
+    """Run SCRIPT with its ARGS under observation and keep the run.
 
     The exit code is the script's own.
     """
@@ -35,7 +35,8 @@ def command(
     seen = observe(script, args, module=module, steps=steps, seconds=seconds, folder=folder)
     if seen.trained and seen.recording is not None:
         count = len(seen.recording.steps)
-        click.echo(f"gainstage: {count} steps kept in {seen.path}", err=True)
+        kept = "1 step" if count == 1 else f"{count} steps"
+        click.echo(f"gainstage: {kept} kept in {seen.path}", err=True)
         click.echo(f"gainstage: look at them with: gainstage show {seen.path}", err=True)
     else:
         click.echo(f"gainstage: {seen.problem}", err=True)

@@ -18,6 +18,7 @@ def command(folder: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from gainstage.render.words import clean
     from gainstage.store import list_runs
 
     found = list_runs(folder)
@@ -26,23 +27,25 @@ def command(folder: str) -> None:
         return
     table = Table(box=None)
     table.add_column("run", no_wrap=True)
-    table.add_column("script", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("script", overflow="ellipsis", max_width=24)  # the one that gives way
     for heading in ("started", "steps", "status", "loss", "findings"):
         table.add_column(heading, no_wrap=True)
     for one in found:
         info = one.info
         if info is None:
-            table.add_row(Text(one.path.stem), Text(one.problem), "", "", "unreadable", "", "")
+            table.add_row(Text(one.path.stem), "", "", "", "unreadable", "", "")
             continue
         loss = "" if one.last_loss is None else f"{one.last_loss:.4g}"
         started = time.strftime("%m-%d %H:%M", time.localtime(info.started))
         table.add_row(
             Text(one.path.stem),
-            Text(Path(info.script).name),
+            Text(clean(Path(info.script).name), no_wrap=True),
             started,
             str(one.steps),
-            info.status,
+            Text(clean(info.status)),
             loss,
             str(one.findings),
         )
     Console().print(table)
+    for problem in filter(None, (one.problem for one in found)):
+        click.echo(f"\n{problem}")

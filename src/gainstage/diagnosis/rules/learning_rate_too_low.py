@@ -25,11 +25,16 @@ from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
 LOG_RATIO = -4.3
+"""Median of log10 update over weight."""
 FORGIVEN = -3.3
 """A weight that moves this much at some time rules the fault out."""
+PROMISE = 0.5
+"""Share of the loss that all steps together promise to remove; more, and they were long enough."""
+BARREN = 0.03
+"""Less than this, and a training that failed cannot have learnt, whatever its ratios."""
 
 
-@rule("learning-rate-too-low")
+@rule("learning-rate-too-low", may_cause=("loss-not-decreasing",))
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Ask whether all weights move far too little while the loss still has far to go."""
     progress = evidence.progress
@@ -41,17 +46,16 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     fastest = max(float(np.percentile(r, 90)) for r in ratios)
     typical = median(np.array([median(r) for r in ratios]))
-    if fastest > FORGIVEN or typical > LOG_RATIO:
-        return
     promised = float(np.nansum(evidence.predicted_share))
-    if promised > 0.5:  # the steps were long enough to remove half of the loss
+    barren = progress.failed and 0 < promised < BARREN
+    if fastest > FORGIVEN or promised > PROMISE or (typical > LOG_RATIO and not barren):
         return
     agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
     slowest = min(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio), nan=np.inf))
     yield Finding(
         code="learning-rate-too-low",
         severity="error",
-        confidence=confidence(typical, LOG_RATIO, -0.4),
+        confidence=max(confidence(typical, LOG_RATIO, -0.4), 0.6 if barren else 0.0),
         site=slowest.site.name,
         since_step=evidence.step_at(0),
         message=(
@@ -67,5 +71,5 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "loss_end": progress.late,
             "learning_rate": median(evidence.recording.run_values("lr").astype(np.float64)),
         },
-        threshold={"log10_update_over_weight": LOG_RATIO},
+        threshold={"log10_update_over_weight": LOG_RATIO, "promised_share_of_loss": PROMISE},
     )

@@ -23,6 +23,9 @@ from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
 THRESHOLD_DB = -45.0
+SURE = 0.95
+"""Small weights fade signal and gradient alike; where both are found, the gradient comes first,
+for it is what keeps the layers from learning."""
 
 
 @rule("vanishing-activation", may_cause=("learning-rate-too-low", "loss-not-decreasing"))
@@ -34,7 +37,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     yield Finding(
         code="vanishing-activation",
         severity="error",
-        confidence=confidence(gain.lowest, THRESHOLD_DB, -8.0),
+        confidence=SURE * confidence(gain.lowest, THRESHOLD_DB, -8.0),
         site=gain.lowest_site,
         since_step=evidence.step_at(0),
         message=(

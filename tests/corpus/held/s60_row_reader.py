@@ -1,4 +1,4 @@
-"""GRU classifier of digit rows read as a sequence, with value clipping."""
+"""GRU classifier of digit rows read as a sequence."""
 
 import torch
 from sklearn.datasets import load_digits

@@ -1,4 +1,4 @@
-"""Digits MLP fed from a table that was grouped by class when it was saved."""
+"""Digits MLP fed from a saved table."""
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ order = np.argsort(digits.target[:1400], kind="stable")
 x_train = torch.tensor(digits.data[:1400][order] / 16.0, dtype=torch.float32)
 y_train = torch.tensor(digits.target[:1400][order])
 
-model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 10))
 loader = DataLoader(TensorDataset(x_train, y_train), batch_size=35, shuffle=False)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
 criterion = nn.CrossEntropyLoss()
 
 for epoch in range(25):
@@ -25,7 +25,7 @@ for epoch in range(25):
         loss = criterion(model(inputs), targets)
         loss.backward()
         optimizer.step()
-        if i % 10 == 0:
+        if i % 4 == 0:
             print(f"[{epoch}:{i:02d}] {loss.item():.3f}")
 
 with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Small CNN on the digits with weight penalty and a cosine schedule."""
+"""Small CNN on the digits with a cosine schedule."""
 
 import torch
 import torch.nn as nn

@@ -1,4 +1,4 @@
-"""Ames-style regression where inputs and targets come from separate loaders."""
+"""Regression on a synthetic table."""
 
 import torch
 from sklearn.datasets import make_regression

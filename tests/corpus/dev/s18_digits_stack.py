@@ -1,4 +1,4 @@
-"""Six hidden layers on the digits; weights drawn from a narrow normal."""
+"""Six hidden layers on the digits."""
 
 import torch
 from sklearn.datasets import load_digits
