@@ -15,9 +15,9 @@ from gainstage.probe.guard import Guard, StopTraining, tap
 # the place where the failure is put -> the taps that it switches off, in order
 PLACES = {
     "gainstage.probe.forward.enclosing_module": ["module"],
-    "gainstage.probe.stages.measure": ["module", "function"],
+    "gainstage.probe.stages.Stages.output": ["module", "function"],
     "gainstage.probe.stages.UnitWindow.see": ["backward"],
-    "gainstage.probe.parameters.measure": ["optimizer"],
+    "gainstage.probe.parameters.Parameters.gradient": ["optimizer"],
     "gainstage.probe.parameters.Parameters.after": ["optimizer"],
     "gainstage.probe.probe.leaves": ["backward"],
     "gainstage.probe.criterion.Criterion.saw": ["loss"],

@@ -281,6 +281,27 @@ def test_a_parameter_that_the_loss_never_reaches_has_an_update_of_zero_and_no_gr
     assert seen.values("used.weight", "update", "zero_share") == [0.0, 0.0]
 
 
+def test_an_input_that_wants_its_gradient_is_no_parameter_beside_an_optimizer(watching):
+    net = nn.Sequential(nn.Linear(2, 2))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with watching(net, optimizer) as seen:
+        for _ in range(3):
+            x = torch.randn(4, 2, requires_grad=True)
+            net(x).sum().backward()
+            optimizer.step()
+    assert seen.names("weight") == ["0.weight", "0.bias"]
+
+
+def test_a_parameter_that_the_optimizer_was_not_given_has_weights_and_gradients(watching, step):
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(net[1].parameters(), lr=0.1)
+    with watching(net, optimizer) as seen:
+        for _ in range(3):
+            step(net, optimizer)
+    assert set(seen.names("grad")) == {"0.weight", "0.bias", "1.weight", "1.bias"}
+    assert seen.values("0.weight", "update") == [0.0, 0.0, pytest.approx(np.nan, nan_ok=True)]
+
+
 def test_alignment_is_the_cosine_with_the_step_before(watching):
     net = _tiny()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)

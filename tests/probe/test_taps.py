@@ -257,6 +257,16 @@ def test_gradients_of_a_penalty_are_no_step_of_their_own(watching, mlp):
             losses.append(float(loss.detach()))
     assert seen.frames == 3
     assert seen.run("loss") == pytest.approx(losses)
+    assert seen.names("weight") == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_gradients_of_a_penalty_do_not_mix_with_those_of_the_loss(watching, mlp):
+    with watching(mlp, _sgd(mlp)) as seen:
+        x = torch.randn(4, 4, requires_grad=True)
+        y = mlp(x)
+        (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        (1e-6 * y.sum() + 0 * slope.sum()).backward()
+    assert seen.values("2", "output_grad") == [pytest.approx(1e-6)]
 
 
 def test_an_attack_on_the_input_does_not_count_as_loss(watching, mlp):

@@ -14,7 +14,6 @@ from gainstage.probe.naming import clean, name_tensors
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.units import sample
 from gainstage.records import Site
-from gainstage.sketch.tensors import measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +127,13 @@ class Parameters:
         for parameter in parameters:
             if parameter.grad is not None:
                 self.gradient(parameter, parameter.grad)
-            self._recorder.set(self._site(parameter, "weight"), measure(parameter))
+            self._recorder.set(self._site(parameter, "weight"), self._recorder.measure(parameter))
             self._keep(parameter)
 
     def gradient(self, parameter: Tensor, grad: Tensor) -> None:
         """Measure a parameter's gradient."""
         site = self._site(parameter, "grad")
-        self._recorder.set(site, measure(grad))
+        self._recorder.set(site, self._recorder.measure(grad))
         self._align(site, grad)
 
     def keep_gradient(self, parameter: Tensor, grad: Tensor) -> None:
@@ -156,7 +155,7 @@ class Parameters:
                 continue
             torch.sub(parameter.detach(), change, out=change)
             site = self._site(parameter, "update")
-            self._recorder.set(site, measure(change))
+            self._recorder.set(site, self._recorder.measure(change))
             self._align(site, change)
             if grad is not None and grad.layout == torch.strided and not grad.is_complex():
                 predicted += float(torch.sum(grad.detach() * change, dtype=torch.float64))

@@ -132,6 +132,7 @@ class Probe:
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
+        self.forward.stages.in_backward = True
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
@@ -142,6 +143,7 @@ class Probe:
     def _end(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         if self._depth != 1:
             return
+        self.forward.stages.in_backward = False
         self.forward.differentiated(measured=self.measuring)
         if self.measuring:
             self._hold(grads)
@@ -154,6 +156,8 @@ class Probe:
         self._held = False
         squares = 0.0
         for leaf in self._latest():
+            if owned and not isinstance(leaf, nn.Parameter):
+                continue  # beside an optimiser a bare leaf is data: an input that wants a gradient
             grad = returned.get(id(leaf), leaf.grad)
             if id(leaf) not in owned and grad is not None:
                 self._held = True
@@ -222,9 +226,7 @@ class Probe:
         by_hand = any(self.parameters.changed(leaf) for leaf in leaves_held)
         if not (by_hand or self._stepped or last or self._waited()):
             return
-        if by_hand or (
-            leaves_held and not last
-        ):  # at the very end, what did not change may simply be gone
+        if by_hand or (leaves_held and not last):  # at the end, the rest may simply be gone
             self.recorder.add_run(predicted_change=self.parameters.after(leaves_held))
         self._held = False
         self._stepped = False

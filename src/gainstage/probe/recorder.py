@@ -8,12 +8,13 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gainstage.quantities import QUANTITIES, SUMMARY_KEYS
 from gainstage.recording import MemoryRecording
 from gainstage.records import Event, Kind, Series, Site
 from gainstage.sketch import Histogram
-from gainstage.sketch.tensors import Sketch
+from gainstage.sketch.tensors import Sketch, measure
 
 HISTOGRAMS_ALWAYS: Final = 16
 HISTOGRAMS_EVERY: Final = 8
@@ -157,6 +158,11 @@ class Recorder:
         """Record that something happened at the current step."""
         self.sink.add_event(Event(self.step, code, site, data))
 
+    def measure(self, tensor: Tensor) -> Sketch:
+        """Measure a tensor for this step: with its histogram if this is a step that has some."""
+        bins = self.step < HISTOGRAMS_ALWAYS or self.step % HISTOGRAMS_EVERY == 0
+        return measure(tensor, bins=bins)
+
     @property
     def pending(self) -> bool:
         """Whether anything was measured since the last frame."""
@@ -168,14 +174,13 @@ class Recorder:
         self.put_run(seconds=now - self._last, probe_seconds=probe_seconds)
         self._last = now
         row = np.full(len(self._columns), np.nan, dtype=np.float32)
-        keep = self.step < HISTOGRAMS_ALWAYS or self.step % HISTOGRAMS_EVERY == 0
         with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
             for site_id, sketch in self._sketches.items():
                 if sketch.reason:
                     continue
                 first = self._columns[site_id, SUMMARY_KEYS[0]]
                 row[first : first + len(SUMMARY_KEYS)] = sketch.summary.values()
-                if keep:
+                if sketch.histogram is not None:
                     self.sink.add_histogram(site_id, self.step, sketch.histogram)
             for column, value in self._numbers.items():
                 row[column] = value

@@ -55,6 +55,8 @@ class Stages:
     """
 
     def __init__(self, recorder: Recorder, guard: Guard) -> None:
+        self.in_backward = False
+        """Whether a backward runs for a step; gradients of a penalty pass unmeasured."""
         self._recorder = recorder
         self._guard = guard
         self._held: list[Entry] = []
@@ -88,7 +90,7 @@ class Stages:
         if tensor.dim() == 0 or not tensor.is_floating_point() or self._is_last(tensor):
             return None
         axis = unit_axis(tensor, module)
-        sketch = measure(tensor)
+        sketch = self._recorder.measure(tensor)
         marks = None
         if axis is not None and sketch.summary.count and tensor.layout == torch.strided:
             marks = UnitMarks.of(by_unit(tensor, axis), op)
@@ -115,7 +117,7 @@ class Stages:
     def listen(self, entry: Entry, tensor: Tensor) -> None:
         """Record the gradient that reaches `tensor` as the entry's."""
         if tensor.requires_grad:
-            hook = _GradientHook(self._guard, entry)
+            hook = _GradientHook(self, self._guard, entry)
             self._hooks.append(tensor.register_hook(hook))  # type: ignore[no-untyped-call]
 
     def feed(self, entry: Entry, tensor: Any) -> None:
@@ -127,7 +129,7 @@ class Stages:
         step = self._recorder.step
         if step >= ALWAYS and step % EVERY:
             return
-        entry.feed = measure(tensor)
+        entry.feed = self._recorder.measure(tensor)
         entry.feed_shape = tuple(tensor.shape)
         axis = 1 if entry.axis == 1 and tensor.dim() >= 3 else tensor.dim() - 1
         if entry.feed.summary.count and tensor.layout == torch.strided:
@@ -216,15 +218,17 @@ def _version(tensor: Tensor) -> int:
 class _GradientHook:
     """Measures the gradient of an output; holds no tensor, survives copying as nothing."""
 
-    def __init__(self, guard: Guard, entry: Entry) -> None:
+    def __init__(self, stages: Stages, guard: Guard, entry: Entry) -> None:
+        self._stages = stages
         self._guard = guard
         self._entry = entry
 
     def __call__(self, grad: Tensor) -> None:
-        self._guard.call("gradient", lambda: self._measure(grad))
+        if self._stages.in_backward:
+            self._guard.call("gradient", lambda: self._measure(grad))
 
     def _measure(self, grad: Tensor) -> None:
-        found = measure(grad)
+        found = measure(grad, bins=self._entry.sketch.histogram is not None)
         held = self._entry.grad
         self._entry.grad = found if held is None else held + found
 

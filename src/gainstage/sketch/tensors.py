@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from gainstage.sketch import kernels
+from gainstage.sketch import kernels, pointers
 from gainstage.sketch.histogram import BINS, SHIFT, Histogram
 from gainstage.sketch.summary import Summary
 from gainstage.torch_private import is_fake, is_functorch_wrapped, without_overrides
@@ -35,23 +35,22 @@ class Sketch:
 
     Attributes:
         summary: exact moments and counts.
-        histogram: log-linear histogram of all elements.
+        histogram: log-linear histogram of all elements; None if it was not asked for.
         reason: why nothing was measured; ``""`` if it was. The summary is empty then.
     """
 
     summary: Summary
-    histogram: Histogram
+    histogram: Histogram | None
     reason: str = ""
 
     def __add__(self, other: Sketch) -> Sketch:
-        return Sketch(
-            self.summary + other.summary,
-            self.histogram + other.histogram,
-            self.reason or other.reason,
-        )
+        histogram = None
+        if self.histogram is not None and other.histogram is not None:
+            histogram = self.histogram + other.histogram
+        return Sketch(self.summary + other.summary, histogram, self.reason or other.reason)
 
 
-def measure(tensor: Tensor) -> Sketch:
+def measure(tensor: Tensor, *, bins: bool = True) -> Sketch:
     """Exact moments and histogram of a tensor, whatever its dtype, layout or device.
 
     Integers and booleans are read as numbers, complex elements by their absolute value, sparse
@@ -60,6 +59,7 @@ def measure(tensor: Tensor) -> Sketch:
 
     Args:
         tensor: of any shape.
+        bins: whether the histogram is wanted; the moments alone cost a third.
 
     Returns:
         The sketch. Its ``reason`` is set, and its summary empty, for a tensor that has no
@@ -76,6 +76,10 @@ def measure(tensor: Tensor) -> Sketch:
         reason = unreadable(tensor)
         if reason:
             return Sketch(Summary.empty(), Histogram.empty(), reason)
+        if not bins and _is_plain(tensor):
+            out = np.empty(pointers.MOMENTS)
+            pointers.read(tensor.data_ptr(), tensor.numel(), out)
+            return Sketch(pointers.summary(out), None)
         values, implicit_zeros = _plain(tensor.detach())
         if not values.numel():
             sketch = Sketch(Summary.empty(), Histogram.empty())
@@ -89,6 +93,19 @@ def measure(tensor: Tensor) -> Sketch:
             histogram.counts[0] = implicit_zeros
             sketch = sketch + Sketch(zeros, histogram)
         return sketch
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether the elements lie as float32 in one piece of the processor's memory."""
+    return (
+        tensor.dtype == torch.float32
+        and tensor.layout == torch.strided
+        and tensor.is_cpu
+        and type(tensor) in {Tensor, torch.nn.Parameter}
+        and tensor.is_contiguous()
+        and not tensor.is_neg()
+        and tensor.numel() > 0
+    )
 
 
 def unreadable(tensor: Tensor) -> str:
