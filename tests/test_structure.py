@@ -37,6 +37,9 @@ COVERED_BY = {
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
     "probe/forward.py": "probe/test_probe.py",  # the probe's forward half, driven through it
+    "sketch/anywhere.py": "sketch/test_tensors.py",  # held against the kernels there
+    "sketch/sketch.py": "sketch/test_tensors.py",
+    "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters
     "probe/tracebacks.py": "probe/test_launch.py",  # only the launch shows any
     # how the parts of a command's output look is told by its whole
     **dict.fromkeys(("render/level_lines.py", "render/words.py"), "render/test_text.py"),

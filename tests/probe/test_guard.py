@@ -17,7 +17,7 @@ PLACES = {
     "gainstage.probe.forward.enclosing_module": ["module"],
     "gainstage.probe.stages.Stages.output": ["module", "function"],
     "gainstage.probe.stages.UnitWindow.see": ["backward"],
-    "gainstage.probe.parameters.Parameters.gradient": ["optimizer"],
+    "gainstage.probe.parameters.Parameters.before": ["optimizer"],
     "gainstage.probe.parameters.Parameters.after": ["optimizer"],
     "gainstage.probe.probe.leaves": ["backward"],
     "gainstage.probe.criterion.Criterion.saw": ["loss"],

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gainstage.sketch import Summary, kernels
-from gainstage.sketch.tensors import measure, measure_anywhere, scan_float32
+from gainstage.sketch.anywhere import measure_anywhere
+from gainstage.sketch.tensors import measure, scan_float32
 
 TINY, LARGE = 1e-45, 3.4028234663852886e38
 EDGES = [0.0, -0.0, TINY, -TINY, 1.1754944e-38, LARGE, -LARGE, 1.0, -1.0]

@@ -12,7 +12,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gainstage.sketch import Histogram, Summary
-from gainstage.sketch.tensors import measure, measure_anywhere, unreadable
+from gainstage.sketch.anywhere import measure_anywhere
+from gainstage.sketch.tensors import measure, unreadable
 
 NAN, INF = math.nan, math.inf
 MIXED = [1.5, -2.0, 0.0, NAN, INF, -INF, -0.0, 3.0]

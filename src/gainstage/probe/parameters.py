@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from gainstage.probe.naming import clean, name_tensors
 from gainstage.probe.recorder import Recorder
+from gainstage.probe.steptable import Around, StepTable
 from gainstage.probe.units import sample
 from gainstage.records import Site
 
@@ -40,6 +42,7 @@ class Parameters:
         self._used: dict[int, weakref.ref[Tensor]] = {}
         self._before: dict[str, Tensor] = {}
         self._grads: dict[str, Tensor] = {}
+        self._table = StepTable(recorder)
         self._samples: dict[tuple[str, str], Tensor] = {}
         self._ops: dict[int, str] = {}
         self._holders: dict[str, weakref.ref[Tensor]] = {}
@@ -81,6 +84,7 @@ class Parameters:
         for held in (self._labels, self._known, self._before, self._grads, self._samples):
             held.clear()
         self._used.clear()
+        self._table.release()
 
     def name_all(self, parameters: Iterable[Tensor]) -> None:
         """Give a name to each parameter that has none yet, by the user's variables."""
@@ -121,24 +125,33 @@ class Parameters:
         self.name_all([parameter])
         return self._labels[id(parameter)]
 
-    def before(self, parameters: Sequence[Tensor]) -> None:
-        """Measure weights and gradients before a step and keep the weights for the update."""
+    def before(
+        self, parameters: Sequence[Tensor], returned: Mapping[int, Tensor] | None = None
+    ) -> None:
+        """Measure weights and gradients before a step and keep what the update needs.
+
+        Args:
+            parameters: those that may be stepped.
+            returned: gradients that were handed to the script rather than accumulated, by the
+                ``id`` of their parameter.
+        """
         self.name_all(parameters)
+        fast: list[Around] = []
         for parameter in parameters:
-            if parameter.grad is not None:
-                self.gradient(parameter, parameter.grad)
-            self._recorder.set(self._site(parameter, "weight"), self._recorder.measure(parameter))
-            self._keep(parameter)
-
-    def gradient(self, parameter: Tensor, grad: Tensor) -> None:
-        """Measure a parameter's gradient."""
-        site = self._site(parameter, "grad")
-        self._recorder.set(site, self._recorder.measure(grad))
-        self._align(site, grad)
-
-    def keep_gradient(self, parameter: Tensor, grad: Tensor) -> None:
-        """Keep a gradient for :meth:`after`: a script without optimiser may clear it first."""
-        self._grads[self.label(parameter).name] = grad.detach().clone()
+            grad = (returned or {}).get(id(parameter), parameter.grad)
+            around = Around(
+                self.label(parameter).name,
+                parameter,
+                grad,
+                self._site(parameter, "weight"),
+                None if grad is None else self._site(parameter, "grad"),
+            )
+            if StepTable.takes(parameter, grad):
+                fast.append(around)
+            else:
+                self._before_slowly(around)
+        if fast:
+            self._table.before(fast)
 
     def after(self, parameters: Sequence[Tensor]) -> float:
         """Measure the exact updates after a step.
@@ -146,33 +159,49 @@ class Parameters:
         Returns:
             The first-order change of the loss by these updates: gradient times update, summed.
         """
-        predicted = 0.0
-        for parameter in parameters:
-            name = self.label(parameter).name
-            change = self._before.pop(name, None)
-            grad = self._grads.pop(name, parameter.grad)
-            if change is None or change.shape != parameter.shape:
-                continue
-            torch.sub(parameter.detach(), change, out=change)
-            site = self._site(parameter, "update")
-            self._recorder.set(site, self._recorder.measure(change))
-            self._align(site, change)
-            if grad is not None and grad.layout == torch.strided and not grad.is_complex():
-                predicted += float(torch.sum(grad.detach() * change, dtype=torch.float64))
+        named = [(self.label(parameter).name, parameter) for parameter in parameters]
+        predicted = self._table.after(
+            (name, parameter, partial(self._site, parameter, "update")) for name, parameter in named
+        )
+        for name, parameter in named:
+            predicted += self._after_slowly(name, parameter)
         return predicted
 
     def changed(self, parameter: Tensor) -> bool:
         """Whether a parameter differs from what was kept before the step."""
-        kept = self._before.get(self.label(parameter).name)
+        name = self.label(parameter).name
+        if self._table.holds(name):
+            return self._table.changed(name, parameter)
+        kept = self._before.get(name)
         return (
             kept is not None
             and kept.shape == parameter.shape
             and not torch.equal(kept, parameter.detach())
         )
 
-    def _keep(self, parameter: Tensor) -> None:
+    def _before_slowly(self, around: Around) -> None:
+        """Any dtype, layout and device."""
+        parameter, grad = around.parameter, around.grad
+        self._recorder.set(around.weight_site, self._recorder.measure(parameter))
+        if grad is not None and around.grad_site is not None:
+            self._recorder.set(around.grad_site, self._recorder.measure(grad))
+            self._align(around.grad_site, grad)
+            self._grads[around.name] = grad.detach().clone()
         if parameter.layout == torch.strided and not parameter.is_meta:
-            self._before[self.label(parameter).name] = parameter.detach().clone()
+            self._before[around.name] = parameter.detach().clone()
+
+    def _after_slowly(self, name: str, parameter: Tensor) -> float:
+        change = self._before.pop(name, None)
+        grad = self._grads.pop(name, None)
+        if change is None or change.shape != parameter.shape:
+            return 0.0
+        torch.sub(parameter.detach(), change, out=change)
+        site = self._site(parameter, "update")
+        self._recorder.set(site, self._recorder.measure(change))
+        self._align(site, change)
+        if grad is None or grad.layout != torch.strided or grad.is_complex():
+            return 0.0
+        return float(torch.sum(grad * change, dtype=torch.float64))
 
     def _align(self, site: Site, tensor: Tensor) -> None:
         if tensor.layout != torch.strided or not tensor.is_floating_point():

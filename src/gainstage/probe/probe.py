@@ -152,21 +152,18 @@ class Probe:
     def _hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         """Keep the weights of leaves that no optimiser owns, in case the script updates them."""
         owned = self._owned()
-        returned = {id(leaf): grad for leaf, grad in grads}
-        self._held = False
-        squares = 0.0
-        for leaf in self._latest():
-            if owned and not isinstance(leaf, nn.Parameter):
-                continue  # beside an optimiser a bare leaf is data: an input that wants a gradient
-            grad = returned.get(id(leaf), leaf.grad)
-            if id(leaf) not in owned and grad is not None:
-                self._held = True
-                self.parameters.before([leaf])
-                self.parameters.gradient(leaf, grad)
-                self.parameters.keep_gradient(leaf, grad)
-                squares += _squares(grad)
-        if self._held:
-            self.recorder.put_run(grad_norm=math.sqrt(squares))
+        returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
+        loose = [
+            leaf
+            for leaf in self._latest()
+            if id(leaf) not in owned
+            and returned.get(id(leaf), leaf.grad) is not None
+            # beside an optimiser a bare leaf is data: an input that wants a gradient
+            and (isinstance(leaf, nn.Parameter) or not owned)
+        ]
+        self._held = bool(loose)
+        if loose:
+            self.parameters.before(loose, returned)
 
     def _owned(self) -> set[int]:
         if self._idle > PATIENCE:
@@ -202,8 +199,6 @@ class Probe:
             return
         parameters = _parameters(optimizer)
         self.recorder.add_run(predicted_change=self.parameters.after(parameters))
-        squares = sum(_squares(p.grad) for p in parameters if p.grad is not None)
-        self.recorder.put_run(grad_norm=math.sqrt(squares))
 
     # ---- frames
 
@@ -274,11 +269,6 @@ class Probe:
 
     def _tap_failed(self, name: str, message: str) -> None:
         self.recorder.event("tap-off", name, message=message)
-
-
-def _squares(grad: Tensor) -> float:
-    grad = grad.detach()
-    return float((grad.abs() if grad.is_complex() else grad).double().square().sum())
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -14,7 +15,8 @@ from gainstage.quantities import QUANTITIES, SUMMARY_KEYS
 from gainstage.recording import MemoryRecording
 from gainstage.records import Event, Kind, Series, Site
 from gainstage.sketch import Histogram
-from gainstage.sketch.tensors import Sketch, measure
+from gainstage.sketch.sketch import Sketch
+from gainstage.sketch.tensors import measure
 
 HISTOGRAMS_ALWAYS: Final = 16
 HISTOGRAMS_EVERY: Final = 8
@@ -98,6 +100,7 @@ class Recorder:
         self._orders: dict[str, int] = {}
         self._sketches: dict[int, Sketch] = {}
         self._numbers: dict[int, float] = {}
+        self._grads: set[int] = set()
         self._start = time.monotonic()
         self._last = self._start
         self.run = self.site("run", "run", layer="", op="")
@@ -128,6 +131,8 @@ class Recorder:
         ]
         self._columns.update({(site.id, s.quantity): s.id for s in series})
         self.sink.add([site], series)
+        if kind == "grad":
+            self._grads.add(site.id)
         return site
 
     def merge(self, site: Site, sketch: Sketch) -> None:
@@ -160,8 +165,12 @@ class Recorder:
 
     def measure(self, tensor: Tensor) -> Sketch:
         """Measure a tensor for this step: with its histogram if this is a step that has some."""
-        bins = self.step < HISTOGRAMS_ALWAYS or self.step % HISTOGRAMS_EVERY == 0
-        return measure(tensor, bins=bins)
+        return measure(tensor, bins=self.bins)
+
+    @property
+    def bins(self) -> bool:
+        """Whether this is a step of which histograms are kept."""
+        return self.step < HISTOGRAMS_ALWAYS or self.step % HISTOGRAMS_EVERY == 0
 
     @property
     def pending(self) -> bool:
@@ -172,6 +181,9 @@ class Recorder:
         """Write this step's frame and begin the next."""
         now = time.monotonic()
         self.put_run(seconds=now - self._last, probe_seconds=probe_seconds)
+        norms = [self._sketches[site].summary.l2 for site in self._grads & self._sketches.keys()]
+        if norms:
+            self.put_run(grad_norm=math.hypot(*norms))
         self._last = now
         row = np.full(len(self._columns), np.nan, dtype=np.float32)
         with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite

@@ -15,7 +15,8 @@ from torch.utils.hooks import RemovableHandle
 from gainstage.probe.guard import Guard
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.units import UnitMarks, UnitWindow, by_unit, feature_numbers, unit_axis
-from gainstage.sketch.tensors import Sketch, measure
+from gainstage.sketch.sketch import Sketch
+from gainstage.sketch.tensors import measure
 
 MAX_CALLS: Final = 64
 """Calls of one stage within a step that get a site of their own; later ones share the last."""

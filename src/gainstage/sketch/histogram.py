@@ -18,6 +18,9 @@ SHIFT: Final = 20
 """Bits of a float32 that do not matter for its bin."""
 
 BINS: Final = 1 << (32 - SHIFT)
+FLOAT32_TINY: Final = 2.0**-149
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
 _HALF: Final = BINS // 2
 _FIRST_NON_FINITE: Final = 0xFF << 3
 

@@ -24,7 +24,12 @@ SIZE: Final = 2
 """Column of its number of elements, at least 1."""
 PLACE: Final = 3
 """Column of where it begins in the buffers of kept weights and gradients."""
-COLUMNS: Final = 4
+LINE: Final = 4
+"""Column of its line in the directions and in the results."""
+COLUMNS: Final = 5
+
+NUMBERS: Final = MOMENTS + 1
+"""Moments, then the cosine with the step before; NaN where there is none."""
 
 ALIGNED: Final = 1024
 """About so many elements, always the same, are compared in direction with the step before."""
@@ -64,27 +69,27 @@ def before_step(  # pragma: no cover
     """Moments of weights and gradients, and copies of both for :func:`after_step`.
 
     Args:
-        table: int64 [parameters, COLUMNS].
+        table: int64 [parameters of this step, COLUMNS].
         weights: uint32 [room], gets the weights.
         grads: uint32 [room], gets the gradients.
-        directions: float32 [parameters, 4, ROOM]: the last gradient and the last update (zero at
+        directions: float32 [lines, 4, ROOM]: the last gradient and the last update (zero at
             first), the weight before the step, scratch.
-        out: float64 [parameters, 3, MOMENTS + 1]: moments of weight, gradient and update, and
-            the cosine with the step before; NaN where there is none.
+        out: float64 [lines, 3, NUMBERS]: of weight, gradient and update.
     """
     for p in range(table.shape[0]):
-        n, place = table[p, SIZE], table[p, PLACE]
+        n, place, line = table[p, SIZE], table[p, PLACE], table[p, LINE]
         kept = weights[place : place + n]
         kept[:] = carray(address(table[p, WEIGHT]), n)
-        moments(kept.view(np.float32), kept, out[p, 0])
-        _followed(table[p, WEIGHT], n, directions[p, 2])
-        out[p, 1, :] = np.nan
+        moments(kept.view(np.float32), kept, out[line, 0])
+        out[line, 0, MOMENTS] = np.nan
+        _followed(table[p, WEIGHT], n, directions[line, 2])
+        out[line, 1, :] = np.nan
         if table[p, GRAD] != 0:
             grad = grads[place : place + n]
             grad[:] = carray(address(table[p, GRAD]), n)
-            moments(grad.view(np.float32), grad, out[p, 1])
-            m = _followed(table[p, GRAD], n, directions[p, 3])
-            out[p, 1, MOMENTS] = _cosine(directions[p, 3], directions[p, 0], m)
+            moments(grad.view(np.float32), grad, out[line, 1])
+            m = _followed(table[p, GRAD], n, directions[line, 3])
+            out[line, 1, MOMENTS] = _cosine(directions[line, 3], directions[line, 0], m)
 
 
 @njit(cache=True, nogil=True)
@@ -98,17 +103,17 @@ def after_step(  # pragma: no cover
     """
     predicted = 0.0
     for p in range(table.shape[0]):
-        n, place = table[p, SIZE], table[p, PLACE]
+        n, place, line = table[p, SIZE], table[p, PLACE], table[p, LINE]
         kept = weights[place : place + n]
-        _subtract(carray(address(table[p, WEIGHT]), n).view(np.float32), kept.view(np.float32))
-        moments(kept.view(np.float32), kept, out[p, 2])
+        change = kept.view(np.float32)
+        _subtract(carray(address(table[p, WEIGHT]), n).view(np.float32), change)
+        moments(change, kept, out[line, 2])
         if table[p, GRAD] != 0:
-            grad = grads[place : place + n].view(np.float32)
-            predicted += _dot(kept.view(np.float32), grad)
-        m = _followed(table[p, WEIGHT], n, directions[p, 3])
+            predicted += _dot(change, grads[place : place + n].view(np.float32))
+        m = _followed(table[p, WEIGHT], n, directions[line, 3])
         for i in range(m):
-            directions[p, 3, i] -= directions[p, 2, i]
-        out[p, 2, MOMENTS] = _cosine(directions[p, 3], directions[p, 1], m)
+            directions[line, 3, i] -= directions[line, 2, i]
+        out[line, 2, MOMENTS] = _cosine(directions[line, 3], directions[line, 1], m)
     return predicted
 
 

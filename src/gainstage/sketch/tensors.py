@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,41 +12,20 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from gainstage.sketch import kernels, pointers
-from gainstage.sketch.histogram import BINS, SHIFT, Histogram
+from gainstage.sketch.anywhere import measure_anywhere
+from gainstage.sketch.histogram import BINS, FLOAT32_MAX, FLOAT32_TINY, Histogram
+from gainstage.sketch.sketch import Sketch
 from gainstage.sketch.summary import Summary
 from gainstage.torch_private import is_fake, is_functorch_wrapped, without_overrides
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-_FLOAT32_TINY: Final = 2.0**-149
-_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 _NON_FINITE: Final = 0xFF << 3
 _HALF: Final = BINS // 2
 # Below and above these, squares of float64 leave its range, and the tensor is rescaled first.
 _SQUARE_SAFE: Final = (1e-150, 1e150)
 _EXACT_IN_FLOAT32: Final = (torch.float32, torch.float16, torch.bfloat16, torch.bool)
-
-
-@dataclass(frozen=True, slots=True)
-class Sketch:
-    """What was measured of one tensor.
-
-    Attributes:
-        summary: exact moments and counts.
-        histogram: log-linear histogram of all elements; None if it was not asked for.
-        reason: why nothing was measured; ``""`` if it was. The summary is empty then.
-    """
-
-    summary: Summary
-    histogram: Histogram | None
-    reason: str = ""
-
-    def __add__(self, other: Sketch) -> Sketch:
-        histogram = None
-        if self.histogram is not None and other.histogram is not None:
-            histogram = self.histogram + other.histogram
-        return Sketch(self.summary + other.summary, histogram, self.reason or other.reason)
 
 
 def measure(tensor: Tensor, *, bins: bool = True) -> Sketch:
@@ -76,7 +54,7 @@ def measure(tensor: Tensor, *, bins: bool = True) -> Sketch:
         reason = unreadable(tensor)
         if reason:
             return Sketch(Summary.empty(), Histogram.empty(), reason)
-        if not bins and _is_plain(tensor):
+        if not bins and is_plain(tensor):
             out = np.empty(pointers.MOMENTS)
             pointers.read(tensor.data_ptr(), tensor.numel(), out)
             return Sketch(pointers.summary(out), None)
@@ -95,7 +73,7 @@ def measure(tensor: Tensor, *, bins: bool = True) -> Sketch:
         return sketch
 
 
-def _is_plain(tensor: Tensor) -> bool:
+def is_plain(tensor: Tensor) -> bool:
     """Whether the elements lie as float32 in one piece of the processor's memory."""
     return (
         tensor.dtype == torch.float32
@@ -187,7 +165,7 @@ def scan_float32(x: Float32) -> Sketch:
 def _pattern(bits: int) -> float:
     bits &= 0xFFFF_FFFF
     if not bits & 0x7F80_0000:  # by arithmetic on integers: the processor may flush subnormals
-        return math.copysign((bits & 0x7F_FFFF) * _FLOAT32_TINY, -1.0 if bits >> 31 else 1.0)
+        return math.copysign((bits & 0x7F_FFFF) * FLOAT32_TINY, -1.0 if bits >> 31 else 1.0)
     return float(np.uint32(bits).view(np.float32))
 
 
@@ -256,52 +234,6 @@ def _nearest_float32(
     x: Float64,
 ) -> Float32:
     """Round to float32 without turning a finite number into an infinity or into zero."""
-    inside = np.where(np.isfinite(x), np.clip(x, -_FLOAT32_MAX, _FLOAT32_MAX), x)
-    small = (inside != 0) & (np.abs(inside) < _FLOAT32_TINY)
-    return np.where(small, np.copysign(_FLOAT32_TINY, inside), inside).astype(np.float32)
-
-
-def measure_anywhere(values: Tensor) -> Sketch:
-    """The same sketch by plain torch ops, for any device: [n], n >= 1, real, dense.
-
-    One transfer of 4096 counts and a few sums at the end.
-    """
-    wide = values.double()
-    finite = torch.isfinite(wide)
-    n = finite.sum()
-    inside = torch.where(finite, wide, torch.zeros((), dtype=wide.dtype, device=wide.device))
-    low = torch.where(finite, wide, torch.full_like(wide, math.inf)).min()
-    high = torch.where(finite, wide, torch.full_like(wide, -math.inf)).max()
-    size = _size(low, high) if values.dtype == torch.float64 else torch.ones_like(low)
-    scaled = inside / size
-    mean = scaled.sum() / n
-    variance = torch.where(finite, (scaled - mean).square(), torch.zeros_like(inside)).sum() / n
-    zeros = (wide == 0).sum()
-    nan = torch.isnan(wide).sum()
-    narrow = torch.where(
-        finite & (inside != 0) & (inside.abs() < _FLOAT32_TINY),
-        torch.copysign(torch.full_like(inside, _FLOAT32_TINY), inside),
-        torch.where(finite, inside.clamp(-_FLOAT32_MAX, _FLOAT32_MAX), wide),
-    ).float()
-    bins = (narrow.contiguous().view(torch.int32) >> SHIFT) & (BINS - 1)
-    counts = torch.bincount(bins, minlength=BINS).cpu().numpy()
-    std = variance.sqrt() * size
-    found = torch.stack([t.double() for t in (n, mean * size, std, low, high, zeros, nan)]).tolist()
-    some = found[0] > 0
-    summary = Summary(
-        count=values.numel(),
-        mean=found[1] if some else math.nan,
-        std=found[2] if some else math.nan,
-        min=found[3] if some else math.nan,
-        max=found[4] if some else math.nan,
-        zeros=int(found[5]),
-        nan=int(found[6]),
-        inf=int(values.numel() - found[0] - found[6]),
-    )
-    return Sketch(summary, Histogram(counts))
-
-
-def _size(low: Tensor, high: Tensor) -> Tensor:
-    """The largest absolute value, by which float64 is divided before it is squared; never zero."""
-    size = torch.maximum(low.abs(), high.abs())
-    return torch.where(size == 0, torch.ones_like(size), size)
+    inside = np.where(np.isfinite(x), np.clip(x, -FLOAT32_MAX, FLOAT32_MAX), x)
+    small = (inside != 0) & (np.abs(inside) < FLOAT32_TINY)
+    return np.where(small, np.copysign(FLOAT32_TINY, inside), inside).astype(np.float32)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from gainstage.bench.bench import BENCHES, Line, interleaved
-from gainstage.sketch.tensors import measure, measure_anywhere
+from gainstage.sketch.anywhere import measure_anywhere
+from gainstage.sketch.tensors import measure
 
 SIZE = 1_000_000
 
