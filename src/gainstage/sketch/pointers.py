@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from gainstage.sketch.kernels import BLOCK, Bits, Floats, extremes, sums
+from gainstage.sketch.kernels import BLOCK, Bits, Floats, count_zeros, extremes, sums
 from gainstage.sketch.summary import Summary
 
 LINE: Final = 16
@@ -90,7 +90,7 @@ def moments(x: Floats, bits: Bits, out: Row) -> None:  # pragma: no cover
         top = max(top, t)
         high = max(high, h)
         low = min(low, w)
-        zeros += _zeros(bits[start:stop])
+        zeros += count_zeros(bits[start:stop])
     if top >= np.int32(_INFINITE) or high >= (_INFINITE | _SIGN):
         _careful(x, out)
         return
@@ -111,14 +111,6 @@ def _float(bits: np.uint32) -> float:  # pragma: no cover
     one = np.empty(1, dtype=np.uint32)
     one[0] = bits
     return float(one.view(np.float32)[0])
-
-
-@njit(cache=True, nogil=True)
-def _zeros(bits: Bits) -> int:  # pragma: no cover
-    n = 0
-    for i in range(bits.size):
-        n += (bits[i] << np.uint32(1)) == 0
-    return n
 
 
 @njit(cache=True, nogil=True)
