@@ -103,7 +103,8 @@ class RunInfo:
         outcome: the exception's last line or the like; ``""`` if there is nothing to tell.
         seconds: wall time from the first to the last frame.
         probe_seconds: how much of that was spent in the probe.
-        facts: what was learned of the training: optimiser, loss, classes, chance level.
+        facts: what was learned of the training: ``optimizers``, ``loss`` (the function's name),
+            ``classes``.
         schema: version of these records.
     """
 

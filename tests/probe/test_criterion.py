@@ -196,3 +196,13 @@ def test_micro_batches_have_the_chance_loss_of_their_sum(watching_everything):
             (F.cross_entropy(net(torch.randn(4, 4)), LABELS) / 4).backward()
         optimizer.step()
     assert seen.run("chance_loss") == pytest.approx([ENTROPY])
+
+
+def test_a_validation_before_the_step_does_not_hide_the_chance_level():
+    criterion = Criterion()
+    target = torch.tensor([0, 1])
+    for _ in range(3):  # a validation with gradients enabled, on other predictions
+        prediction = torch.randn(2, 2, requires_grad=True)
+        loss = F.cross_entropy(prediction, target)
+        criterion.saw(F.cross_entropy, (prediction, target), {}, loss)
+    assert criterion.take(float(loss.detach())) == pytest.approx(math.log(2))

@@ -358,7 +358,7 @@ def test_nothing_watched_writes_nothing(watching, mlp):
     assert seen.frames == 0
 
 
-def test_the_first_optimizer_is_a_fact(watching, mlp):
+def test_the_optimizers_are_a_fact(watching, mlp):
     with watching(mlp, torch.optim.AdamW(mlp.parameters())) as seen:
         pass
-    assert seen.probe.facts["optimizer"] == "AdamW"
+    assert seen.probe.facts["optimizers"] == ["AdamW"]

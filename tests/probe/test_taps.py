@@ -290,7 +290,7 @@ def test_an_optimizer_made_while_watched_is_known(watching_everything, mlp, step
     with watching_everything() as seen:
         optimizer = torch.optim.Adam(mlp.parameters(), lr=0.02)
         step(mlp, optimizer)
-    assert seen.probe.facts["optimizer"] == "Adam"
+    assert seen.probe.facts["optimizers"] == ["Adam"]
     assert seen.run("lr") == [pytest.approx(0.02)]
 
 

@@ -87,7 +87,7 @@ def test_the_run_file_holds_every_step(watched):
     stages = {site for site, kind, _ in frame.columns if kind == "output"}
     assert stages == {"0", "1", "2"}
     info = gs.open(run.path).info
-    assert (info.status, info.outcome, info.facts["optimizer"]) == ("finished", "", "SGD")
+    assert (info.status, info.outcome, info.facts["optimizers"]) == ("finished", "", ["SGD"])
     assert info.versions["torch"] == torch.__version__
     assert info.probe_seconds > 0
 

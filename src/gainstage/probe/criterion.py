@@ -24,6 +24,7 @@ REGRESSION: Final[frozenset[Callable[..., Any]]] = frozenset(
 )
 LOSSES: Final = CLASSIFICATION | REGRESSION
 _LOGITS: Final = frozenset({F.binary_cross_entropy_with_logits})
+_SAME: Final = 1e-4
 _NEAR: Final = 0.25
 """How much of the loss may come from elsewhere (a penalty) for the comparison to stand."""
 
@@ -40,8 +41,7 @@ class Criterion:
         self._counts: Tensor | None = None
         self._total: Tensor | None = None
         self._rows = 0
-        self._value = 0.0
-        self._chance = 0.0
+        self._calls: list[tuple[float, float]] = []
         self.facts: dict[str, Any] = {}
 
     def saw(
@@ -63,20 +63,21 @@ class Criterion:
             chance = self._entropy(prediction, target, kwargs)
         else:
             chance = self._constant(function, prediction, target, kwargs)
-        self._value += float(loss.detach())
-        self._chance += chance
+        self._calls.append((float(loss.detach()), chance))
 
     def take(self, loss: float) -> float:
         """The chance loss on the scale of a backward's `loss`, and forget the calls behind it.
 
         NaN when no loss function was seen, or when the loss is mostly something else.
         """
-        value, chance = self._value, self._chance
-        self._value = self._chance = 0.0
+        calls, self._calls = self._calls, []
+        value = chance = 0.0
+        for one_value, one_chance in reversed(calls):  # earlier ones may be a validation's
+            value, chance = value + one_value, chance + one_chance
+            if abs(loss - value) <= _SAME * abs(value):
+                return chance
         if not math.isfinite(chance) or value == 0.0 or not math.isfinite(loss):
             return math.nan
-        if abs(loss - value) <= 1e-4 * abs(value):
-            return chance
         ratio = value / loss if loss else math.nan
         if ratio > 1.5 and abs(ratio - round(ratio)) < 1e-3 * ratio:  # divided for accumulation
             return chance / ratio

@@ -101,22 +101,14 @@ class Session:
         """Write the last frame and how the script ended; detach."""
         if os.getpid() != self._pid:
             return
-        probe, facts, spent, seconds = self.probe, {}, 0.0, 0.0
-        if probe is not None:
-            probe.on_frame = lambda _: None
-            probe.finish(failed=status == "failed")
-            facts = {**probe.facts, **probe.forward.criterion.facts}
-            spent, seconds = probe.guard.seconds, probe.recorder.seconds
+        learnt: dict[str, Any] = {}
+        if self.probe is not None:
+            self.probe.on_frame = lambda _: None
+            self.probe.finish(failed=status == "failed")
+            learnt = self.probe.ending()
         if detach:
             self._taps.close()
-        ending = replace(
-            self.info,
-            status=status,
-            outcome=outcome,
-            facts=facts,
-            probe_seconds=spent,
-            seconds=seconds,
-        )
+        ending = replace(self.info, status=status, outcome=outcome, **learnt)
         try:
             self.writer.finish(ending)
         except GainstageError as error:  # the script's own ending is what counts

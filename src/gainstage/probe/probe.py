@@ -68,7 +68,7 @@ class Probe:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
         if not any(o is optimizer for o in self._optimizers):
             self._optimizers.append(optimizer)
-            self.facts["optimizer"] = type(optimizer).__name__
+            self.facts["optimizers"] = [type(o).__name__ for o in self._optimizers]
 
     @property
     def measuring(self) -> bool:
@@ -253,6 +253,14 @@ class Probe:
         if failed:
             self._flush_rest()
         self.forward.stages.forget()
+
+    def ending(self) -> dict[str, Any]:
+        """What a run's record says of its whole training, as fields of ``RunInfo``."""
+        return {
+            "facts": {**self.facts, **self.forward.criterion.facts},
+            "seconds": self.recorder.seconds,
+            "probe_seconds": self.guard.seconds,
+        }
 
     def release(self) -> None:
         """Let go of the user's modules, optimisers and tensors; nothing more will come."""

@@ -102,9 +102,7 @@ class Watch:
             self._info,
             status=status,
             outcome="" if error is None else f"{type(error).__name__}: {error}",
-            seconds=probe.recorder.seconds,
-            probe_seconds=probe.guard.seconds,
-            facts={**probe.facts, **probe.forward.criterion.facts},
+            **probe.ending(),
         )
         self._model, self._optimizers = None, ()  # a run that is kept keeps no model alive
         probe.release()
