@@ -1,5 +1,7 @@
 """Handwritten digits with bare tensors and updates by hand, scaled to the fan-in."""
 
+from itertools import pairwise
+
 import torch
 from sklearn.datasets import load_digits
 
@@ -9,26 +11,32 @@ x = torch.tensor(digits.data, dtype=torch.float32)
 x = (x - x.mean()) / x.std()
 y = torch.tensor(digits.target)
 
-W1 = torch.randn(64, 100, generator=generator) * (5 / 3) / 64**0.5
-b1 = torch.zeros(100)
-W2 = torch.randn(100, 100, generator=generator) * (5 / 3) / 100**0.5
-b2 = torch.zeros(100)
-W3 = torch.randn(100, 10, generator=generator) * 0.01
-b3 = torch.zeros(10)
-parameters = [W1, b1, W2, b2, W3, b3]
-for p in parameters:
+sizes = [64, *[100] * 8, 10]
+gain = 5 / 3
+weights = []
+biases = []
+for fan_in, fan_out in pairwise(sizes):
+    weights.append(torch.randn(fan_in, fan_out, generator=generator) * gain / fan_in**0.5)
+    biases.append(torch.zeros(fan_out))
+weights[-1] *= 0.1
+for p in weights + biases:
     p.requires_grad = True
+
+
+def forward(h: torch.Tensor) -> torch.Tensor:
+    """Images [n, 64] to logits [n, 10]."""
+    for w, b in zip(weights[:-1], biases[:-1], strict=True):
+        h = torch.tanh(h @ w + b)
+    return h @ weights[-1] + biases[-1]
+
 
 for step in range(300):
     batch = torch.randint(0, len(x), (64,), generator=generator)
-    h1 = torch.tanh(x[batch] @ W1 + b1)
-    h2 = torch.tanh(h1 @ W2 + b2)
-    logits = h2 @ W3 + b3
-    loss = torch.nn.functional.cross_entropy(logits, y[batch])
-    for p in parameters:
-        p.grad = None
+    loss = torch.nn.functional.cross_entropy(forward(x[batch]), y[batch])
     loss.backward()
-    for p in parameters:
-        p.data -= 0.1 * p.grad
+    with torch.no_grad():
+        for p in weights + biases:
+            p.sub_(0.05 * p.grad)
+            p.grad = None
     if step % 100 == 0:
         print(f"step {step:4d}  loss {loss.item():.4f}")

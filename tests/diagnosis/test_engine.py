@@ -24,7 +24,7 @@ CHAIN = {r.code: r for r in (fake("a", "b"), fake("b", "c"), fake("c"), fake("d"
 
 
 def test_a_cause_comes_before_its_effect_whatever_their_confidence():
-    ranked = rank([finding("b", confidence=0.95), finding("a", confidence=0.55)], CHAIN)
+    ranked = rank([finding("b", confidence=0.95), finding("a", confidence=0.7)], CHAIN)
     assert [(f.code, f.because) for f in ranked] == [("a", ()), ("b", ("a",))]
 
 
@@ -36,6 +36,16 @@ def test_an_effect_cannot_precede_its_cause():
 def test_a_warning_explains_nothing():
     ranked = rank([finding("b"), finding("a", severity="warning")], CHAIN)
     assert [(f.code, f.because) for f in ranked] == [("b", ()), ("a", ())]
+
+
+def test_a_cause_in_two_minds_does_not_explain_what_is_plain():
+    ranked = rank([finding("b", confidence=0.95), finding("a", confidence=0.62)], CHAIN)
+    assert [(f.code, f.because) for f in ranked] == [("b", ()), ("a", ())]
+
+
+def test_an_unsure_error_is_a_warning():
+    (ranked,) = rank([finding("a", confidence=0.59)], CHAIN)
+    assert ranked.severity == "warning"
 
 
 def test_unrelated_findings_are_ordered_by_severity_then_confidence():

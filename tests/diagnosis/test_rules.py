@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gainstage.diagnosis import RULES, diagnose
+from gainstage.diagnosis.engine import SURE
 from gainstage.diagnosis.rule import SECTIONS
 from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
 
@@ -96,6 +97,8 @@ SICK = {
     ),
 }
 
+MILD = {"nothing but the loss is odd", "tanh at its limits though it learns"}
+
 HEALTHY = {
     "plain": Chain(),
     "tanh": Chain(activation="tanh", saturated=0.1),
@@ -135,7 +138,8 @@ def test_a_sick_run_is_named_first(name):
     assert [f.code for f in found][:1] == [code], found
     main = found[0]
     assert main.rank == 1
-    assert main.severity == ("warning" if code == "loss-not-decreasing" else "error")
+    mild = main.confidence < SURE or name in MILD
+    assert main.severity == ("warning" if mild else "error")
     assert 0.5 <= main.confidence < 1
     assert main.evidence
     assert main.threshold

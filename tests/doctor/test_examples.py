@@ -1,6 +1,7 @@
 """The examples are told apart: each stuck one by its main fault, its learning twin by none."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,11 +57,29 @@ def test_steps_that_are_far_too_long_are_told_by_the_learning_rate(judged):
     assert "learning-rate-too-high" in codes[:2]
 
 
-def test_weights_drawn_too_large_are_told_by_their_saturated_units(judged):
+def test_weights_drawn_too_large_are_told_by_what_they_do_forward_and_backward(judged):
     code, told, names, _ = judged("raw_tensors_stuck")
     assert code == 1
-    assert told["findings"][0]["code"] == "saturated-units"
-    assert {"W1", "W2", "W3", "b1"} <= names
+    first, second = told["findings"][:2]
+    assert {first["code"], second["code"]} == {"exploding-gradient", "saturated-units"}
+    assert first["severity"] == "error"
+    assert {f"weights[{i}]" for i in range(9)} | {f"biases[{i}]" for i in range(9)} <= names
+
+
+def test_the_demo_runs_from_a_fresh_clone(tmp_path):
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "examples" / "demo.py")],
+        capture_output=True,
+        text=True,
+        timeout=2 * LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("tanh_stuck", "tanh_learns"):
+        report = tmp_path / "runs" / f"{name}.html"
+        assert str(report) in done.stdout
+        assert report.stat().st_size > 1_000_000
 
 
 @pytest.mark.parametrize("name", ["tanh_learns", "functional_learns", "raw_tensors_learns"])

@@ -11,6 +11,13 @@ from gainstage.diagnosis.rule import RULES, Rule
 from gainstage.recording import Recording
 from gainstage.records import Finding
 
+SURE: Final = 0.6
+"""A finding with less confidence is a warning, whatever its rule calls it."""
+
+OUTWEIGHED: Final = 0.7
+"""A cause must have at least this share of its effect's confidence: one that is in two minds about
+itself does not explain away what is plain."""
+
 _WEIGHT: Final = {"error": 2.0, "warning": 1.0, "info": 0.0}
 
 
@@ -39,7 +46,8 @@ def diagnose(recording: Recording, codes: Iterable[str] | None = None) -> tuple[
 
 def rank(found: list[Finding], rules: dict[str, Rule]) -> tuple[Finding, ...]:
     """Order findings, causes before symptoms and each by its weight, and number them from 1."""
-    explained = [replace(f, because=_because(f, found, rules)) for f in found]
+    settled = [replace(f, severity="warning") if _unsure(f) else f for f in found]
+    explained = [replace(f, because=_because(f, settled, rules)) for f in settled]
     ordered = sorted(explained, key=lambda f: (bool(f.because), -_weight(f)))
     return tuple(replace(f, rank=i) for i, f in enumerate(ordered, start=1))
 
@@ -51,6 +59,7 @@ def _because(effect: Finding, found: list[Finding], rules: dict[str, Rule]) -> t
         if cause.code != effect.code
         and effect.code in rules[cause.code].may_cause
         and cause.since_step <= effect.since_step
+        and cause.confidence >= OUTWEIGHED * effect.confidence
         and cause.severity == "error"
         and not (
             cause.code in rules[effect.code].may_cause and _precedence(effect) < _precedence(cause)
@@ -61,6 +70,10 @@ def _because(effect: Finding, found: list[Finding], rules: dict[str, Rule]) -> t
 
 def _weight(finding: Finding) -> float:
     return _WEIGHT[finding.severity] + finding.confidence
+
+
+def _unsure(finding: Finding) -> bool:
+    return finding.severity == "error" and finding.confidence < SURE
 
 
 def _precedence(finding: Finding) -> tuple[int, float]:

@@ -20,6 +20,11 @@ from gainstage.views.levels import LevelDiagram, level_diagram
 from gainstage.views.loss import loss_chart
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+_CUT_SHORT = {"failed": "failed", "interrupted": "was interrupted", "running": "was killed"}
+_LEGEND = (
+    "! beyond +-40 dB; silent: nothing but zeros; < off the scale. Backward levels depend on the "
+    "loss: compare them with each other, not with 0 dB."
+)
 _MOST_NAME = 60
 
 
@@ -55,6 +60,8 @@ def print_verdict(
     page.line(Text(pen.rule * page.width, style="dim"))
     for line in level_lines(diagram, page.width, pen):
         page.line(line)
+    if diagram.stages:
+        page.paragraph(_LEGEND, 0, style="dim")
 
 
 def levels_table(recording: Recording, step: int | None = None, *, width: int = 100) -> str:
@@ -130,6 +137,9 @@ def _headline(page: _Page, recording: Recording, healthy: bool, severities: list
     )
     if not len(recording.steps) and not severities:
         page.line(Text("no verdict: no step was recorded", style="bold cyan"))
+    elif healthy and info.status in _CUT_SHORT:
+        told = f"nothing was found in the steps before the script {_CUT_SHORT[info.status]}"
+        page.line(Text(told, style="bold cyan"))
     elif healthy:
         page.line(Text("healthy: nothing was found that hurts this training", style="bold green"))
     else:
@@ -140,6 +150,7 @@ def _headline(page: _Page, recording: Recording, healthy: bool, severities: list
         page.line(Text(told, style=_STYLES["error" if counts["error"] else "warning"]))
     loss = loss_chart(recording)
     facts = [plural(len(recording.steps), "step"), duration(info.seconds)]
+    facts += ["stopped at the limit"] if info.status == "stopped" else []
     facts += [f"overhead {info.overhead:.1%}"] if info.probe_seconds else []
     if loss.first is not None and loss.last is not None:
         facts.append(f"loss {loss.first:.4g} to {loss.last:.4g}")

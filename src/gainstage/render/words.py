@@ -105,7 +105,8 @@ def advice(manual: str) -> list[str]:
         >>> advice("It fades.\n\nWhat to do:\n- start anew.\n\nSource: a book.")
         ['- start anew.']
     """
-    blocks = [block for block in re.split(r"\n\s*\n", inspect.cleandoc(manual)) if block.strip()]
+    plain = inspect.cleandoc(manual).replace("``", "`")
+    blocks = [block for block in re.split(r"\n\s*\n", plain) if block.strip()]
     for i, block in enumerate(blocks):
         if not _ADVICE.match(block.lstrip("#* ")):
             continue

@@ -39,7 +39,7 @@ def command(folder: str) -> None:
         started = time.strftime("%m-%d %H:%M", time.localtime(info.started))
         table.add_row(
             Text(one.path.stem),
-            Text(clean(Path(info.script).name), no_wrap=True),
+            Text(clean(Path(info.script).name) or "(watch)", no_wrap=True),
             started,
             str(one.steps),
             Text(clean(info.status)),

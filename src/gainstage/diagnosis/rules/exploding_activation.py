@@ -47,8 +47,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         site=gain.highest_site,
         since_step=evidence.step_at(0),
         message=(
-            f"The signal swells by {gain.highest:.0f} dB from the first stage to "
-            f"{gain.highest_site}, {gain.highest / gain.highest_stages:.1f} dB a layer."
+            f"Before training the signal swells by {gain.highest:.0f} dB from the first stage "
+            f"to {gain.highest_site}, {gain.highest / gain.highest_stages:.1f} dB a layer."
         ),
         evidence={
             "level_relative_to_first_db": gain.highest,

@@ -106,7 +106,7 @@ def worst(values: NDArray[np.float64], steps: int = 5) -> float:
 
 
 def _message(jump: float, predicted: float, ratio: float) -> str:
-    parts = [f"Each step changes the weights by {ratio:.1%} of their size"]
+    parts = [f"Early on a step changes the weights by {ratio:.1%} of their size"]
     if predicted > PREDICTED:
         parts.append(f"promises to gain {predicted:.1f} times the whole loss")
     if jump > JUMP:

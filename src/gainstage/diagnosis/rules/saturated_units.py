@@ -50,7 +50,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     when = "from the start" if born_so else f"since step {evidence.step_at(start)}"
     yield Finding(
         code="saturated-units",
-        severity="error",
+        severity="warning" if evidence.progress.good else "error",
         confidence=confidence(share, THRESHOLD, 0.12),
         site=site.name,
         since_step=evidence.step_at(start),

@@ -41,8 +41,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         site=gain.lowest_site,
         since_step=evidence.step_at(0),
         message=(
-            f"The signal sinks by {-gain.lowest:.0f} dB from the first stage to "
-            f"{gain.lowest_site}, {gain.lowest / gain.lowest_stages:.1f} dB a layer."
+            f"Before training the signal sinks by {-gain.lowest:.0f} dB from the first stage "
+            f"to {gain.lowest_site}, {gain.lowest / gain.lowest_stages:.1f} dB a layer."
         ),
         evidence={
             "level_relative_to_first_db": gain.lowest,

@@ -83,10 +83,12 @@ def check(evidence: Evidence) -> Iterable[Finding]:
 def _message(name: str, pull: float, chain: float, stages: int) -> str:
     if chain <= CHAIN_DB:
         return (
-            f"The gradient fades by {-chain:.0f} dB on its way back through {stages} layers "
-            f"({chain / (stages - 1):.1f} dB a layer) and hardly reaches {name}."
+            f"At the start the gradient fades by {-chain:.0f} dB on its way back through {stages} "
+            f"layers ({chain / (stages - 1):.1f} dB a layer) and hardly reaches {name}."
         )
-    return f"The gradient's pull on {name} is {-pull:.0f} dB weaker than on the last layers."
+    return (
+        f"At the start the gradient pulls {-pull:.0f} dB weaker on {name} than on the last layers."
+    )
 
 
 def _pull(evidence: Evidence) -> tuple[float, Weight | None]:

@@ -5,10 +5,14 @@ import { axis, chart, ink } from "./theme.js";
 export function lossOf({ loss }) {
   if (!loss.loss.some((v) => v !== null)) return { node: panel("loss", "Loss", "", null, emptyState("No loss was measured.")) };
   const node = el("div", { class: "chart loss-chart", role: "img", "aria-label": "Loss over the steps" });
-  let scale = "linear";
   let draw = () => {};
-  const positive = loss.loss.every((v) => v === null || v > 0);
-  const tools = positive ? segments("Scale of the loss", [["linear", "Linear"], ["log", "Log"]], (value) => { scale = value; draw(); }).group : null;
+  const known = loss.loss.filter((v) => v !== null);
+  const positive = known.every((v) => v > 0);
+  // one spike must not flatten everything else
+  const wide = positive && Math.max(...known) > 30 * known.slice().sort((a, b) => a - b)[known.length >> 1];
+  const scales = [["linear", "Linear"], ["log", "Log"]];
+  let scale = wide ? "log" : "linear";
+  const tools = positive ? segments("Scale of the loss", wide ? scales.reverse() : scales, (value) => { scale = value; draw(); }).group : null;
   return {
     node: panel("loss", "Loss", noteOfLoss(loss), tools, node),
     draw: () => { draw = chart(node, () => ({ traces: tracesOf(loss), layout: layoutOf(loss, scale) })); },

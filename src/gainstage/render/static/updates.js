@@ -6,7 +6,7 @@ export function updatesOf({ updates }) {
   if (!updates.paces.length) return { node: panel("updates", "Update : data", "", null, emptyState("No weight's update was measured.")) };
   const node = el("div", { class: "chart update-chart", role: "img", "aria-label": "Update to data ratio over the steps" });
   const still = updates.paces.filter((p) => p.still === 1).length;
-  const note = "log₁₀ of the update's rms over the weight's, one line a weight. About −3 is a healthy pace: −1 shakes the weights to pieces, −5 leaves them where they are."
+  const note = "log₁₀ of the update's rms over the weight's, one line a weight. Usual paces lie between −4 and −2, Adam's first steps higher; a lasting −0.5 shakes the weights to pieces, −5 leaves them where they are."
     + (still ? " " + figure(still) + " never moved." : "");
   const key = el("p", { class: "depth-key" }, el("span", {}, "first layer"), el("span", { class: "ramp", "aria-hidden": "true" }), el("span", {}, "last layer"));
   return { node: panel("updates", "Update : data", note, key, node), draw: () => chart(node, () => ({ traces: tracesOfPaces(updates), layout: layoutOfPaces(updates) })) };
@@ -27,9 +27,9 @@ function layoutOfPaces(updates) {
   return {
     hovermode: "closest", margin: { l: 52, r: narrow() ? 8 : 16, t: 8, b: 42 },
     xaxis: axis({ title: "step", tickformat: ",d" }), yaxis: axis({ title: "log₁₀ update / weight", range: [low, high], nticks: 7 }),
-    shapes: [{ type: "rect", xref: "paper", x0: 0, x1: 1, yref: "y", y0: updates.guide - 0.5, y1: updates.guide + 0.5, fillcolor: ink("good-soft"), line: { width: 0 }, layer: "below" },
+    shapes: [{ type: "rect", xref: "paper", x0: 0, x1: 1, yref: "y", y0: updates.guide - 1, y1: updates.guide + 1, fillcolor: ink("good-soft"), line: { width: 0 }, layer: "below" },
       { type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: updates.guide, y1: updates.guide, line: { color: ink("good"), width: 1.4, dash: "dash" } }],
-    annotations: [{ xref: "paper", x: 1, xanchor: "right", yref: "y", y: updates.guide + 0.5, yanchor: "bottom", text: "healthy pace", showarrow: false, font: { size: 11, color: ink("good") } }],
+    annotations: [{ xref: "paper", x: 1, xanchor: "right", yref: "y", y: updates.guide + 1, yanchor: "bottom", text: "usual pace", showarrow: false, font: { size: 11, color: ink("good") } }],
   };
 }
 
