@@ -24,6 +24,9 @@ LONGEST_READING: Final = 60.0
 _SMALLEST: Final = 512
 """Bytes: the smallest page there is."""
 
+_PAUSES: Final = (0.0, 0.01, 0.03, 0.1, 0.3)
+"""Seconds before each look at a file that wants to be recovered first."""
+
 _WAIT: Final = 5.0
 """Seconds to wait for a writer that is just leaving WAL mode."""
 
@@ -89,13 +92,11 @@ class Source:
         with self._lock:
             self._deadline = time.monotonic() + LONGEST_READING
             try:
-                if self._kept is None:
-                    self._kept = self._open()
-                self._kept.execute("BEGIN")
+                connection = self._begin()
                 try:
-                    yield self._kept
+                    yield connection
                 finally:
-                    self._kept.execute("ROLLBACK")
+                    connection.execute("ROLLBACK")
                 if not self._held and self._is_wal():
                     self._drop()
             except sqlite3.Error as error:
@@ -104,6 +105,37 @@ class Source:
             except BaseException:
                 self._drop()
                 raise
+
+    def _begin(self) -> sqlite3.Connection:
+        """Begin a read transaction; what a kill left half done is waited for, then mended."""
+        for pause in _PAUSES:
+            time.sleep(pause)
+            try:
+                return self._try_to_begin()
+            except sqlite3.OperationalError as error:
+                self._drop()
+                if "readonly" not in str(error):
+                    raise
+        self._recover()
+        return self._try_to_begin()
+
+    def _try_to_begin(self) -> sqlite3.Connection:
+        if self._kept is None:
+            self._kept = self._open()
+        self._kept.execute("BEGIN")
+        self._kept.execute("SELECT key FROM meta").fetchone()  # takes the snapshot now
+        return self._kept
+
+    def _recover(self) -> None:
+        """Let SQLite replay or roll back what a killed writer left.
+
+        A read-only connection may not do that, and a writer that lives would have done it long
+        since. Nothing is lost by it and nothing of ours is written.
+        """
+        uri = self._path.as_uri() + "?mode=rw"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_WAIT)) as connection:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     def _open(self) -> sqlite3.Connection:
         try:
