@@ -37,6 +37,7 @@ COVERED_BY = {
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
     "probe/forward.py": "probe/test_probe.py",  # the probe's forward half, driven through it
+    "sketch/compile.py": "sketch/test_kernels.py",
     "sketch/anywhere.py": "sketch/test_tensors.py",  # held against the kernels there
     "sketch/sketch.py": "sketch/test_tensors.py",
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters

@@ -33,8 +33,9 @@ class Diagnosis(Sequence[Finding]):
 
     @property
     def healthy(self) -> bool:
-        """Whether there is nothing above ``info`` among the findings."""
-        return all(f.severity == "info" for f in self._findings)
+        """Whether there was something to judge and nothing above ``info`` was found."""
+        judged = len(self._recording.steps) > 0
+        return judged and all(f.severity == "info" for f in self._findings)
 
     @overload
     def __getitem__(self, index: int) -> Finding: ...

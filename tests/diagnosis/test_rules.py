@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -192,3 +194,56 @@ def test_a_loss_that_is_nan_by_itself_is_blamed_itself():
     found = diagnose(chain.recording())
     assert found[0].site == "loss"
     assert "every stage's output was finite" in found[0].message
+
+
+def every(chain, n):
+    """The same training, measured at every n-th step only; the loss at each."""
+    recording = chain.recording()
+    for (site, quantity), values in recording._values.items():
+        if recording.sites[site].kind != "run" or quantity == "predicted_change":
+            thinned = np.array(values)
+            thinned[np.arange(len(thinned)) % n != 0] = np.nan
+            recording._values[site, quantity] = thinned
+    return recording
+
+
+@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize(
+    "name", [n for n in SICK if not n.startswith("nan") and n != "elastic now and then"]
+)
+def test_a_sick_run_is_named_too_when_only_some_steps_are_measured(name, n):
+    code, chain = SICK[name]
+    assert code in [f.code for f in diagnose(every(chain, n))[:2]]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_run_is_left_alone_too_when_only_some_steps_are_measured(name):
+    assert diagnose(every(HEALTHY[name], 5)) == ()
+
+
+def test_the_step_of_dying_is_right_when_only_some_steps_are_measured():
+    found = diagnose(every(Chain(loss=flat_loss(), dead=after(40, 0.1, 0.9)), 5))
+    assert found[0].since_step == 40
+
+
+def test_one_small_batch_says_nothing_of_dead_units():
+    chain = Chain(steps=1, loss=flat_loss(steps=1), dead=0.8)
+    assert diagnose(chain.recording(), ["dead-units"]) == ()
+
+
+def test_an_infinity_that_leaves_the_loss_finite_is_meant():
+    recording = Chain(loss=broken_loss(80)).recording()
+    mask = recording.site("3", "output")
+    recording._values[mask.id, "inf"] = np.ones(STEPS, dtype=np.float32)
+    culprit = recording.site("6", "output")
+    recording._values[culprit.id, "nan"] = (T >= 80).astype(np.float32)
+    found = diagnose(recording)
+    assert found[0].code == "non-finite"
+    assert found[0].since_step == 80
+
+
+def test_the_pass_that_made_the_script_raise_is_blamed():
+    chain = Chain(loss=np.append(falling_loss()[:-1], np.nan), nan_at=("4", "output", STEPS - 1))
+    recording = chain.recording()
+    recording._info = replace(recording.info, status="failed")
+    assert [(f.code, f.site) for f in diagnose(recording)] == [("non-finite", "4")]

@@ -206,3 +206,41 @@ def test_a_validation_before_the_step_does_not_hide_the_chance_level():
         loss = F.cross_entropy(prediction, target)
         criterion.saw(F.cross_entropy, (prediction, target), {}, loss)
     assert criterion.take(float(loss.detach())) == pytest.approx(math.log(2))
+
+
+def test_ignored_labels_do_not_count():
+    criterion = Criterion()
+    prediction = torch.randn(8, 4, requires_grad=True)
+    target = torch.tensor([0, 0, 0, 0, 1, 2, 1, 2])
+    loss = F.cross_entropy(prediction, target, ignore_index=0)
+    criterion.saw(F.cross_entropy, (prediction, target), {"ignore_index": 0}, loss)
+    assert criterion.take(float(loss.detach())) == pytest.approx(math.log(2))
+
+
+def test_class_weights_make_the_chance_level_unknown():
+    criterion = Criterion()
+    prediction = torch.randn(8, 2, requires_grad=True)
+    target, weight = torch.arange(8) % 2, torch.tensor([1.0, 3.0])
+    loss = F.cross_entropy(prediction, target, weight=weight)
+    criterion.saw(F.cross_entropy, (prediction, target), {"weight": weight}, loss)
+    assert math.isnan(criterion.take(float(loss.detach())))
+
+
+@pytest.mark.parametrize("factor", [8.0, 65536.0])
+def test_a_gradient_scalers_factor_is_taken_out(factor):
+    criterion = Criterion()
+    prediction, target = torch.randn(8, 2, requires_grad=True), torch.arange(8) % 2
+    loss = F.cross_entropy(prediction, target)
+    criterion.saw(F.cross_entropy, (prediction, target), {}, loss)
+    value = criterion.unscaled(factor * float(loss.detach()))
+    assert value == pytest.approx(float(loss.detach()))
+    assert criterion.take(value) == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("loss", [0.7, 1.4, -3.0, 0.0, math.nan, math.inf, 70.0])
+def test_any_other_factor_stays(loss):
+    criterion = Criterion()
+    assert criterion.unscaled(loss) == pytest.approx(loss, nan_ok=True)
+    prediction, target = torch.zeros(4, 2, requires_grad=True), torch.arange(4) % 2
+    criterion.saw(F.cross_entropy, (prediction, target), {}, F.cross_entropy(prediction, target))
+    assert criterion.unscaled(loss) == pytest.approx(loss, nan_ok=True)

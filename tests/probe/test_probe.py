@@ -45,10 +45,23 @@ def test_accumulated_micro_batches_are_one_frame(watching, mlp, parts):
 def test_no_optimizer_step_for_long_is_told_and_each_backward_counts(watching, mlp):
     with watching(mlp, _sgd(mlp)) as seen:
         for _ in range(PATIENCE + 5):
+            mlp.zero_grad()
             mlp(torch.randn(2, 4)).square().mean().backward()
     (event,) = seen.events("no-optimizer-step")
     assert event.data == {"backwards": PATIENCE + 2}
     assert seen.frames == 5
+
+
+def test_many_micro_batches_before_the_first_step_are_one_frame(watching, mlp):
+    optimizer = _sgd(mlp)
+    with watching(mlp, optimizer) as seen:
+        for _ in range(3):
+            for _ in range(3 * PATIENCE):
+                mlp(torch.randn(2, 4)).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    assert seen.frames == 3
+    assert seen.events("no-optimizer-step") == []
 
 
 def test_a_step_that_is_skipped_merges_with_the_next(watching, mlp):

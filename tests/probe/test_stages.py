@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from gainstage.probe import stages
+from gainstage.probe import stages, taps
+from gainstage.probe.probe import Probe
+from gainstage.probe.recorder import MemorySink
 
 
 class Net(nn.Module):
@@ -332,3 +334,18 @@ def test_compilation_does_not_crash_and_parameters_are_seen(watching):
     assert seen.events("tap-off") == []
     assert seen.frames == 3
     assert min(seen.values("0.weight", "update")) > 0
+
+
+def test_the_units_of_an_activation_after_a_one_dimensional_convolution_are_its_channels():
+    sink = MemorySink()
+    probe = Probe(sink)
+    net = nn.Sequential(nn.Conv1d(2, 6, 3), nn.ReLU())
+    with torch.no_grad():
+        net[0].bias[:5] = -100.0  # five of six channels are dead
+    with taps.module_tap(probe, net), taps.backward_tap(probe):
+        net(torch.randn(4, 2, 30)).square().mean().backward()
+    probe.finish()
+    recording = sink.recording()
+    site = recording.site("1", "output")
+    assert site.unit_axis == 1
+    assert recording.values(site, "dead_units")[0] == pytest.approx(5 / 6)

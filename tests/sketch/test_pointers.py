@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gainstage.sketch import pointers
-from gainstage.sketch.tensors import measure, scan_float32
+from gainstage.sketch.tensors import is_plain, measure, scan_float32
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
@@ -72,3 +72,11 @@ def test_a_sample_takes_whole_lines_in_turn_and_all_turns_take_everything(n, kee
         m = pointers.gather(x.ctypes.data, n, keep, offset, out)
         taken.extend(out[:m].view(np.float32).tolist())
     assert sorted(taken) == x.tolist()
+
+
+@pytest.mark.parametrize("bins", [True, False])
+def test_a_freed_storage_is_told_and_not_touched(bins):
+    x = torch.randn(100)
+    x.untyped_storage().resize_(0)
+    assert measure(x, bins=bins).reason == "the tensor's storage was freed"
+    assert not is_plain(x)

@@ -87,18 +87,20 @@ class Evidence:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.steps = recording.steps
+        self._rows = _measured(recording)
+        self.steps = recording.steps[self._rows]
 
     @cached_property
     def loss(self) -> Floats:
         """The loss: [T]."""
-        return self.recording.run_values("loss").astype(np.float64)
+        return self.run("loss")
 
     @cached_property
     def progress(self) -> Progress:
         """How the training went."""
-        chance = self.recording.run_values("chance_loss").astype(np.float64)
-        return progress(self.loss, chance)
+        # the loss is recorded at every step, whatever else is left out
+        loss, chance = (self.recording.run_values(q) for q in ("loss", "chance_loss"))
+        return progress(loss.astype(np.float64), chance.astype(np.float64))
 
     @cached_property
     def weights(self) -> tuple[Weight, ...]:
@@ -129,7 +131,7 @@ class Evidence:
         On a quadratic bowl the best step predicts twice what there is to gain and a step at the
         edge of stability four times, so a step that predicts more than the whole loss is lost.
         """
-        change = self.recording.run_values("predicted_change").astype(np.float64)
+        change = self.run("predicted_change")
         with np.errstate(divide="ignore", invalid="ignore"):
             return -change / np.abs(self.loss)
 
@@ -137,7 +139,16 @@ class Evidence:
         """One quantity at one site: [T]; all NaN if it was not measured."""
         if site is None:
             return np.full(len(self.steps), np.nan)
-        return self.recording.values(site, quantity).astype(np.float64)
+        return self.recording.values(site, quantity)[self._rows].astype(np.float64)
+
+    def run(self, quantity: str) -> Floats:
+        """One quantity of the run as a whole: [T]."""
+        return self.recording.run_values(quantity)[self._rows].astype(np.float64)
+
+    @property
+    def spacing(self) -> float:
+        """Steps of the training per step that was measured."""
+        return len(self.recording.steps) / max(len(self._rows), 1)
 
     def level(self, site: Site, quantity: str = "rms") -> Floats:
         """Level in dB of a site: [T]; NaN where it is zero or unknown."""
@@ -189,6 +200,19 @@ class Evidence:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a step at which all are NaN
             return np.asarray(np.nanmedian(np.stack(rows), axis=0))
+
+
+def _measured(recording: Recording) -> NDArray[np.intp]:
+    """Rows at which more than the loss was measured (``every=`` leaves some out); else all."""
+    seen = np.zeros(len(recording.steps), dtype=bool)
+    for kind in ("weight", "output"):
+        for site in recording.of_kind(kind)[:8]:
+            seen |= np.isfinite(recording.values(site, "count"))
+            seen |= np.isfinite(recording.values(site, "rms"))
+    if len(seen):
+        loss = recording.run_values("loss")
+        seen |= ~np.isfinite(loss) & (np.arange(len(seen)) >= len(seen) - 2)  # how it ended
+    return np.flatnonzero(seen) if seen.any() else np.arange(len(seen))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,10 @@ class OpenCalls(Generic[T]):
             pass
         return True
 
+    def clear(self) -> None:
+        """Forget what is open."""
+        self._open.clear()
+
     @property
     def innermost(self) -> T | None:
         """What is running, innermost; None if nothing is."""

@@ -25,6 +25,8 @@ REGRESSION: Final[frozenset[Callable[..., Any]]] = frozenset(
 LOSSES: Final = CLASSIFICATION | REGRESSION
 _LOGITS: Final = frozenset({F.binary_cross_entropy_with_logits})
 _SAME: Final = 1e-4
+_SCALER: Final = 3
+"""Smallest power of two that is taken for a gradient scaler's factor."""
 _NEAR: Final = 0.25
 """How much of the loss may come from elsewhere (a penalty) for the comparison to stand."""
 
@@ -59,11 +61,23 @@ class Criterion:
         if not isinstance(prediction, Tensor) or not isinstance(target, Tensor):
             return
         self.facts["loss"] = function.__name__
-        if function in CLASSIFICATION:
+        if function in CLASSIFICATION and kwargs.get("weight") is not None:
+            chance = math.nan  # the best constant depends on the weights' share of each batch
+        elif function in CLASSIFICATION:
             chance = self._entropy(prediction, target, kwargs)
         else:
             chance = self._constant(function, prediction, target, kwargs)
         self._calls.append((float(loss.detach()), chance))
+
+    def unscaled(self, loss: float) -> float:
+        """A backward's loss without the factor, a large power of two, of a gradient scaler."""
+        value = self._calls[-1][0] if self._calls else 0.0
+        if not (math.isfinite(loss) and math.isfinite(value)) or value == 0.0:
+            return loss
+        factor = loss / value
+        power = round(math.log2(factor)) if factor > 0 else 0
+        scaled = power >= _SCALER and abs(factor / 2**power - 1) < _SAME
+        return loss / 2**power if scaled else loss
 
     def take(self, loss: float) -> float:
         """The chance loss on the scale of a backward's `loss`, and forget the calls behind it.
@@ -96,6 +110,7 @@ class Criterion:
         else:
             labels = target.detach().reshape(-1).cpu()
             labels = labels[(labels >= 0) & (labels < classes)]
+            labels = labels[labels != kwargs.get("ignore_index", -100)]
             counts = torch.bincount(labels.long(), minlength=classes).double()
             n = labels.numel()
         self._counts += counts

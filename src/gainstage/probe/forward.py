@@ -73,7 +73,7 @@ class Forward:
         """A module's forward is about to run."""
         if self._calls.innermost is None:
             self._root += 1  # outermost calls are numbered
-            if id(module) not in self._names:
+            if id(module) not in self._names and not _is_criterion(module):
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
         self._calls.enter(module)
@@ -144,6 +144,7 @@ class Forward:
     def release(self) -> None:
         """Let go of the user's modules and tensors."""
         self.stages.forget()
+        self._calls.clear()
         self._modules.clear()
         self._names.clear()
 
@@ -178,6 +179,11 @@ def _is_stage(module: nn.Module) -> bool:
         return False
     torchs_own = type(module).__module__.startswith("torch.nn.")
     return torchs_own or not any(next(c.parameters(), None) is not None for c in module.children())
+
+
+def _is_criterion(module: nn.Module) -> bool:
+    """Whether a module is a loss, which scripts also make anew at every step."""
+    return "Loss" in type(module).__name__ and next(module.parameters(), None) is None
 
 
 def _has_own_parameters(module: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from torch import Tensor
@@ -32,3 +33,22 @@ def leaves(roots: list[Tensor]) -> list[Tensor]:
                 seen.add(parent)
                 pending.append(parent)
     return found[::-1]
+
+
+def value_of(roots: Sequence[Tensor], weights: Any = None) -> float:
+    """What a backward from `roots` minimises, as a number: their sum, weighted where they are.
+
+    Args:
+        roots: where the backward begins.
+        weights: one gradient for all, one for each, or None.
+    """
+    if isinstance(weights, Tensor) or weights is None:
+        weights = [weights] * len(roots)
+    return sum(_scalar(root, weight) for root, weight in zip(roots, weights, strict=False))
+
+
+def _scalar(root: Tensor, weight: Tensor | None) -> float:
+    value = root.detach()
+    if root.numel() == 1:
+        return float(value)
+    return float((value if weight is None else value * weight.detach()).sum())

@@ -17,13 +17,17 @@ from torch import Tensor, nn
 
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
-from gainstage.probe.graph import leaves
+from gainstage.probe.graph import leaves, value_of
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder, Sink
 
 PATIENCE: Final = 16
 """Backwards without any step of an optimiser that exists, before each counts as a step."""
+
+
+ACCUMULATION: Final = 512
+"""Backwards that pile up gradients before the first step, before they count as steps too."""
 
 
 class Probe:
@@ -48,6 +52,7 @@ class Probe:
         self._backwards = 0
         self._losses = 0  # backwards whose loss is in the current frame
         self._idle = 0
+        self._piled = 0
         self._depth = 0
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = False
@@ -136,7 +141,7 @@ class Probe:
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
-        value = sum(_scalar(root, weight) for root, weight in _pairs(roots, weights))
+        value = self.forward.criterion.unscaled(value_of(roots, weights))
         self.recorder.add_run(loss=value, chance_loss=self.forward.criterion.take(value))
 
     @tap("backward")
@@ -237,10 +242,20 @@ class Probe:
             return True
         if self._steps_seen:
             return False
+        if self._accumulating() and self._idle < PATIENCE:
+            self._piled += 1
+            if self._piled < ACCUMULATION:
+                return False
+            self._idle = PATIENCE  # that many micro-batches are none
         self._idle += 1
         if self._idle == PATIENCE + 1:
             self.recorder.event("no-optimizer-step", backwards=self._backwards)
         return self._idle > PATIENCE
+
+    def _accumulating(self) -> bool:
+        """Whether gradients of earlier backwards are still there, to be added to."""
+        grads = (leaf.grad for leaf in self._living()[:4])
+        return any(grad is not None and bool(grad.any()) for grad in grads)
 
     def finish(self, *, failed: bool = False) -> None:
         """Write the last frame.
@@ -265,6 +280,7 @@ class Probe:
     def release(self) -> None:
         """Let go of the user's modules, optimisers and tensors; nothing more will come."""
         self.forward.release()
+        self._steps.clear()
         self.parameters.release()
         self._optimizers.clear()
         self._leaves.clear()
@@ -282,17 +298,3 @@ class Probe:
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     groups = optimizer.param_groups
     return [p for group in groups for p in group["params"] if p.requires_grad]
-
-
-def _pairs(roots: Sequence[Tensor], weights: Any) -> list[tuple[Tensor, Tensor | None]]:
-    if isinstance(weights, Tensor) or weights is None:
-        weights = [weights] * len(roots)
-    return list(zip(roots, weights, strict=False))
-
-
-def _scalar(root: Tensor, weight: Tensor | None) -> float:
-    """What a backward from `root` minimises, as a number."""
-    value = root.detach()
-    if root.numel() == 1:
-        return float(value)
-    return float((value if weight is None else value * weight.detach()).sum())

@@ -91,6 +91,9 @@ class Stages:
         if tensor.dim() == 0 or not tensor.is_floating_point() or self._is_last(tensor):
             return None
         axis = unit_axis(tensor, module)
+        before = self._held[-1] if self._held else None
+        if before is not None and before.shape == tuple(tensor.shape) and tensor.dim() == 3:
+            axis = before.axis  # an activation's channels are those of what it was applied to
         sketch = self._recorder.measure(tensor)
         marks = None
         if axis is not None and sketch.summary.count and tensor.layout == torch.strided:

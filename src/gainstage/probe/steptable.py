@@ -26,11 +26,13 @@ class Line:
         number: of the line.
         size: its elements.
         place: where its copies begin.
+        room: elements that fit there.
     """
 
     number: int
     size: int
     place: int
+    room: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ class StepTable:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self.release()
+
+    def release(self) -> None:
+        """Let go of every tensor and every copy."""
         self._lines: dict[str, Line] = {}
         self._room = 0
         self._open: dict[str, Around] = {}
@@ -121,17 +127,17 @@ class StepTable:
             self._record(update_site, self._lines[name], 2, self._weights)
         return float(predicted)
 
-    def release(self) -> None:
-        """Let go of every tensor."""
-        self._open.clear()
-
     def _enter(self, around: Around) -> None:
         size = around.parameter.numel()
         line = self._lines.get(around.name)
         if line is None or line.size != size:
             number = len(self._lines) if line is None else line.number
-            line = self._lines[around.name] = Line(number, size, self._room)
-            self._room += size
+            if line is not None and size <= line.room:
+                line = Line(number, size, line.place, line.room)
+            else:
+                line = Line(number, size, self._room, size)
+                self._room += size
+            self._lines[around.name] = line
         self._open[around.name] = around
 
     def _grow(self) -> None:

@@ -20,7 +20,11 @@ from gainstage.views.levels import LevelDiagram, level_diagram
 from gainstage.views.loss import loss_chart
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
-_CUT_SHORT = {"failed": "failed", "interrupted": "was interrupted", "running": "was killed"}
+_SO_FAR = {
+    "failed": "nothing was found in the steps before the script failed",
+    "interrupted": "nothing was found in the steps before the script was interrupted",
+    "running": "healthy so far: nothing was found that hurts this training",
+}
 _LEGEND = (
     "! beyond +-40 dB; silent: nothing but zeros; < off the scale. Backward levels depend on the "
     "loss: compare them with each other, not with 0 dB."
@@ -137,9 +141,8 @@ def _headline(page: _Page, recording: Recording, healthy: bool, severities: list
     )
     if not len(recording.steps) and not severities:
         page.line(Text("no verdict: no step was recorded", style="bold cyan"))
-    elif healthy and info.status in _CUT_SHORT:
-        told = f"nothing was found in the steps before the script {_CUT_SHORT[info.status]}"
-        page.line(Text(told, style="bold cyan"))
+    elif healthy and info.status in _SO_FAR:
+        page.line(Text(_SO_FAR[info.status], style="bold cyan"))
     elif healthy:
         page.line(Text("healthy: nothing was found that hurts this training", style="bold green"))
     else:

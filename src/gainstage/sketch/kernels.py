@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gainstage.sketch.compile import jit
 from gainstage.sketch.histogram import BINS, SHIFT
 
 Floats = NDArray[np.float32]
@@ -38,7 +38,7 @@ _BINS: Final = np.uint32(BINS)
 _SIGN: Final = np.uint32(0x8000_0000)
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@jit(fastmath=_REORDER)
 def sums(x: Floats, shift: float) -> tuple[float, float]:  # pragma: no cover
     """Sum and sum of squares of ``x - shift`` in float64: x [n]."""
     total = 0.0
@@ -50,7 +50,7 @@ def sums(x: Floats, shift: float) -> tuple[float, float]:  # pragma: no cover
     return total, squares
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def extremes(signed: Ints, bits: Bits) -> tuple[np.int32, np.uint32, np.uint32]:  # pragma: no cover
     """Largest signed, largest unsigned and smallest unsigned bit pattern: [n], n >= 1."""
     # Floats order like integers within one sign, so three integer extremes hold the answer.
@@ -64,7 +64,7 @@ def extremes(signed: Ints, bits: Bits) -> tuple[np.int32, np.uint32, np.uint32]:
     return top, high, low
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _count(bits: Bits, tables: Bits) -> None:  # pragma: no cover
     n = bits.size // LANES * LANES
     for i in range(0, n, LANES):
@@ -76,13 +76,13 @@ def _count(bits: Bits, tables: Bits) -> None:  # pragma: no cover
         tables[bits[i] >> _SHIFT] += np.uint32(1)
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _count_few(bits: Bits, counts: Counts) -> None:  # pragma: no cover
     for i in range(bits.size):
         counts[bits[i] >> _SHIFT] += 1
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def scan(
     x: Floats, signed: Ints, bits: Bits, counts: Counts, out: NDArray[np.float64]
 ) -> None:  # pragma: no cover
@@ -126,7 +126,7 @@ def scan(
     out[4] = low
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def count_zeros(bits: Bits) -> int:  # pragma: no cover
     """Number of zeros of either sign in float32 bit patterns."""
     n = 0
@@ -135,7 +135,7 @@ def count_zeros(bits: Bits) -> int:  # pragma: no cover
     return n
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def count_outside(x: Floats, low: float, high: float) -> int:  # pragma: no cover
     """Number of elements below `low` or above `high`."""
     n = 0
@@ -144,7 +144,7 @@ def count_outside(x: Floats, low: float, high: float) -> int:  # pragma: no cove
     return n
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def mark_units(x: Floats, low: float, high: float, seen: Marks) -> None:  # pragma: no cover
     """Mark each unit that has at least one element inside ``[low, high]``.
 
@@ -172,7 +172,7 @@ def mark_units(x: Floats, low: float, high: float, seen: Marks) -> None:  # prag
                     break
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def mark_alive(x: Floats, seen: Marks) -> None:  # pragma: no cover
     """Mark each unit that has at least one element other than zero (NaN counts as alive).
 

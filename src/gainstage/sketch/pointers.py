@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
+from gainstage.sketch.compile import jit
 from gainstage.sketch.kernels import BLOCK, Bits, Floats, count_zeros, extremes, sums
 from gainstage.sketch.summary import Summary
 
@@ -45,7 +46,7 @@ def _as_pointer(context: Any, source: Any) -> tuple[Any, Callable[..., Any]]:
 address: Any = intrinsic(_as_pointer)
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def gather(pointer: int, n: int, keep: int, offset: int, out: Bits) -> int:  # pragma: no cover
     """Copy every `keep`-th line of ``uint32[n]`` at an address; return how many elements.
 
@@ -66,7 +67,7 @@ def gather(pointer: int, n: int, keep: int, offset: int, out: Bits) -> int:  # p
     return m
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def moments(x: Floats, bits: Bits, out: Row) -> None:  # pragma: no cover
     """Elements, mean, squared deviations, minimum, maximum, zeros, NaN, infinities: into out [8].
 
@@ -106,14 +107,14 @@ def moments(x: Floats, bits: Bits, out: Row) -> None:  # pragma: no cover
     out[7] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _float(bits: np.uint32) -> float:  # pragma: no cover
     one = np.empty(1, dtype=np.uint32)
     one[0] = bits
     return float(one.view(np.float32)[0])
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _careful(x: Floats, out: Row) -> None:  # pragma: no cover
     """The same where some element is not finite: those are counted and kept out."""
     n = 0
@@ -151,7 +152,7 @@ def _careful(x: Floats, out: Row) -> None:  # pragma: no cover
     out[7] = infinite
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def read(pointer: int, n: int, out: Row) -> None:  # pragma: no cover
     """:func:`moments` of ``float32[n]`` at an address, n >= 1."""
     whole = carray(address(pointer), n)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
+from gainstage.sketch.compile import jit
 from gainstage.sketch.kernels import Bits, Floats
 from gainstage.sketch.pointers import MOMENTS, address, gather, moments
 
@@ -40,7 +40,7 @@ Table = NDArray[np.int64]
 Moments = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _cosine(now: Floats, last: Floats, m: int) -> float:  # pragma: no cover
     """Cosine of two samples; NaN if either is zero. The newer one takes the older one's place."""
     dot = 0.0
@@ -56,13 +56,13 @@ def _cosine(now: Floats, last: Floats, m: int) -> float:  # pragma: no cover
     return dot / np.sqrt(a * b) if a > 0 and b > 0 else np.nan
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _followed(pointer: int, n: int, out: Floats) -> int:  # pragma: no cover
     """The elements whose direction is followed; how many they are."""
     return gather(pointer, n, max(n // ALIGNED, 1), 0, out.view(np.uint32))
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def before_step(  # pragma: no cover
     table: Table, weights: Bits, grads: Bits, directions: NDArray[np.float32], out: Moments
 ) -> None:
@@ -92,7 +92,7 @@ def before_step(  # pragma: no cover
             out[line, 1, MOMENTS] = _cosine(directions[line, 3], directions[line, 0], m)
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def after_step(  # pragma: no cover
     table: Table, weights: Bits, grads: Bits, directions: NDArray[np.float32], out: Moments
 ) -> float:
@@ -117,14 +117,14 @@ def after_step(  # pragma: no cover
     return predicted
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _subtract(now: Floats, kept: Floats) -> None:  # pragma: no cover
     """Turn kept elements into their change."""
     for i in range(now.size):
         kept[i] = now[i] - kept[i]
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@jit(fastmath={"reassoc", "contract", "nsz"})
 def _dot(a: Floats, b: Floats) -> float:  # pragma: no cover
     total = 0.0
     for i in range(a.size):

@@ -83,7 +83,14 @@ def is_plain(tensor: Tensor) -> bool:
         and tensor.is_contiguous()
         and not tensor.is_neg()
         and tensor.numel() > 0
+        and _holds_memory(tensor)
     )
+
+
+def _holds_memory(tensor: Tensor) -> bool:
+    """Whether the storage reaches to the last element: sharding and offloading free it."""
+    end = (tensor.storage_offset() + tensor.numel()) * tensor.element_size()
+    return tensor.data_ptr() != 0 and tensor.untyped_storage().nbytes() >= end
 
 
 def unreadable(tensor: Tensor) -> str:
@@ -96,6 +103,9 @@ def unreadable(tensor: Tensor) -> str:
         return "a fake tensor holds no values"
     if is_lazy(tensor):
         return "a lazy parameter holds no values yet"
+    ordinary = type(tensor) in {Tensor, torch.nn.Parameter} and tensor.layout == torch.strided
+    if ordinary and tensor.numel() and not tensor.untyped_storage().nbytes():
+        return "the tensor's storage was freed"
     return ""
 
 

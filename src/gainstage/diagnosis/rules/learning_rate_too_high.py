@@ -85,7 +85,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "predicted_decrease_over_loss": predicted,
             "update_over_weight": ratio,
             "gradient_cosine": turning,
-            "learning_rate": median(evidence.recording.run_values("lr").astype(np.float64)),
+            "learning_rate": median(evidence.run("lr")),
         },
         threshold={
             "loss_peak_over_start": JUMP,

@@ -46,7 +46,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     fastest = max(float(np.percentile(r, 90)) for r in ratios)
     typical = median(np.array([median(r) for r in ratios]))
-    promised = float(np.nansum(evidence.predicted_share))
+    promised = float(np.nansum(evidence.predicted_share)) * evidence.spacing
     barren = progress.failed and 0 < promised < BARREN
     if fastest > FORGIVEN or promised > PROMISE or (typical > LOG_RATIO and not barren):
         return
@@ -69,7 +69,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "gradient_cosine": agreement,
             "loss_start": progress.initial,
             "loss_end": progress.late,
-            "learning_rate": median(evidence.recording.run_values("lr").astype(np.float64)),
+            "learning_rate": median(evidence.run("lr")),
         },
         threshold={"log10_update_over_weight": LOG_RATIO, "promised_share_of_loss": PROMISE},
     )

@@ -33,10 +33,13 @@ _FORWARD = ("input", "output")
 @rule("non-finite")
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Find the first tensor, in order of computation, that is not finite."""
-    found = [(index, site) for site in _tensors(evidence) if (index := _first(evidence, site)) >= 0]
     loss = evidence.loss
     bad_loss = np.flatnonzero(~np.isfinite(loss))
-    if not evidence.progress.diverged and not _weights_broken(found):
+    found = [(index, site) for site in _tensors(evidence) if (index := _first(evidence, site)) >= 0]
+    raised = evidence.recording.info.status == "failed" and any(
+        index == len(loss) - 1 for index, _ in found
+    )
+    if not (evidence.progress.diverged or raised or _weights_broken(found)):
         return
     start = min([index for index, _ in found] + bad_loss[:1].tolist(), default=-1)
     if start < 0:
@@ -75,6 +78,8 @@ def _tensors(evidence: Evidence) -> list[Site]:
 
 def _first(evidence: Evidence, site: Site) -> int:
     bad = (evidence.series(site, "nan") > 0) | (evidence.series(site, "inf") > 0)
+    if site.kind in _FORWARD:  # an infinity that leaves the loss finite (a mask) is meant
+        bad &= ~np.isfinite(evidence.loss)
     return int(np.argmax(bad)) if bad.any() else -1
 
 

@@ -1,0 +1,27 @@
+"""How kernels are compiled: once for all processes where a cache can be written, else for this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(**options: Any) -> Callable[[F], F]:
+    """Compile a function without the interpreter's lock; keep the machine code if possible.
+
+    Args:
+        **options: further options of ``numba.njit``.
+    """
+
+    def decorate(function: F) -> F:
+        try:
+            compiled: F = njit(cache=True, nogil=True, **options)(function)
+        except RuntimeError:  # neither beside the package nor in the home folder may we write
+            compiled = njit(nogil=True, **options)(function)
+        return compiled
+
+    return decorate
