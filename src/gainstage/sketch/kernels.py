@@ -22,8 +22,8 @@ Bits = NDArray[np.uint32]
 Marks = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 
-BLOCK: Final = 16_384
-"""Elements a block: 64 KiB of float32."""
+BLOCK: Final = 32_768
+"""Elements a block: 128 KiB of float32."""
 
 LANES: Final = 4
 """Histograms filled in turn, so that equal neighbours do not wait for each other's store."""
@@ -51,17 +51,27 @@ def sums(x: Floats, shift: float) -> tuple[float, float]:  # pragma: no cover
 
 
 @jit()
-def extremes(signed: Ints, bits: Bits) -> tuple[np.int32, np.uint32, np.uint32]:  # pragma: no cover
-    """Largest signed, largest unsigned and smallest unsigned bit pattern: [n], n >= 1."""
-    # Floats order like integers within one sign, so three integer extremes hold the answer.
+def extremes(signed: Ints, bits: Bits) -> tuple[np.int32, np.uint32]:  # pragma: no cover
+    """Largest signed and largest unsigned bit pattern: [n], n >= 1.
+
+    Floats order like integers within one sign, so with both signs present these are the maximum
+    and the minimum; with one sign only, :func:`lowest` is wanted for the other end.
+    """
     top = np.int32(-(2**31))
     high = np.uint32(0)
-    low = np.uint32(0xFFFF_FFFF)
     for i in range(signed.size):
         top = max(top, signed[i])
         high = max(high, bits[i])
+    return top, high
+
+
+@jit()
+def lowest(bits: Bits) -> np.uint32:  # pragma: no cover
+    """Smallest unsigned bit pattern: the element nearest to zero, where all have one sign."""
+    low = np.uint32(0xFFFF_FFFF)
+    for i in range(bits.size):
         low = min(low, bits[i])
-    return top, high, low
+    return low
 
 
 @jit()
@@ -94,14 +104,14 @@ def scan(
         bits: the same memory as uint32.
         counts: int64 [4096], added to.
         out: float64 [5]: sum and sum of squares of ``x - x[0]``, largest signed pattern, largest
-            and smallest unsigned pattern. The sums mean nothing if x is not finite throughout.
+            unsigned one, and the smallest unsigned one where all have one sign. The sums mean
+            nothing if x is not finite throughout.
     """
     shift = np.float64(x[0])
     total = 0.0
     squares = 0.0
     top = np.int32(-(2**31))
     high = np.uint32(0)
-    low = np.uint32(0xFFFF_FFFF)
     many = x.size >= MANY
     tables = np.zeros(LANES * BINS if many else 0, dtype=np.uint32)
     for start in range(0, x.size, BLOCK):
@@ -109,21 +119,26 @@ def scan(
         s, q = sums(x[start:stop], shift)
         total += s
         squares += q
-        t, h, w = extremes(signed[start:stop], bits[start:stop])
+        t, h = extremes(signed[start:stop], bits[start:stop])
         top = max(top, t)
         high = max(high, h)
-        low = min(low, w)
         if many:
             _count(bits[start:stop], tables)
         else:
             _count_few(bits[start:stop], counts)
-    for i in range(tables.size):
-        counts[i % BINS] += tables[i]
+    if many:
+        for i in range(BINS):
+            counts[i] += (
+                np.int64(tables[i])
+                + np.int64(tables[i + BINS])
+                + np.int64(tables[i + 2 * BINS])
+                + np.int64(tables[i + 3 * BINS])
+            )
     out[0] = total
     out[1] = squares
     out[2] = top
     out[3] = high
-    out[4] = low
+    out[4] = lowest(bits) if top < 0 or high < _SIGN else 0
 
 
 @jit()

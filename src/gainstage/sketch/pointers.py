@@ -17,7 +17,7 @@ from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from gainstage.sketch.compile import jit
-from gainstage.sketch.kernels import BLOCK, Bits, Floats, count_zeros, extremes, sums
+from gainstage.sketch.kernels import BLOCK, Bits, Floats, count_zeros, extremes, lowest, sums
 from gainstage.sketch.summary import Summary
 
 LINE: Final = 16
@@ -80,17 +80,15 @@ def moments(x: Floats, bits: Bits, out: Row) -> None:  # pragma: no cover
     zeros = 0
     top = np.int32(-(2**31))
     high = np.uint32(0)
-    low = np.uint32(0xFFFF_FFFF)
     signed = bits.view(np.int32)
     for start in range(0, n, BLOCK):
         stop = min(start + BLOCK, n)
         s, q = sums(x[start:stop], shift)
         total += s
         squares += q
-        t, h, w = extremes(signed[start:stop], bits[start:stop])
+        t, h = extremes(signed[start:stop], bits[start:stop])
         top = max(top, t)
         high = max(high, h)
-        low = min(low, w)
         zeros += count_zeros(bits[start:stop])
     if top >= np.int32(_INFINITE) or high >= (_INFINITE | _SIGN):
         _careful(x, out)
@@ -100,6 +98,7 @@ def moments(x: Floats, bits: Bits, out: Row) -> None:  # pragma: no cover
     out[1] = shift + mean
     out[2] = max(squares - total * mean, 0.0)
     # floats order like integers within one sign
+    low = lowest(bits) if top < 0 or high < _SIGN else np.uint32(0)
     out[3] = _float(high if high >= _SIGN else low)
     out[4] = _float(np.uint32(top) if top >= 0 else low)
     out[5] = zeros

@@ -21,7 +21,9 @@ from gainstage.torch_private import is_fake, is_functorch_wrapped, without_overr
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-_NON_FINITE: Final = 0xFF << 3
+_INFINITE: Final = 0x7F80_0000
+_MINUS_INFINITE: Final = 0xFF80_0000
+"""Bit patterns from which on a float32 is no number."""
 _HALF: Final = BINS // 2
 # Below and above these, squares of float64 leave its range, and the tensor is rescaled first.
 _SQUARE_SAFE: Final = (1e-150, 1e150)
@@ -54,7 +56,9 @@ def measure(tensor: Tensor, *, bins: bool = True) -> Sketch:
         reason = unreadable(tensor)
         if reason:
             return Sketch(Summary.empty(), Histogram.empty(), reason)
-        if not bins and is_plain(tensor):
+        if is_plain(tensor):
+            if bins:
+                return scan_float32(tensor.detach().view(-1).numpy())
             out = np.empty(pointers.MOMENTS)
             pointers.read(tensor.data_ptr(), tensor.numel(), out)
             return Sketch(pointers.summary(out), None)
@@ -76,7 +80,8 @@ def measure(tensor: Tensor, *, bins: bool = True) -> Sketch:
 def is_plain(tensor: Tensor) -> bool:
     """Whether the elements lie as float32 in one piece of the processor's memory."""
     return (
-        tensor.dtype == torch.float32
+        not tensor.is_nested
+        and tensor.dtype == torch.float32
         and tensor.layout == torch.strided
         and tensor.is_cpu
         and type(tensor) in {Tensor, torch.nn.Parameter}
@@ -157,7 +162,7 @@ def scan_float32(x: Float32) -> Sketch:
     counts = np.zeros(BINS, dtype=np.int64)
     out = np.empty(5)
     kernels.scan(x, x.view(np.int32), bits, counts, out)
-    if counts[_NON_FINITE:_HALF].any() or counts[_HALF + _NON_FINITE :].any():
+    if out[2] >= _INFINITE or out[3] >= _MINUS_INFINITE:
         return _with_non_finite(x, counts)
     n = x.size
     total, squares = float(out[0]), float(out[1])
