@@ -94,7 +94,7 @@ def _count_few(bits: Bits, counts: Counts) -> None:  # pragma: no cover
 
 @jit()
 def scan(
-    x: Floats, signed: Ints, bits: Bits, counts: Counts, out: NDArray[np.float64]
+    x: Floats, signed: Ints, bits: Bits, tables: Bits, counts: Counts, out: NDArray[np.float64]
 ) -> None:  # pragma: no cover
     """Sums about the first element, extremes as bit patterns, and the histogram.
 
@@ -102,6 +102,8 @@ def scan(
         x: float32 [n], n >= 1.
         signed: the same memory as int32.
         bits: the same memory as uint32.
+        tables: uint32 [4 * 4096], zeros, and zeros again afterwards: kept from call to call, for
+            fresh memory costs more than the counting of a hundred thousand elements.
         counts: int64 [4096], added to.
         out: float64 [5]: sum and sum of squares of ``x - x[0]``, largest signed pattern, largest
             unsigned one, and the smallest unsigned one where all have one sign. The sums mean
@@ -113,7 +115,6 @@ def scan(
     top = np.int32(-(2**31))
     high = np.uint32(0)
     many = x.size >= MANY
-    tables = np.zeros(LANES * BINS if many else 0, dtype=np.uint32)
     for start in range(0, x.size, BLOCK):
         stop = min(start + BLOCK, x.size)
         s, q = sums(x[start:stop], shift)
@@ -134,6 +135,7 @@ def scan(
                 + np.int64(tables[i + 2 * BINS])
                 + np.int64(tables[i + 3 * BINS])
             )
+        tables[:] = 0
     out[0] = total
     out[1] = squares
     out[2] = top

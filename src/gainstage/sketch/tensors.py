@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Final
 
 import numpy as np
@@ -156,12 +157,22 @@ def _measure_cpu(values: Tensor) -> Sketch:
     return _measure_float64(values.double().resolve_neg().numpy())
 
 
+class _Scratch(threading.local):
+    """Memory that a thread's scans share."""
+
+    def __init__(self) -> None:
+        self.tables = np.zeros(kernels.LANES * BINS, dtype=np.uint32)
+
+
+_scratch = _Scratch()
+
+
 def scan_float32(x: Float32) -> Sketch:
     """Sketch of a contiguous float32 array by the fast kernels: [n], n >= 1."""
     bits = x.view(np.uint32)
     counts = np.zeros(BINS, dtype=np.int64)
     out = np.empty(5)
-    kernels.scan(x, x.view(np.int32), bits, counts, out)
+    kernels.scan(x, x.view(np.int32), bits, _scratch.tables, counts, out)
     if out[2] >= _INFINITE or out[3] >= _MINUS_INFINITE:
         return _with_non_finite(x, counts)
     n = x.size
