@@ -1,4 +1,5 @@
 import builtins
+import subprocess
 import sys
 import threading
 
@@ -144,3 +145,27 @@ def test_frame_without_pandas_says_what_to_install(tmp_path, make_run, monkeypat
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingExtraError, match=r"pip install 'gainstage\[frame\]'"):
         StoredRecording(tmp_path / "a.gs").frame()
+
+
+HALF_DONE = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+for i in range(2000):  # more than the cache holds: pages of the file itself are changed
+    connection.execute("INSERT INTO event VALUES (NULL, ?, ?, ?, ?)", (i, "half", "", "x" * 4000))
+os._exit(9)
+"""
+
+
+def test_what_a_killed_change_left_half_done_is_rolled_back_before_reading(tmp_path):
+    path, info = tmp_path / "a.gs", RunInfo("a", 0.0)
+    with Writer(path, info) as writer:
+        writer.add([Site(0, "run", "run", "", "", 0)], [Series(0, 0, "loss")])
+        writer.write_frame(0, np.array([2.5], dtype=np.float32), t=0.0)
+        writer.finish(info)
+    subprocess.run([sys.executable, "-c", HALF_DONE, str(path)], check=False)
+    assert path.with_name("a.gs-journal").stat().st_size > 0
+    with StoredRecording(path) as run:
+        assert run.run_values("loss").tolist() == [2.5]
+        assert run.events == ()
