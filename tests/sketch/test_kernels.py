@@ -17,7 +17,7 @@ TINY, LARGE = 1e-45, 3.4028234663852886e38
 EDGES = [0.0, -0.0, TINY, -TINY, 1.1754944e-38, LARGE, -LARGE, 1.0, -1.0]
 BORDERS = [
     edge + step
-    for edge in (kernels.LANES, kernels.BLOCK, kernels.MANY, 2 * kernels.MANY)
+    for edge in (4, kernels.BLOCK, kernels.MANY, 2 * kernels.MANY)
     for step in (-1, 0, 1)
 ]
 

@@ -14,37 +14,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.sketch.compile import jit
-from gainstage.sketch.histogram import BINS, SHIFT
+from gainstage.sketch.histogram import BINS, FLOAT32_TINY, SHIFT
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bits = NDArray[np.uint32]
 Marks = NDArray[np.uint8]
 Counts = NDArray[np.int64]
+Row = NDArray[np.float64]
 
 BLOCK: Final = 32_768
 """Elements a block: 128 KiB of float32."""
 
-LANES: Final = 4
-"""Histograms filled in turn, so that equal neighbours do not wait for each other's store."""
-
 MANY: Final = 65_536
-"""From here on the four lanes pay for their zeroing and folding."""
+"""From here on a second table of counts pays for its zeroing and folding."""
+
+MOMENTS: Final = 8
+"""Numbers that :func:`moments` and :func:`scan` write."""
 
 # Reordering a sum is allowed; assuming that no NaN occurs is not.
 _REORDER: Final = {"reassoc", "contract", "nsz"}
 _SHIFT: Final = np.uint32(SHIFT)
 _BINS: Final = np.uint32(BINS)
 _SIGN: Final = np.uint32(0x8000_0000)
+_INFINITE: Final = np.uint32(0x7F80_0000)
+_FRACTION: Final = np.uint32(0x007F_FFFF)
+_UPPER: Final = np.uint64(32 + SHIFT)
+_LOWER: Final = np.uint64(SHIFT)
+_MASK: Final = np.uint64(BINS - 1)
+
+_OFFSET: Final = 100.0
+"""A squared mean that many variances large asks for sums about another pivot than zero."""
 
 
 @jit(fastmath=_REORDER)
-def sums(x: Floats, shift: float) -> tuple[float, float]:  # pragma: no cover
-    """Sum and sum of squares of ``x - shift`` in float64: x [n]."""
+def sums(x: Floats) -> tuple[float, float]:  # pragma: no cover
+    """Sum and sum of squares in float64: x [n]."""
     total = 0.0
     squares = 0.0
     for i in range(x.size):
-        d = np.float64(x[i]) - shift
+        v = np.float64(x[i])
+        total += v
+        squares += v * v
+    return total, squares
+
+
+@jit(fastmath=_REORDER)
+def sums_about(x: Floats, pivot: float) -> tuple[float, float]:  # pragma: no cover
+    """Sum and sum of squares of ``x - pivot`` in float64: x [n]."""
+    total = 0.0
+    squares = 0.0
+    for i in range(x.size):
+        d = np.float64(x[i]) - pivot
         total += d
         squares += d * d
     return total, squares
@@ -75,41 +96,79 @@ def lowest(bits: Bits) -> np.uint32:  # pragma: no cover
 
 
 @jit()
+def count_zeros(bits: Bits) -> int:  # pragma: no cover
+    """Number of zeros of either sign in float32 bit patterns: [n], n < 2**32."""
+    n = np.uint32(0)
+    for i in range(bits.size):
+        n = np.uint32(n + np.uint32((bits[i] & ~_SIGN) == 0))
+    return int(n)
+
+
+@jit()
 def _count(bits: Bits, tables: Bits) -> None:  # pragma: no cover
-    n = bits.size // LANES * LANES
-    for i in range(0, n, LANES):
-        tables[bits[i] >> _SHIFT] += np.uint32(1)
-        tables[(bits[i + 1] >> _SHIFT) + _BINS] += np.uint32(1)
-        tables[(bits[i + 2] >> _SHIFT) + np.uint32(2) * _BINS] += np.uint32(1)
-        tables[(bits[i + 3] >> _SHIFT) + np.uint32(3) * _BINS] += np.uint32(1)
-    for i in range(n, bits.size):
+    """Count two elements by one load, into two tables: equal neighbours need not queue."""
+    first = (bits.ctypes.data >> 2) & 1  # pairs begin where eight bytes do
+    if first:
+        tables[bits[0] >> _SHIFT] += np.uint32(1)
+    n = (bits.size - first) // 2
+    pairs = bits[first : first + 2 * n].view(np.uint64)
+    for i in range(n):
+        pair = pairs[i]
+        tables[pair >> _UPPER] += np.uint32(1)
+        tables[((pair >> _LOWER) & _MASK) + np.uint64(BINS)] += np.uint32(1)
+    for i in range(first + 2 * n, bits.size):
         tables[bits[i] >> _SHIFT] += np.uint32(1)
 
 
 @jit()
-def _count_few(bits: Bits, counts: Counts) -> None:  # pragma: no cover
+def count_few(bits: Bits, counts: Counts) -> None:  # pragma: no cover
+    """Add the histogram of [n] bit patterns to int64 [4096] counts, by one table."""
     for i in range(bits.size):
         counts[bits[i] >> _SHIFT] += 1
 
 
 @jit()
-def scan(
-    x: Floats, signed: Ints, bits: Bits, tables: Bits, counts: Counts, out: NDArray[np.float64]
-) -> None:  # pragma: no cover
-    """Sums about the first element, extremes as bit patterns, and the histogram.
+def moments(x: Floats, bits: Bits, out: Row) -> None:  # pragma: no cover
+    """Elements, mean, squared deviations, minimum, maximum, zeros, NaN, infinities: into out [8].
+
+    Those that are not finite are counted and kept out of the rest.
 
     Args:
         x: float32 [n], n >= 1.
-        signed: the same memory as int32.
         bits: the same memory as uint32.
-        tables: uint32 [4 * 4096], zeros, and zeros again afterwards: kept from call to call, for
-            fresh memory costs more than the counting of a hundred thousand elements.
-        counts: int64 [4096], added to.
-        out: float64 [5]: sum and sum of squares of ``x - x[0]``, largest signed pattern, largest
-            unsigned one, and the smallest unsigned one where all have one sign. The sums mean
-            nothing if x is not finite throughout.
+        out: float64 [8].
     """
-    shift = np.float64(x[0])
+    signed = bits.view(np.int32)
+    total = 0.0
+    squares = 0.0
+    zeros = 0
+    top = np.int32(-(2**31))
+    high = np.uint32(0)
+    for start in range(0, x.size, BLOCK):
+        stop = min(start + BLOCK, x.size)
+        s, q = sums(x[start:stop])
+        total += s
+        squares += q
+        t, h = extremes(signed[start:stop], bits[start:stop])
+        top = max(top, t)
+        high = max(high, h)
+        zeros += count_zeros(bits[start:stop])
+    _conclude(x, bits, (total, squares), (top, high), zeros, out)
+
+
+@jit()
+def scan(x: Floats, bits: Bits, tables: Bits, counts: Counts, out: Row) -> None:  # pragma: no cover
+    """:func:`moments`, and the histogram, in one walk through the memory.
+
+    Args:
+        x: float32 [n], n >= 1.
+        bits: the same memory as uint32.
+        tables: uint32 [2 * 4096], zeros, and zeros again afterwards: kept from call to call, for
+            fresh memory costs more than the counting of a hundred thousand elements.
+        counts: int64 [4096], added to; zero beforehand.
+        out: float64 [8].
+    """
+    signed = bits.view(np.int32)
     total = 0.0
     squares = 0.0
     top = np.int32(-(2**31))
@@ -117,7 +176,7 @@ def scan(
     many = x.size >= MANY
     for start in range(0, x.size, BLOCK):
         stop = min(start + BLOCK, x.size)
-        s, q = sums(x[start:stop], shift)
+        s, q = sums(x[start:stop])
         total += s
         squares += q
         t, h = extremes(signed[start:stop], bits[start:stop])
@@ -126,30 +185,99 @@ def scan(
         if many:
             _count(bits[start:stop], tables)
         else:
-            _count_few(bits[start:stop], counts)
+            count_few(bits[start:stop], counts)
     if many:
         for i in range(BINS):
-            counts[i] += (
-                np.int64(tables[i])
-                + np.int64(tables[i + BINS])
-                + np.int64(tables[i + 2 * BINS])
-                + np.int64(tables[i + 3 * BINS])
-            )
+            counts[i] += np.int64(tables[i]) + np.int64(tables[i + BINS])
         tables[:] = 0
-    out[0] = total
-    out[1] = squares
-    out[2] = top
-    out[3] = high
-    out[4] = lowest(bits) if top < 0 or high < _SIGN else 0
+    zeros = count_zeros(bits) if counts[0] or counts[BINS // 2] else 0
+    _conclude(x, bits, (total, squares), (top, high), zeros, out)
 
 
 @jit()
-def count_zeros(bits: Bits) -> int:  # pragma: no cover
-    """Number of zeros of either sign in float32 bit patterns."""
+def _conclude(  # pragma: no cover
+    x: Floats,
+    bits: Bits,
+    sums_of_x: tuple[float, float],
+    ends: tuple[np.int32, np.uint32],
+    zeros: int,
+    out: Row,
+) -> None:
+    """Moments out of sums, extremes and zeros; walks again where those do not suffice."""
+    total, squares = sums_of_x
+    top, high = ends
+    if top >= np.int32(_INFINITE) or high >= (_INFINITE | _SIGN):
+        _careful(x, out)
+        return
+    n = x.size
+    mean = total / n
+    deviations = squares - total * mean
+    if deviations * _OFFSET < n * mean * mean:
+        total, squares = sums_about(x, mean)
+        mean += total / n
+        deviations = squares - total * (total / n)
+    # floats order like integers within one sign
+    low = lowest(bits) if top < 0 or high < _SIGN else np.uint32(0)
+    out[0] = n
+    out[3] = as_float(high if high >= _SIGN else low)
+    out[4] = as_float(np.uint32(top) if top >= 0 else low)
+    if out[3] == out[4]:  # a constant has no spread, not even of rounding
+        mean = out[3]
+        deviations = 0.0
+    out[1] = mean
+    out[2] = max(deviations, 0.0)
+    out[5] = zeros
+    out[6] = 0.0
+    out[7] = 0.0
+
+
+@jit()
+def as_float(bits: np.uint32) -> float:  # pragma: no cover
+    """A float32 bit pattern as a number; by arithmetic, for the processor may flush subnormals."""
+    if not bits & _INFINITE:
+        size = np.float64(bits & _FRACTION) * FLOAT32_TINY
+        return -size if bits & _SIGN else size
+    one = np.empty(1, dtype=np.uint32)
+    one[0] = bits
+    return float(one.view(np.float32)[0])
+
+
+@jit()
+def _careful(x: Floats, out: Row) -> None:  # pragma: no cover
+    """The same where some element is not finite: those are counted and kept out."""
     n = 0
-    for i in range(bits.size):
-        n += (bits[i] & ~_SIGN) == 0
-    return n
+    nan = 0
+    infinite = 0
+    zeros = 0
+    total = 0.0
+    low = np.inf
+    high = -np.inf
+    for i in range(x.size):
+        v = np.float64(x[i])
+        if np.isnan(v):
+            nan += 1
+        elif np.isinf(v):
+            infinite += 1
+        else:
+            n += 1
+            total += v
+            zeros += v == 0
+            low = min(low, v)
+            high = max(high, v)
+    mean = total / n if n else np.nan
+    squares = 0.0
+    for i in range(x.size):
+        v = np.float64(x[i])
+        if np.isfinite(v):
+            squares += (v - mean) ** 2
+    out[0] = x.size
+    out[1] = mean
+    out[2] = squares
+    out[3] = low if n else np.nan
+    out[4] = high if n else np.nan
+    out[5] = zeros
+    out[6] = nan
+    out[7] = infinite
 
 
 @jit()

@@ -13,8 +13,8 @@ from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from gainstage.sketch.compile import jit
-from gainstage.sketch.kernels import Bits, Floats
-from gainstage.sketch.pointers import MOMENTS, address, gather, moments
+from gainstage.sketch.kernels import MOMENTS, Bits, Floats, moments
+from gainstage.sketch.pointers import address, gather
 
 WEIGHT: Final = 0
 """Column of a parameter's address."""

@@ -22,10 +22,6 @@ from gainstage.torch_private import is_fake, is_functorch_wrapped, without_overr
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-_INFINITE: Final = 0x7F80_0000
-_MINUS_INFINITE: Final = 0xFF80_0000
-"""Bit patterns from which on a float32 is no number."""
-_HALF: Final = BINS // 2
 # Below and above these, squares of float64 leave its range, and the tensor is rescaled first.
 _SQUARE_SAFE: Final = (1e-150, 1e150)
 _EXACT_IN_FLOAT32: Final = (torch.float32, torch.float16, torch.bfloat16, torch.bool)
@@ -161,7 +157,7 @@ class _Scratch(threading.local):
     """Memory that a thread's scans share."""
 
     def __init__(self) -> None:
-        self.tables = np.zeros(kernels.LANES * BINS, dtype=np.uint32)
+        self.tables = np.zeros(2 * BINS, dtype=np.uint32)
 
 
 _scratch = _Scratch()
@@ -169,65 +165,10 @@ _scratch = _Scratch()
 
 def scan_float32(x: Float32) -> Sketch:
     """Sketch of a contiguous float32 array by the fast kernels: [n], n >= 1."""
-    bits = x.view(np.uint32)
     counts = np.zeros(BINS, dtype=np.int64)
-    out = np.empty(5)
-    kernels.scan(x, x.view(np.int32), bits, _scratch.tables, counts, out)
-    if out[2] >= _INFINITE or out[3] >= _MINUS_INFINITE:
-        return _with_non_finite(x, counts)
-    n = x.size
-    total, squares = float(out[0]), float(out[1])
-    summary = Summary(
-        count=n,
-        mean=float(x[0]) + total / n,
-        std=math.sqrt(max(squares - total * (total / n), 0.0) / n),
-        min=_lowest(int(out[3]), int(out[4])),
-        max=_highest(int(out[2]), int(out[4])),
-        zeros=int(kernels.count_zeros(bits)) if counts[0] or counts[_HALF] else 0,
-    )
-    return Sketch(summary, Histogram(counts))
-
-
-def _pattern(bits: int) -> float:
-    bits &= 0xFFFF_FFFF
-    if not bits & 0x7F80_0000:  # by arithmetic on integers: the processor may flush subnormals
-        return math.copysign((bits & 0x7F_FFFF) * FLOAT32_TINY, -1.0 if bits >> 31 else 1.0)
-    return float(np.uint32(bits).view(np.float32))
-
-
-def _lowest(unsigned_high: int, unsigned_low: int) -> float:
-    # the largest unsigned pattern is the most negative float, if any is negative
-    return _pattern(unsigned_high if unsigned_high >= 2**31 else unsigned_low)
-
-
-def _highest(signed_top: int, unsigned_low: int) -> float:
-    # a largest signed pattern below zero means that all are negative
-    return _pattern(signed_top if signed_top >= 0 else unsigned_low)
-
-
-def _with_non_finite(
-    x: Float32,
-    counts: NDArray[np.int64],
-) -> Sketch:
-    """The slow path: some element is NaN or infinite."""
-    finite = x[np.isfinite(x)]
-    nan = int(np.isnan(x).sum())
-    inside = scan_float32(finite).summary if finite.size else Summary.empty()
-
-    infinite = x.size - finite.size - nan
-    return Sketch(
-        Summary(
-            count=x.size,
-            mean=inside.mean,
-            std=inside.std,
-            min=inside.min,
-            max=inside.max,
-            zeros=inside.zeros,
-            nan=nan,
-            inf=infinite,
-        ),
-        Histogram(counts),
-    )
+    out = np.empty(kernels.MOMENTS)
+    kernels.scan(x, x.view(np.uint32), _scratch.tables, counts, out)
+    return Sketch(pointers.summary(out), Histogram(counts))
 
 
 def _measure_float64(x: Float64) -> Sketch:
