@@ -49,6 +49,15 @@ _TABLE = (
     Quantity("nan", "NaN", "#NaN", "count", TENSOR_KINDS, "Number of NaN; never dropped."),
     Quantity("inf", "Inf", "#Inf", "count", TENSOR_KINDS, "Number of infinities; never dropped."),
     Quantity(
+        "rms_error",
+        "error of the rms",
+        "se(rms)/rms",
+        "share",
+        TENSOR_KINDS,
+        "Relative standard error of the rms, from the spread between the lines that were sampled; "
+        "0 where every element was read.",
+    ),
+    Quantity(
         "dead_units",
         "dead units",
         "dead",
@@ -126,7 +135,19 @@ _TABLE = (
 
 QUANTITIES: dict[str, Quantity] = {quantity.key: quantity for quantity in _TABLE}
 
-SUMMARY_KEYS = ("count", "mean", "rms", "std", "l2", "min", "max", "zero_share", "nan", "inf")
+SUMMARY_KEYS = (
+    "count",
+    "mean",
+    "rms",
+    "std",
+    "l2",
+    "min",
+    "max",
+    "zero_share",
+    "nan",
+    "inf",
+    "rms_error",
+)
 """The quantities that every measured tensor has."""
 
 

@@ -7,20 +7,27 @@ accuracy in rare cases (named at each function), never a crash.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
+without_overrides: Callable[[], AbstractContextManager[object]] = getattr(
+    torch._C, "DisableTorchFunction", nullcontext
+)
+"""A context in which no ``__torch_function__`` is called, neither a mode's nor a subclass's.
 
-def without_overrides() -> AbstractContextManager[object]:
-    """A context in which no ``__torch_function__`` is called, neither a mode's nor a subclass's.
+Fallback: none are disabled, and our own operations pass through the user's modes.
+"""
 
-    Fallback: none are disabled, and our own operations pass through the user's modes.
-    """
-    disable = getattr(torch._C, "DisableTorchFunction", nullcontext)
-    context: AbstractContextManager[object] = disable()
-    return context
+set_gradients: Callable[[bool], object] = getattr(
+    torch._C, "_set_grad_enabled", torch.set_grad_enabled
+)
+"""Switches autograd on and off: ``torch.no_grad`` at a tenth of its price.
+
+Fallback: the public function of the same meaning.
+"""
 
 
 def is_functorch_wrapped(tensor: Tensor) -> bool:

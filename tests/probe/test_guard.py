@@ -16,7 +16,7 @@ from gainstage.probe.guard import Guard, StopTraining, tap
 PLACES = {
     "gainstage.probe.forward.enclosing_module": ["module"],
     "gainstage.probe.stages.Stages.output": ["module", "function"],
-    "gainstage.probe.stages.UnitWindow.see": ["backward"],
+    "gainstage.probe.units.UnitWatch.see": ["module", "function"],
     "gainstage.probe.parameters.Parameters.before": ["optimizer"],
     "gainstage.probe.parameters.Parameters.after": ["optimizer"],
     "gainstage.probe.probe.leaves": ["backward"],
@@ -25,7 +25,7 @@ PLACES = {
     "gainstage.probe.recorder.Recorder.commit": ["frame"],
     "gainstage.probe.recorder.MemorySink.write_frame": ["frame"],
     "gainstage.probe.forward.Forward._functional_name": ["function"],
-    "gainstage.probe.stages._GradientHook._measure": ["gradient"],
+    "gainstage.probe.stages.Stages.measure_gradient": ["gradient"],
 }
 
 
@@ -112,7 +112,7 @@ def test_an_interrupt_inside_a_tap_is_not_swallowed(monkeypatch, watching_everyt
     def fail(*_, **__):
         raise stop
 
-    monkeypatch.setattr("gainstage.probe.stages.measure", fail)
+    monkeypatch.setattr("gainstage.probe.stages.Stages.output", fail)
     with pytest.raises(stop):
         _train(watching_everything)
 

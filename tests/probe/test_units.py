@@ -7,69 +7,111 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from torch import nn
 
 from gainstage.probe.units import (
     WINDOW,
-    UnitMarks,
-    UnitWindow,
+    UnitWatch,
     by_unit,
     feature_numbers,
+    has_channels_first,
     sample,
     unit_axis,
 )
 
 
-def marks(*alive, loose=None):
-    loose = None if loose is None else np.array(loose, dtype=np.uint8)
-    return UnitMarks(np.array(alive, dtype=np.uint8), loose, 1, 4)
+def see(units, turn, *rows):
+    x = np.array(rows, dtype=np.float32)
+    return dict(units.see(x, (len(rows), len(rows[0]), 1), turn))
+
+
+@pytest.fixture(params=[True, False], ids=["exact", "sampled"])
+def units(request):
+    return lambda n, op="relu": UnitWatch(n, op, exact=request.param)
 
 
 def test_a_unit_is_dead_when_it_was_silent_over_the_whole_window():
-    window = UnitWindow()
-    assert window.see(0, marks(1, 0, 0, 0))["dead_units"] == 0.75
-    assert window.see(1, marks(0, 1, 0, 0))["dead_units"] == 0.5
-    for step in range(2, WINDOW):
-        assert window.see(step, marks(0, 0, 0, 0))["dead_units"] == 0.5
-    assert window.see(WINDOW, marks(0, 0, 0, 0))["dead_units"] == 0.75
-    assert window.see(WINDOW + 1, marks(0, 0, 0, 0))["dead_units"] == 1.0
-    assert window.see(WINDOW + 2, marks(1, 1, 1, 1))["dead_units"] == 0.0
+    exact = UnitWatch(4, "relu", exact=True)
+    assert see(exact, 0, [1, 0, 0, 0])["dead_units"] == 0.75
+    assert see(exact, 1, [0, 1, 0, 0])["dead_units"] == 0.5
+    for turn in range(2, WINDOW):
+        assert see(exact, turn, [0, 0, 0, 0])["dead_units"] == 0.5
+    assert see(exact, WINDOW, [0, 0, 0, 0])["dead_units"] == 0.75
+    assert see(exact, WINDOW + 1, [0, 0, 0, 0])["dead_units"] == 1.0
+    assert see(exact, WINDOW + 2, [1, 1, 1, 1])["dead_units"] == 0.0
 
 
-def test_micro_batches_of_one_step_are_one_entry_of_the_window():
-    window = UnitWindow()
-    window.see(0, marks(1, 0))
-    for _ in range(2 * WINDOW):
-        found = window.see(1, marks(0, 0))
-    assert found["dead_units"] == 0.5
+def test_a_unit_that_falls_silent_is_found_dead_within_two_windows(units):
+    watched = units(3)
+    see(watched, 0, [1, 1, 1])
+    shares = [see(watched, turn, [1, 0, 1])["dead_units"] for turn in range(1, 2 * WINDOW)]
+    assert shares[: WINDOW - 2] == [0.0] * (WINDOW - 2)
+    assert shares[-1] == pytest.approx(1 / 3)
 
 
-def test_a_change_of_width_begins_a_new_window():
-    window = UnitWindow()
-    window.see(0, marks(0, 0))
-    assert window.see(1, marks(1, 1, 0))["dead_units"] == pytest.approx(1 / 3)
+def test_a_unit_that_fires_once_in_a_window_never_counts_as_dead_when_all_is_looked_at():
+    exact = UnitWatch(2, "relu", exact=True)
+    for turn in range(5 * WINDOW):
+        firing = float(turn % (WINDOW - 1) == 0)
+        assert see(exact, turn, [firing, 1.0])["dead_units"] == 0.0
 
 
-def test_saturated_units_are_those_never_in_range():
-    window = UnitWindow()
-    assert "saturated_units" not in window.see(0, marks(1, 1))
-    window = UnitWindow()
-    assert window.see(0, marks(1, 1, loose=[1, 0]))["saturated_units"] == 0.5
-    found = window.see(1, marks(1, 1, loose=[0, 1]))
+def test_one_sample_that_fires_is_enough(units):
+    x = np.zeros((200, 5), dtype=np.float32)
+    x[137, :4] = 1.0
+    assert see(units(5), 0, *x.tolist())["dead_units"] == pytest.approx(0.2)
+
+
+def test_a_nan_counts_as_alive(units):
+    assert see(units(2), 0, [math.nan, 0.0])["dead_units"] == 0.5
+
+
+def test_positions_of_a_channel_belong_together(units):
+    x = np.zeros((2, 3, 4), dtype=np.float32)
+    x[1, 2, 3] = 1.0
+    assert units(3).see(x, (2, 3, 4), 0)["dead_units"] == pytest.approx(2 / 3)
+
+
+def test_saturated_units_are_those_never_in_range(units):
+    assert "saturated_units" not in see(units(2), 0, [1.0, 1.0])
+    watched = units(2, "tanh")
+    assert see(watched, 0, [0.5, 0.99])["saturated_units"] == 0.5
+    found = see(watched, 1, [0.99, 0.5], [0.99, 0.99])
     assert found["saturated_units"] == 0.0
-    assert found["saturated"] == 0.25
+    assert found["saturated"] == 0.75
 
 
 @pytest.mark.parametrize(
     ("op", "outside"), [("tanh", [0.98, -0.98]), ("sigmoid", [0.02, 0.98]), ("relu", [])]
 )
-def test_the_range_of_each_activation(op, outside):
-    x = np.array([[*outside, 0.5, 0.96]], dtype=np.float32)[..., None]
-    found = UnitMarks.of(x, op)
-    assert found.outside == len(outside)
-    assert (found.loose is None) is (op == "relu")
-    if found.loose is not None:
-        assert found.loose.tolist() == [0, 0, 1, 1]
+def test_the_range_of_each_activation(units, op, outside):
+    found = see(units(len(outside) + 2, op), 0, [*outside, 0.5, 0.96])
+    if op == "relu":
+        assert found.keys() == {"dead_units"}
+    else:
+        assert found["saturated"] == found["saturated_units"] == 0.5
+
+
+elements = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 4)),
+    elements=st.sampled_from([0.0, -0.0, 0.5, 0.98, -0.98, np.nan, np.inf]),
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(elements, st.integers(0, 100))
+def test_units_are_told_apart_as_numpy_does(x, turn):
+    for exact in (True, False):
+        found = UnitWatch(x.shape[1], "tanh", exact=exact).see(x, x.shape, turn)
+        alive = (x != 0).any(axis=(0, 2))
+        inside = (x >= -0.97) & (x <= 0.97)
+        assert found["dead_units"] == pytest.approx(1 - alive.mean())
+        assert found["saturated_units"] == pytest.approx(1 - inside.any(axis=(0, 2)).mean())
+        assert found["saturated"] == pytest.approx(((x < -0.97) | (x > 0.97)).mean())
 
 
 def test_a_dying_rectifier_is_seen_in_training(watching):
@@ -113,7 +155,7 @@ AXES = {
 @pytest.mark.parametrize("kind", AXES)
 def test_the_axis_of_the_units(kind):
     shape, module, axis = AXES[kind]
-    assert unit_axis(torch.zeros(shape), module) == axis
+    assert unit_axis(shape, channels_first=has_channels_first(module)) == axis
 
 
 @pytest.mark.parametrize("axis", [1, 3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import contextlib
 
 import numpy as np
 import pytest
@@ -106,25 +106,23 @@ def test_the_fullest_histogram_and_the_empty_one_can_be_stored():
 
 
 def _pack(bins, counts):
-    head = len(bins).to_bytes(4, "little")
-    raw = head + np.array(bins, "<u2").tobytes() + np.array(counts, "<i8").tobytes()
-    return zlib.compress(raw)
+    head = len(bins).to_bytes(2, "little") + b"\x08"
+    return head + np.array(bins, "<u2").tobytes() + np.array(counts, "<i8").tobytes()
 
 
 WHOLE = Histogram.of(np.linspace(-1, 1, 500, dtype=np.float32)).to_bytes()
 DAMAGED = {
     "nothing": b"",
-    "not deflated": b"hello, this is no histogram",
+    "something else": b"hello, this is no histogram",
     "cut short": WHOLE[:-10],
-    "a flipped bit": WHOLE[:40] + bytes([WHOLE[40] ^ 1]) + WHOLE[41:],
-    "no length": zlib.compress(b"ab"),
-    "fewer pairs than it says": zlib.compress((9).to_bytes(4, "little") + b"\0" * 20),
-    "more than it says": zlib.compress((0).to_bytes(4, "little") + b"\0" * 20),
-    "more bins than there are": zlib.compress((BINS + 1).to_bytes(4, "little") + b"\0" * 10),
+    "no length": b"ab",
+    "fewer pairs than it says": (9).to_bytes(2, "little") + b"\x08" + b"\0" * 20,
+    "more than it says": (0).to_bytes(2, "little") + b"\x08" + b"\0" * 20,
+    "a width that no count has": (1).to_bytes(2, "little") + b"\x03" + b"\0" * 5,
+    "more bins than there are": (BINS + 1).to_bytes(2, "little") + b"\x01" + b"\0" * 3 * (BINS + 1),
     "a bin out of range": _pack([BINS], [1]),
     "a negative count": _pack([3, 5], [-1, 2]),
     "counts whose sum overflows": _pack([3, 5, 7], [2**62, 2**62, 2**62]),
-    "a bomb": zlib.compress(b"\0" * 50_000_000, 9),
 }
 
 
@@ -136,9 +134,16 @@ def test_damaged_storage_is_refused_in_words(damage):
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_arbitrary_bytes_are_refused_and_nothing_else_happens(data):
-    with pytest.raises(ValueError, match="damaged"):
-        Histogram.from_bytes(data)
+def test_arbitrary_bytes_are_a_histogram_or_refused_and_nothing_else_happens(data):
+    with contextlib.suppress(ValueError):
+        assert Histogram.from_bytes(data).total >= 0
+
+
+@pytest.mark.parametrize("most", [0, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**40])
+def test_counts_are_stored_as_wide_as_the_largest_needs(most):
+    counts = np.zeros(BINS, dtype=np.int64)
+    counts[[5, 4000]] = 1, most
+    np.testing.assert_array_equal(Histogram.from_bytes(Histogram(counts).to_bytes()).counts, counts)
 
 
 @settings(deadline=None)

@@ -105,34 +105,3 @@ def test_counts_and_extremes_stand_when_the_processor_flushes_denormals():
         assert getattr(flushed.summary, key) == getattr(plain.summary, key), key
     np.testing.assert_array_equal(flushed.histogram.counts, plain.histogram.counts)
     assert (wide.summary.count, wide.summary.max, wide.reason) == (4, 1.0, "")
-
-
-units = hnp.arrays(
-    np.float32,
-    st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 4)),
-    elements=st.sampled_from([0.0, -0.0, 0.5, 0.98, -0.98, np.nan, np.inf]),
-)
-
-
-@settings(deadline=None, max_examples=80)
-@given(units)
-def test_alive_units_are_those_with_any_element_but_zero(x):
-    seen = np.zeros(x.shape[1], dtype=np.uint8)
-    kernels.mark_alive(x, seen)
-    np.testing.assert_array_equal(seen, (x != 0).any(axis=(0, 2)))
-
-
-@settings(deadline=None, max_examples=80)
-@given(units)
-def test_loose_units_are_those_with_any_element_in_range(x):
-    seen = np.zeros(x.shape[1], dtype=np.uint8)
-    kernels.mark_units(x, -0.97, 0.97, seen)
-    np.testing.assert_array_equal(seen, ((x >= -0.97) & (x <= 0.97)).any(axis=(0, 2)))
-    outside = kernels.count_outside(x.reshape(-1), -0.97, 0.97)
-    assert outside == ((x < -0.97) | (x > 0.97)).sum()
-
-
-def test_units_marked_before_stay_marked():
-    seen = np.array([1, 0], dtype=np.uint8)
-    kernels.mark_alive(np.zeros((2, 2, 1), dtype=np.float32), seen)
-    assert seen.tolist() == [1, 0]

@@ -51,6 +51,10 @@ class OpenCalls(Generic[T]):
         """Forget what is open."""
         self._open.clear()
 
+    def __bool__(self) -> bool:
+        """Whether anything was open when last looked at: the cheap question."""
+        return bool(self._open)
+
     @property
     def innermost(self) -> T | None:
         """What is running, innermost; None if nothing is."""

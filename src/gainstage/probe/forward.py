@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from gainstage.probe.guard import Guard, tap
 from gainstage.probe.naming import clean, enclosing_module
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.stages import Stages
+from gainstage.probe.stages import Place, Stages
 from gainstage.torch_private import inside_backward
 
 _OPS: Final = {
@@ -49,10 +49,12 @@ class Forward:
         self.criterion = Criterion()
         self._recorder = recorder
         self._parameters = parameters
-        self._measuring = measuring
+        self.measuring = measuring
+        """Tells whether the step that a forward pass belongs to is measured."""
         self._names: dict[int, str] = {}
         self._modules: list[nn.Module] = []  # keeps ids in _names valid
         self._prefixes: set[str] = set()
+        self._places: dict[int | str, Place] = {}  # by id of the module, or by name
         self._calls: OpenCalls[nn.Module] = OpenCalls()
         self._root = 0
         self._ordinals: dict[str, int] = {}
@@ -83,24 +85,63 @@ class Forward:
         """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
         if not self._calls.leave(module) or not _is_stage(module):
             return
-        if not self._counts(module) or self.inside_module():
+        if self.measuring() and not self.inside_module():
+            self.stage_output(self.place_of(module), (module.training, with_grad), inputs, output)
+
+    def stage_output(self, place: Place, how: tuple[bool, bool], inputs: Any, output: Any) -> None:
+        """A module that is a stage returned `output`, in a step that is measured.
+
+        Args:
+            place: the stage.
+            how: whether the module is in training mode, and whether autograd recorded its call.
+            inputs: its positional arguments.
+            output: what it returned.
+        """
+        training, with_grad = how
+        if training:
+            self._trained_in_train_mode = True
+        elif self._trained_in_train_mode:
             return
-        tensor = _first_tensor(output)
-        if tensor is None:
+        tensor = output if type(output) is Tensor else _first_tensor(output)
+        if tensor is None or not tensor.is_floating_point():
             return
-        name = self._names.get(id(module)) or type(module).__name__
         if not with_grad:
-            if module.training:  # a checkpoint's first pass: only its place is kept
-                self._recorder.order(name)
+            if training:  # a checkpoint's first pass: only its place is kept
+                self._recorder.order(place.layer())
             return
-        if inside_backward() and self.stages.again(name, tensor):
+        if inside_backward() and self.stages.again(place, tensor):
             return
-        kind = type(module).__name__
-        entry = self.stages.output(
-            lambda: name, _OPS.get(kind, kind), tensor, root=self._root, module=module
-        )
-        if entry is not None and _has_own_parameters(module):
+        entry = self.stages.output(place, tensor, root=self._root if self._calls else 0)
+        if entry is not None and place.takes_data:
             self.stages.feed(entry, _first_tensor(inputs))
+
+    def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
+        """The modules that are measured: the outermost stages of a model."""
+        if _is_stage(model):
+            yield model
+            return
+        for child in model.children():
+            yield from self.stages_of(child)
+
+    def place_of(self, module: nn.Module) -> Place:
+        """The stage that a module is."""
+        name = self._names.get(id(module))
+        kind = type(module).__name__
+        if name is None:  # known by nobody: its id may be another's tomorrow
+            return self._place(kind, _OPS.get(kind, kind), module)
+        place = self._places.get(id(module))
+        if place is None:
+            called = name or kind
+            place = Place(lambda: called, _OPS.get(kind, kind), module)
+            place.takes_data = _has_own_parameters(module)
+            self._places[id(module)] = place
+        return place
+
+    def _place(self, name: str, op: str, module: nn.Module | None = None) -> Place:
+        place = self._places.get(name)
+        if place is None:
+            place = self._places[name] = Place(lambda: name, op, module)
+        return place
 
     def inside_module(self) -> bool:
         """Whether a measured module is running, which stands for what it calls."""
@@ -109,23 +150,29 @@ class Forward:
     @tap("function")
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
-        if not self._measuring() or inside_backward():
+        if not self.measuring() or inside_backward():
             return
-        name = self._functional_name(op)
-        self.stages.output(lambda: name, op, tensor, root=self._calling())
+        place = self._place(self._functional_name(op), op)
+        self.stages.output(place, tensor, root=self._calling())
 
     @tap("function")
     def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
         """A product with a bare parameter returned `tensor`."""
-        if not self._measuring() or inside_backward():
+        if not self.measuring() or inside_backward():
             return
         self._parameters.used_by(parameter, op)
-        entry = self.stages.output(
-            lambda: self._parameters.label(parameter).layer, op, tensor, root=self._calling()
-        )
+        place = self._place_by(parameter, op)
+        entry = self.stages.output(place, tensor, root=self._calling())
         if entry is not None and op != "embedding":
             others = (a for a in args if isinstance(a, Tensor) and a is not parameter)
             self.stages.feed(entry, next(others, None))
+
+    def _place_by(self, parameter: Tensor, op: str) -> Place:
+        """The stage of a bare parameter; made anew while its name is not known yet."""
+        label = self._parameters.known(parameter)
+        if label is None:
+            return Place(lambda: self._parameters.label(parameter).layer, op)
+        return self._place(label.layer, op)
 
     @tap("loss")
     def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
@@ -147,6 +194,7 @@ class Forward:
         self._calls.clear()
         self._modules.clear()
         self._names.clear()
+        self._places.clear()
 
     def _functional_name(self, op: str) -> str:
         owner = self._names.get(id(self._calls.innermost), "")
@@ -158,13 +206,6 @@ class Forward:
     def _calling(self) -> int:
         """Number of the outermost module call that is running; 0 if none is."""
         return self._root if self._calls.innermost is not None else 0
-
-    def _counts(self, module: nn.Module) -> bool:
-        if not self._measuring():
-            return False
-        if module.training:
-            self._trained_in_train_mode = True
-        return module.training or not self._trained_in_train_mode
 
 
 def _is_stage(module: nn.Module) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 
 import torch
 
-from gainstage.torch_private import without_overrides
+from gainstage.torch_private import set_gradients, without_overrides
 
 P = ParamSpec("P")
 
@@ -45,15 +45,20 @@ class Guard:
         """Whether a tap has failed and switched itself off."""
         return tap in self._off
 
-    def call(self, tap: str, body: Callable[[], None]) -> None:
+    def call(self, tap: str, body: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         """Run `body` so that it neither raises nor disturbs: no gradients, no function modes."""
         if tap in self._off or os.getpid() != self._pid or getattr(self._local, "busy", False):
             return
         start = time.perf_counter()
         self._local.busy = True
         try:
-            with without_overrides(), torch.no_grad():
-                body()
+            with without_overrides():
+                gradients = torch.is_grad_enabled()
+                set_gradients(False)
+                try:
+                    body(*args, **kwargs)
+                finally:
+                    set_gradients(gradients)
         except Exception as error:  # noqa: BLE001 - the promise is that nothing gets through
             self._fail(tap, error)
         finally:
@@ -88,7 +93,7 @@ def tap(
     ) -> Callable[Concatenate[Any, P], None]:
         @functools.wraps(method)
         def wrapped(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
-            self.guard.call(name, lambda: method(self, *args, **kwargs))
+            self.guard.call(name, method, self, *args, **kwargs)
 
         return cast("Callable[Concatenate[Any, P], None]", wrapped)
 

@@ -6,16 +6,16 @@ import math
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from gainstage.probe.naming import clean, name_tensors
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.steptable import Around, StepTable
+from gainstage.probe.steptable import GRAD, UPDATE, WEIGHT, Entered, StepTable
 from gainstage.probe.units import sample
 from gainstage.records import Site
+from gainstage.sketch import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Parameters:
         self._before: dict[str, Tensor] = {}
         self._grads: dict[str, Tensor] = {}
         self._table = StepTable(recorder)
+        self._sites: dict[str, dict[int, Site]] = {}
         self._samples: dict[tuple[str, str], Tensor] = {}
         self._ops: dict[int, str] = {}
         self._holders: dict[str, weakref.ref[Tensor]] = {}
@@ -120,9 +121,14 @@ class Parameters:
         rank = {ident: i for i, ident in enumerate(self._labels)}
         return sorted(parameters, key=lambda p: rank.get(id(p), len(rank)))
 
+    def known(self, parameter: Tensor) -> Label | None:
+        """The label of a parameter that has one."""
+        return self._labels.get(id(parameter)) if self._is_known(parameter) else None
+
     def label(self, parameter: Tensor) -> Label:
         """The label of a parameter; it is named now if it had to be."""
-        self.name_all([parameter])
+        if not self._is_known(parameter):
+            self.name_all([parameter])
         return self._labels[id(parameter)]
 
     def before(
@@ -136,20 +142,15 @@ class Parameters:
                 ``id`` of their parameter.
         """
         self.name_all(parameters)
-        fast: list[Around] = []
+        fast: list[Entered] = []
         for parameter in parameters:
             grad = (returned or {}).get(id(parameter), parameter.grad)
-            around = Around(
-                self.label(parameter).name,
-                parameter,
-                grad,
-                self._site(parameter, "weight"),
-                None if grad is None else self._site(parameter, "grad"),
-            )
+            name = self._labels[id(parameter)].name
+            sites = self._sites_of(parameter, grad is not None)
             if StepTable.takes(parameter, grad):
-                fast.append(around)
+                fast.append(Entered(name, parameter, grad, sites))
             else:
-                self._before_slowly(around)
+                self._before_slowly(name, parameter, grad, sites)
         if fast:
             self._table.before(fast)
 
@@ -161,11 +162,31 @@ class Parameters:
         """
         named = [(self.label(parameter).name, parameter) for parameter in parameters]
         predicted = self._table.after(
-            (name, parameter, partial(self._site, parameter, "update")) for name, parameter in named
+            (name, parameter, self._update_site(name, parameter))
+            for name, parameter in named
+            if self._table.holds(name)
         )
         for name, parameter in named:
-            predicted += self._after_slowly(name, parameter)
+            if name in self._before:
+                predicted += self._after_slowly(name, parameter)
         return predicted
+
+    def _sites_of(self, parameter: Tensor, has_grad: bool) -> dict[int, Site]:
+        name = self._labels[id(parameter)].name
+        sites = self._sites.setdefault(name, {})
+        if WEIGHT not in sites:
+            sites[WEIGHT] = self._site(parameter, "weight")
+        if has_grad and GRAD not in sites:
+            sites[GRAD] = self._site(parameter, "grad")
+        if not has_grad and GRAD in sites:
+            return {WEIGHT: sites[WEIGHT]}
+        return sites
+
+    def _update_site(self, name: str, parameter: Tensor) -> Site:
+        sites = self._sites.setdefault(name, {})
+        if UPDATE not in sites:
+            sites[UPDATE] = self._site(parameter, "update")
+        return sites[UPDATE]
 
     def changed(self, parameter: Tensor) -> bool:
         """Whether a parameter differs from what was kept before the step."""
@@ -179,16 +200,24 @@ class Parameters:
             and not torch.equal(kept, parameter.detach())
         )
 
-    def _before_slowly(self, around: Around) -> None:
+    def _before_slowly(
+        self, name: str, parameter: Tensor, grad: Tensor | None, sites: Mapping[int, Site]
+    ) -> None:
         """Any dtype, layout and device."""
-        parameter, grad = around.parameter, around.grad
-        self._recorder.set(around.weight_site, self._recorder.measure(parameter))
-        if grad is not None and around.grad_site is not None:
-            self._recorder.set(around.grad_site, self._recorder.measure(grad))
-            self._align(around.grad_site, grad)
-            self._grads[around.name] = grad.detach().clone()
+        self._set(sites[WEIGHT], parameter)
+        if grad is not None:
+            self._set(sites[GRAD], grad)
+            self._align(sites[GRAD], grad)
+            self._grads[name] = grad.detach().clone()
         if parameter.layout == torch.strided and not parameter.is_meta:
-            self._before[around.name] = parameter.detach().clone()
+            self._before[name] = parameter.detach().clone()
+
+    def _set(self, site: Site, tensor: Tensor) -> None:
+        row = rows.new(1)
+        counts = self._recorder.reader.read(tensor, row[0], fresh=False)
+        self._recorder.take(row, [(0, site.id)], anew=True)
+        if counts is not None:
+            self._recorder.count(site.id, counts, anew=True)
 
     def _after_slowly(self, name: str, parameter: Tensor) -> float:
         change = self._before.pop(name, None)
@@ -196,8 +225,8 @@ class Parameters:
         if change is None or change.shape != parameter.shape:
             return 0.0
         torch.sub(parameter.detach(), change, out=change)
-        site = self._site(parameter, "update")
-        self._recorder.set(site, self._recorder.measure(change))
+        site = self._update_site(name, parameter)
+        self._set(site, change)
         self._align(site, change)
         if grad is None or grad.layout != torch.strided or grad.is_complex():
             return 0.0

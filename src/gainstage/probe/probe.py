@@ -36,10 +36,11 @@ class Probe:
     Args:
         sink: where frames go.
         every: measure each `every`-th step only; the loss is recorded at each.
+        lines: cache lines in a sample of a tensor; None reads every element.
     """
 
-    def __init__(self, sink: Sink, *, every: int = 1) -> None:
-        self.recorder = Recorder(sink)
+    def __init__(self, sink: Sink, *, every: int = 1, lines: int | None = None) -> None:
+        self.recorder = Recorder(sink, lines=lines)
         self.guard = Guard(self._tap_failed)
         self.parameters = Parameters(self.recorder)
         self.forward = Forward(

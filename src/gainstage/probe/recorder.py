@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gainstage.quantities import QUANTITIES, SUMMARY_KEYS
+from gainstage.quantities import QUANTITIES
 from gainstage.recording import MemoryRecording
 from gainstage.records import Event, Kind, Series, Site
-from gainstage.sketch import Histogram
+from gainstage.sketch import Histogram, rows
+from gainstage.sketch.reader import Counts, Reader
+from gainstage.sketch.rows import Numbers, Rows
 from gainstage.sketch.sketch import Sketch
-from gainstage.sketch.tensors import measure
 
 HISTOGRAMS_ALWAYS: Final = 16
-HISTOGRAMS_EVERY: Final = 8
-"""Histograms are kept of the first steps, then of every eighth: shapes change slowly, and a
-histogram costs more to store than all other numbers of a site together."""
+HISTOGRAMS_OFTEN: Final = 1024
+HISTOGRAMS_EVERY: Final = (16, 64)
+"""Histograms are kept of the first steps, then of every 16th, and from step 1,024 on of every
+64th: shapes change slowly, and a histogram costs more to keep than all other numbers of a site
+together."""
+
+
+def has_histograms(step: int) -> bool:
+    """Whether this is a step of which histograms are kept."""
+    return step < HISTOGRAMS_ALWAYS or step % HISTOGRAMS_EVERY[step >= HISTOGRAMS_OFTEN] == 0
+
+
+_ROOM: Final = 64
+"""Sites for which there is room at first."""
+
+
+Places = Sequence[tuple[int, int]] | Numbers
 
 
 class Sink(Protocol):
@@ -90,17 +103,28 @@ class Recorder:
 
     Outputs and their gradients that are seen several times within a step (micro-batches) merge
     by addition; parameters' numbers are set, the last one counts.
+
+    Args:
+        sink: where frames go.
+        lines: cache lines in a sample of a tensor; None reads every element.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, *, lines: int | None = None) -> None:
         self.sink = sink
         self.step = 0
+        self.reader = Reader(lines)
         self._sites: dict[tuple[str, Kind], Site] = {}
-        self._columns: dict[tuple[int, str], int] = {}
         self._orders: dict[str, int] = {}
-        self._sketches: dict[int, Sketch] = {}
+        self._offsets: dict[Kind, dict[str, int]] = {}
+        self._series = 0
+        self._rows = rows.new(_ROOM)
+        self._taken = np.zeros(_ROOM, dtype=np.uint8)
+        self._columns = np.zeros(_ROOM, dtype=np.int64)  # the first of each site
+        self._grads: list[int] = []
+        self._counts: dict[int, Counts] = {}
         self._numbers: dict[int, float] = {}
-        self._grads: set[int] = set()
+        self._many: list[tuple[Numbers, NDArray[np.float64]]] = []
+        self._any = False
         self._start = time.monotonic()
         self._last = self._start
         self.run = self.site("run", "run", layer="", op="")
@@ -125,29 +149,77 @@ class Recorder:
         order = 0 if kind == "run" else self.order(layer)
         site = Site(len(self._sites), name, kind, layer, op, order, **details)
         self._sites[name, kind] = site
-        series = [
-            Series(len(self._columns) + i, site.id, quantity.key)
-            for i, quantity in enumerate(q for q in QUANTITIES.values() if kind in q.kinds)
-        ]
-        self._columns.update({(site.id, s.quantity): s.id for s in series})
-        self.sink.add([site], series)
+        offsets = self._offsets.get(kind)
+        if offsets is None:
+            keys = (quantity.key for quantity in QUANTITIES.values() if kind in quantity.kinds)
+            offsets = self._offsets[kind] = {key: i for i, key in enumerate(keys)}
+        self._make_room()
+        first = self._series
+        self._columns[site.id] = first
+        self._series += len(offsets)
+        self.sink.add([site], [Series(first + i, site.id, key) for key, i in offsets.items()])
         if kind == "grad":
-            self._grads.add(site.id)
+            self._grads.append(site.id)
         return site
+
+    def _make_room(self) -> None:
+        missing = len(self._sites) > len(self._rows)
+        if missing:
+            more = len(self._rows)
+            self._rows = np.pad(self._rows, ((0, more), (0, 0)))
+            self._taken = np.pad(self._taken, (0, more))
+            self._columns = np.pad(self._columns, (0, more))
 
     def merge(self, site: Site, sketch: Sketch) -> None:
         """Add a sketch to what this step already has at the site."""
-        held = self._sketches.get(site.id)
-        self._sketches[site.id] = sketch if held is None else held + sketch
+        if sketch.reason:
+            self._any = True
+            return
+        row = rows.new(1)
+        rows.from_summary(sketch.summary, row[0])
+        self.take(row, [(0, site.id)])
+        if sketch.histogram is not None:
+            self.count(site.id, sketch.histogram.counts)
 
     def set(self, site: Site, sketch: Sketch) -> None:
         """Replace what this step has at the site."""
-        self._sketches[site.id] = sketch
+        self._taken[site.id] = 0
+        self._counts.pop(site.id, None)
+        self.merge(site, sketch)
+
+    def take(self, pool: Rows, places: Places, *, anew: bool = False) -> None:
+        """Take readings over.
+
+        Args:
+            pool: float64 [n, rows.WIDTH]; one whose COUNT is NaN says that there was nothing.
+            places: which row of it belongs to the site of which id: pairs, or int64 [n, 2].
+            anew: replace what this step has there, rather than add to it.
+        """
+        self._any = True
+        numbers = np.asarray(places, dtype=np.int64)
+        if anew:
+            self._taken[numbers[:, 1]] = 0
+        rows.take(numbers, pool, self._rows, self._taken)
+
+    def count(self, site: int, counts: Counts, *, anew: bool = False) -> None:
+        """Add to, or replace, this step's histogram at the site of that id."""
+        held = None if anew else self._counts.get(site)
+        self._counts[site] = counts if held is None else held + counts
 
     def put(self, site: Site, numbers: Mapping[str, float]) -> None:
         """Set single quantities of this step at the site."""
+        first = int(self._columns[site.id])
+        offsets = self._offsets[site.kind]
         for quantity, value in numbers.items():
-            self._numbers[self._columns[site.id, quantity]] = value
+            self._numbers[first + offsets[quantity]] = value
+
+    def column(self, site: Site, quantity: str) -> int:
+        """Where in a frame a quantity of a site is."""
+        return int(self._columns[site.id]) + self._offsets[site.kind][quantity]
+
+    def put_columns(self, columns: Numbers, values: NDArray[np.float64]) -> None:
+        """Set many quantities of this step at once, by their places in the frame."""
+        self._many.append((columns, values))
 
     def put_run(self, **numbers: float) -> None:
         """Set single quantities of the run at this step."""
@@ -156,50 +228,53 @@ class Recorder:
     def add_run(self, **numbers: float) -> None:
         """Add to quantities of the run at this step."""
         for quantity, value in numbers.items():
-            column = self._columns[self.run.id, quantity]
+            column = self._offsets["run"][quantity]  # the first site of all
             self._numbers[column] = self._numbers.get(column, 0.0) + value
 
     def event(self, code: str, site: str = "", **data: Any) -> None:
         """Record that something happened at the current step."""
         self.sink.add_event(Event(self.step, code, site, data))
 
-    def measure(self, tensor: Tensor) -> Sketch:
-        """Measure a tensor for this step: with its histogram if this is a step that has some."""
-        return measure(tensor, bins=self.bins)
-
     @property
     def bins(self) -> bool:
         """Whether this is a step of which histograms are kept."""
-        return self.step < HISTOGRAMS_ALWAYS or self.step % HISTOGRAMS_EVERY == 0
+        return self.reader.bins
 
     @property
     def pending(self) -> bool:
         """Whether anything was measured since the last frame."""
-        return bool(self._sketches or self._numbers)
+        return self._any or bool(self._numbers)
 
     def commit(self, probe_seconds: float) -> None:
         """Write this step's frame and begin the next."""
         now = time.monotonic()
         self.put_run(seconds=now - self._last, probe_seconds=probe_seconds)
-        norms = [self._sketches[site].summary.l2 for site in self._grads & self._sketches.keys()]
-        if norms:
-            self.put_run(grad_norm=math.hypot(*norms))
         self._last = now
-        row = np.full(len(self._columns), np.nan, dtype=np.float32)
+        frame = np.full(self._series, np.nan, dtype=np.float32)
+        if self._any:
+            n = len(self._sites)
+            grads = np.array(self._grads, dtype=np.int64)
+            self.put_run(grad_norm=float(rows.norm_of_all(self._rows, self._taken, grads)))
+            rows.write(self._rows, self._taken[:n], self._columns, frame)
         with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
-            for site_id, sketch in self._sketches.items():
-                if sketch.reason:
-                    continue
-                first = self._columns[site_id, SUMMARY_KEYS[0]]
-                row[first : first + len(SUMMARY_KEYS)] = sketch.summary.values()
-                if sketch.histogram is not None:
-                    self.sink.add_histogram(site_id, self.step, sketch.histogram)
+            for columns, values in self._many:
+                frame[columns] = values
             for column, value in self._numbers.items():
-                row[column] = value
-        self.sink.write_frame(self.step, row, now - self._start)
-        self._sketches.clear()
+                frame[column] = value
+        for site, counts in self._counts.items():
+            self.sink.add_histogram(site, self.step, Histogram(counts))
+        self.sink.write_frame(self.step, frame, now - self._start)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.reader.turn += self._any
+        self._counts.clear()
         self._numbers.clear()
+        self._many.clear()
+        self._taken[:] = 0
+        self._any = False
         self.step += 1
+        self.reader.bins = has_histograms(self.step)
 
     @property
     def seconds(self) -> float:

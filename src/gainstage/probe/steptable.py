@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gainstage.probe.recorder import Recorder
 from gainstage.records import Site
-from gainstage.sketch import pointers, steps
-from gainstage.sketch.sketch import Sketch
-from gainstage.sketch.tensors import is_plain, scan_float32
+from gainstage.sketch import rows, sampling, steps
+from gainstage.sketch.histogram import BINS
+from gainstage.sketch.pointers import holds_memory
+from gainstage.sketch.reader import kind_of
+from gainstage.sketch.rows import Numbers
+from gainstage.sketch.tensors import count_float32
+
+WEIGHT: Final = 0
+GRAD: Final = 1
+UPDATE: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
+_GROUPS: Final = 256
+"""Choices of parameters that are remembered: an optimiser in backward steps each by itself."""
+
+
+class Entered(NamedTuple):
+    """A parameter before a step.
+
+    Attributes:
+        name: its name.
+        parameter: itself.
+        grad: its gradient, if it has one.
+        sites: of its weight, its gradient and its update, as far as they are known.
+    """
+
+    name: str
+    parameter: Tensor
+    grad: Tensor | None
+    sites: dict[int, Site]
+
+
+@dataclass(slots=True)
 class Line:
     """One parameter's line in the table.
 
@@ -27,23 +53,46 @@ class Line:
         size: its elements.
         place: where its copies begin.
         room: elements that fit there.
+        address: where it was read before the step.
+        open: it is between before and after.
     """
 
     number: int
     size: int
     place: int
     room: int
+    address: int = 0
+    open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """A parameter around a step, with its sites."""
+class Target(NamedTuple):
+    """Where the readings of some lines go.
 
-    name: str
-    parameter: Tensor
-    grad: Tensor | None
-    weight_site: Site
-    grad_site: Site | None
+    Attributes:
+        lines: those that have a site.
+        numbers: int64, theirs.
+        places: int64 [n, 2]: row of the readings, and id of the site.
+        columns: int64: where in a frame their cosines are; none for weights.
+    """
+
+    lines: list[Line]
+    numbers: Numbers
+    places: Numbers
+    columns: Numbers
+
+
+class Group(NamedTuple):
+    """Parameters that are stepped together.
+
+    Attributes:
+        lines: theirs.
+        numbers: int64, of the lines.
+        targets: where readings go, by kind and sites.
+    """
+
+    lines: list[Line]
+    numbers: Numbers
+    targets: dict[tuple[int, ...], Target]
 
 
 class StepTable:
@@ -57,88 +106,132 @@ class StepTable:
         self.release()
 
     def release(self) -> None:
-        """Let go of every tensor and every copy."""
+        """Let go of every copy."""
         self._lines: dict[str, Line] = {}
+        self._groups: dict[tuple[object, ...], Group] = {}
         self._room = 0
-        self._open: dict[str, Around] = {}
+        self._plan = (0, 0)
         self._table = np.zeros((0, steps.COLUMNS), dtype=np.int64)
         self._weights = np.zeros(0, dtype=np.uint32)
         self._grads = np.zeros(0, dtype=np.uint32)
-        self._directions = np.zeros((0, 4, steps.ROOM), dtype=np.float32)
-        self._out = np.zeros((0, 3, steps.NUMBERS))
+        self._directions = np.zeros((0, steps.DIRECTIONS, steps.ROOM), dtype=np.float32)
+        self._out = rows.new(0)
+        self._cosines = np.zeros((0, 2))
 
     @staticmethod
     def takes(parameter: Tensor, grad: Tensor | None) -> bool:
         """Whether both lie as float32 in one piece of memory."""
-        return is_plain(parameter) and (grad is None or is_plain(grad))
-
-    def before(self, arounds: Sequence[Around]) -> None:
-        """Measure weights and gradients, and keep copies of both."""
-        for around in arounds:
-            self._enter(around)
-        self._grow()
-        chosen = self._chosen(around.name for around in arounds)
-        steps.before_step(
-            self._table[chosen], self._weights, self._grads, self._directions, self._out
+        return all(
+            kind_of(one) == sampling.FLOAT32 and one.numel() > 0 and holds_memory(one)
+            for one in ((parameter,) if grad is None else (parameter, grad))
         )
-        for around in arounds:
-            line = self._lines[around.name]
-            self._record(around.weight_site, line, 0, self._weights)
-            if around.grad_site is not None:
-                self._record(around.grad_site, line, 1, self._grads)
+
+    def before(self, entered: Sequence[Entered]) -> None:
+        """Measure weights and gradients, and keep copies of both."""
+        reader = self._recorder.reader
+        self._plan = (reader.lines or 0, reader.turn)
+        group = self._group([(one.name, one.parameter.numel()) for one in entered])
+        table = self._table
+        for line, one in zip(group.lines, entered, strict=True):
+            line.open = True
+            line.address = one.parameter.data_ptr()
+            gradient = 0 if one.grad is None else one.grad.data_ptr()
+            table[line.number, : steps.SIZE] = line.address, gradient
+        kept = self._weights, self._grads
+        steps.before_step(
+            table[group.numbers], self._plan, kept, self._directions, self._out, self._cosines
+        )
+        self._record(group, WEIGHT, [one.sites.get(WEIGHT) for one in entered], self._weights)
+        self._record(group, GRAD, [one.sites.get(GRAD) for one in entered], self._grads)
 
     def holds(self, name: str) -> bool:
         """Whether a parameter of that name is between before and after."""
-        return name in self._open
+        line = self._lines.get(name)
+        return line is not None and line.open
 
     def changed(self, name: str, parameter: Tensor) -> bool:
-        """Whether a parameter differs from its copy."""
+        """Whether a parameter differs from its copy; a sampled one, from its sample."""
         line = self._lines[name]
-        if not is_plain(parameter) or parameter.numel() != line.size:
+        if not self.takes(parameter, None) or parameter.numel() != line.size:
             return False
-        kept = torch.from_numpy(self._slice(self._weights, line))
-        return not torch.equal(kept, parameter.detach().reshape(-1))
+        n = steps.room(line.size, self._plan[0])
+        now = np.empty(n, dtype=np.float32)
+        lines = self._plan[0] or -(-line.size // sampling.LINE)
+        m = sampling.gather(
+            parameter.data_ptr(), line.size, sampling.FLOAT32, lines, self._plan[1], now
+        )
+        kept = self._weights[line.place : line.place + m].view(np.float32)
+        return not np.array_equal(kept, now[:m])
 
-    def after(self, parameters: Iterable[tuple[str, Tensor, Callable[[], Site]]]) -> float:
+    def after(self, parameters: Iterable[tuple[str, Tensor, Site]]) -> float:
         """Measure the updates of those that are open.
 
         Args:
-            parameters: name, parameter, and what gives the site of its update.
+            parameters: name, parameter, and the site of its update.
 
         Returns:
             The first-order change of the loss by these updates.
         """
-        done: dict[str, Site] = {}
+        done: list[tuple[str, int]] = []
+        sites: list[Site | None] = []
         for name, parameter, site in parameters:
-            around = self._open.pop(name, None)
             line = self._lines.get(name)
-            if around is None or line is None:
+            if line is None or not line.open:
                 continue
-            if is_plain(parameter) and parameter.numel() == line.size:
+            line.open = False
+            if parameter.numel() != line.size:
+                continue
+            if parameter.data_ptr() != line.address:  # else it is the memory that was read before
+                if not self.takes(parameter, None):
+                    continue
                 self._table[line.number, steps.WEIGHT] = parameter.data_ptr()
-                done[name] = site()
+            done.append((name, line.size))
+            sites.append(site)
         if not done:
             return 0.0
-        chosen = self._chosen(done)
+        group = self._group(done)
+        kept = self._weights, self._grads
         predicted = steps.after_step(
-            self._table[chosen], self._weights, self._grads, self._directions, self._out
+            self._table[group.numbers],
+            self._plan,
+            kept,
+            self._directions,
+            self._out,
+            self._cosines,
         )
-        for name, update_site in done.items():
-            self._record(update_site, self._lines[name], 2, self._weights)
+        self._record(group, UPDATE, sites, self._weights)
         return float(predicted)
 
-    def _enter(self, around: Around) -> None:
-        size = around.parameter.numel()
-        line = self._lines.get(around.name)
-        if line is None or line.size != size:
-            number = len(self._lines) if line is None else line.number
-            if line is not None and size <= line.room:
-                line = Line(number, size, line.place, line.room)
-            else:
-                line = Line(number, size, self._room, size)
-                self._room += size
-            self._lines[around.name] = line
-        self._open[around.name] = around
+    def _group(self, named: list[tuple[str, int]]) -> Group:
+        """The lines of these parameters; the same ones as long as the same are asked for."""
+        key = (self._plan[0], *named)
+        group = self._groups.get(key)
+        if group is None:
+            lines = [self._enter(name, size) for name, size in named]
+            self._grow()
+            for line in lines:
+                self._table[line.number, steps.SIZE :] = line.size, line.place, line.number
+            numbers = np.array([line.number for line in lines], dtype=np.int64)
+            group = Group(lines, numbers, {})
+            if len(self._groups) >= _GROUPS:
+                self._groups.clear()
+            self._groups[key] = group
+        return group
+
+    def _enter(self, name: str, size: int) -> Line:
+        line = self._lines.get(name)
+        wanted = steps.room(size, self._plan[0])
+        if line is not None and line.size == size and line.room >= wanted:
+            return line
+        self._groups.clear()  # they may hold what the line was before
+        if line is None:
+            line = self._lines[name] = Line(len(self._lines), size, self._room, wanted)
+            self._room += wanted
+        line.size = size
+        if line.room < wanted:
+            line.place, line.room = self._room, wanted
+            self._room += wanted
+        return line
 
     def _grow(self) -> None:
         """Make room for new lines; what is kept stays."""
@@ -146,36 +239,44 @@ class StepTable:
         if missing:
             self._table = np.pad(self._table, ((0, missing), (0, 0)))
             self._directions = np.pad(self._directions, ((0, missing), (0, 0), (0, 0)))
-            self._out = np.pad(self._out, ((0, missing), (0, 0), (0, 0)))
+            self._out = np.pad(self._out, ((0, steps.KINDS * missing), (0, 0)))
+            self._cosines = np.pad(self._cosines, ((0, missing), (0, 0)))
         extra = self._room - len(self._weights)
         if extra:
             self._weights = np.pad(self._weights, (0, extra))
             self._grads = np.pad(self._grads, (0, extra))
-        for name, around in self._open.items():
-            line = self._lines[name]
-            grad = around.grad
-            self._table[line.number] = (
-                around.parameter.data_ptr(),
-                0 if grad is None else grad.data_ptr(),
-                line.size,
-                line.place,
-                line.number,
-            )
 
-    def _chosen(self, names: Iterable[str]) -> list[int]:
-        return [self._lines[name].number for name in names]
+    def _record(
+        self,
+        group: Group,
+        what: int,
+        sites: Sequence[Site | None],
+        memory: NDArray[np.uint32],
+    ) -> None:
+        recorder = self._recorder
+        key = (what, *(-1 if site is None else site.id for site in sites))
+        target = group.targets.get(key)
+        if target is None:
+            target = group.targets[key] = self._target(group, what, sites)
+        if not target.lines:
+            return
+        recorder.take(self._out, target.places, anew=True)
+        if what != WEIGHT:
+            recorder.put_columns(target.columns, self._cosines[target.numbers, what - 1])
+        if recorder.bins:
+            for line, site in zip(target.lines, target.places[:, 1].tolist(), strict=True):
+                n = steps.room(line.size, self._plan[0])
+                counts = np.zeros(BINS, dtype=np.int64)
+                count_float32(memory[line.place : line.place + n], counts)
+                recorder.count(site, counts, anew=True)
 
-    def _record(self, site: Site, line: Line, what: int, memory: NDArray[np.uint32]) -> None:
-        numbers = self._out[line.number, what]
-        summary = pointers.summary(numbers[: pointers.MOMENTS])
-        histogram = None
-        if self._recorder.bins:
-            histogram = scan_float32(self._slice(memory, line)).histogram
-        self._recorder.set(site, Sketch(summary, histogram))
-        cosine = float(numbers[pointers.MOMENTS])
-        if not math.isnan(cosine):
-            self._recorder.put(site, {"cosine": cosine})
-
-    @staticmethod
-    def _slice(memory: NDArray[np.uint32], line: Line) -> NDArray[np.float32]:
-        return memory[line.place : line.place + line.size].view(np.float32)
+    def _target(self, group: Group, what: int, sites: Sequence[Site | None]) -> Target:
+        pairs = [(line, site) for line, site in zip(group.lines, sites, strict=True) if site]
+        places = [(steps.KINDS * line.number + what, site.id) for line, site in pairs]
+        columns = [self._recorder.column(site, "cosine") for _, site in pairs if what != WEIGHT]
+        return Target(
+            [line for line, _ in pairs],
+            np.array([line.number for line, _ in pairs], dtype=np.int64),
+            np.array(places, dtype=np.int64),
+            np.array(columns, dtype=np.int64),
+        )

@@ -49,19 +49,44 @@ def _hooks(probe: Probe) -> tuple[Hook, Hook]:
     return Hook(enter), Hook(leave)
 
 
+def _stage_hook(probe: Probe, module: nn.Module) -> Hook:
+    """For a module that is a stage whoever calls it: one call instead of two."""
+    guard, forward = probe.guard, probe.forward
+    place = forward.place_of(module)
+    is_compiling, is_grad_enabled = torch.compiler.is_compiling, torch.is_grad_enabled
+
+    def hook(module: nn.Module, inputs: Any, *rest: Any) -> None:
+        if forward.measuring() and not is_compiling():
+            how = module.training, is_grad_enabled()
+            guard.call("module", forward.stage_output, place, how, inputs, rest[-1])
+
+    return Hook(hook)
+
+
 def _step_hooks(probe: Probe) -> tuple[Hook, Hook]:
     return Hook(lambda o, *_: probe.before_step(o)), Hook(lambda o, *_: probe.after_step(o))
 
 
 @contextmanager
-def module_tap(probe: Probe, model: nn.Module) -> Iterator[None]:
-    """Watch the forward passes of one model's modules."""
+def module_tap(probe: Probe, model: nn.Module, *, functional: bool = True) -> Iterator[None]:
+    """Watch the forward passes of one model's modules.
+
+    Args:
+        probe: what they are reported to.
+        model: the outermost module.
+        functional: functional calls are watched too, so it matters which module makes them.
+            Otherwise modules that are no stages, or parts of one, cost nothing.
+    """
     enter, leave = _hooks(probe)
     probe.add_model(model)
+    stages = set() if functional else set(probe.forward.stages_of(model))
     with ExitStack() as stack:
         for module in model.modules():
-            stack.callback(module.register_forward_pre_hook(enter).remove)
-            stack.callback(module.register_forward_hook(leave).remove)
+            if module in stages:
+                stack.callback(module.register_forward_hook(_stage_hook(probe, module)).remove)
+            elif functional or next(module.children(), None) is not None:
+                stack.callback(module.register_forward_pre_hook(enter).remove)
+                stack.callback(module.register_forward_hook(leave).remove)
         yield
 
 

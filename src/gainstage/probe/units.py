@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Final
 
 import numpy as np
@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gainstage.sketch import kernels
+from gainstage.sketch.units import WINDOW, Shape, look, share_outside
 
-WINDOW: Final = 32
-"""Steps over which a unit must stay silent (or saturated) for every sample to count as such."""
+_REST: Final = WINDOW // 2
+_MOST_LOOKED_AT: Final = 65_536
+_MOST_COUNTED: Final = 4096
+"""Elements of one stage and turn, where not every one is looked at."""
 
 LINEAR_RANGE: Final[dict[str, tuple[float, float]]] = {
     "tanh": (-0.97, 0.97),
@@ -30,21 +32,34 @@ _CHANNELS_FIRST: Final = (
 )
 
 
-def unit_axis(tensor: Tensor, module: nn.Module | None = None) -> int | None:
+def has_channels_first(module: nn.Module | None) -> bool:
+    """Whether a module's outputs are numbered by axis 1 whatever their number of axes."""
+    return isinstance(module, _CHANNELS_FIRST)
+
+
+def unit_axis(shape: tuple[int, ...], *, channels_first: bool = False) -> int | None:
     """The axis that numbers a stage's units: 1 for images, the last for everything else.
 
     Args:
-        tensor: the stage's output, samples first.
-        module: the module that made it, if one did.
+        shape: of the stage's output, samples first.
+        channels_first: a module made it whose units are always axis 1.
 
     Returns:
         None for fewer than two axes.
     """
-    if tensor.dim() < 2:
+    if len(shape) < 2:
         return None
-    if tensor.dim() >= 4 or isinstance(module, _CHANNELS_FIRST):
-        return 1
-    return tensor.dim() - 1
+    return 1 if len(shape) >= 4 or channels_first else len(shape) - 1
+
+
+def unit_shape(shape: tuple[int, ...], axis: int) -> Shape:
+    """Samples, units and positions of a tensor whose units lie along `axis`: 1, or the last.
+
+    Example:
+        >>> unit_shape((32, 16, 7, 7), 1), unit_shape((32, 10, 64), 2)
+        ((32, 16, 49), (320, 64, 1))
+    """
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
 def by_unit(tensor: Tensor, axis: int) -> NDArray[np.float32]:
@@ -57,67 +72,60 @@ def by_unit(tensor: Tensor, axis: int) -> NDArray[np.float32]:
     return array
 
 
-@dataclass(frozen=True, slots=True)
-class UnitMarks:
-    """What one call of a stage shows of its units.
+class UnitWatch:
+    """Shares of dead and of saturated units of one stage, over the last :data:`WINDOW` turns.
 
-    Attributes:
-        alive: uint8 [units], 1 where some element was not zero.
-        loose: uint8 [units], 1 where some element was in the linear range; None without one.
-        outside: number of elements outside the linear range.
-        size: number of elements.
-    """
-
-    alive: NDArray[np.uint8]
-    loose: NDArray[np.uint8] | None
-    outside: int
-    size: int
-
-    @classmethod
-    def of(cls, x: NDArray[np.float32], op: str) -> UnitMarks:
-        """Mark the units of `x`: float32 [samples, units, positions], made by operation `op`."""
-        alive = np.zeros(x.shape[1], dtype=np.uint8)
-        kernels.mark_alive(x, alive)
-        if op not in LINEAR_RANGE:
-            return cls(alive, None, 0, x.size)
-        low, high = LINEAR_RANGE[op]
-        loose = np.zeros(x.shape[1], dtype=np.uint8)
-        kernels.mark_units(x, low, high, loose)
-        return cls(alive, loose, int(kernels.count_outside(x.reshape(-1), low, high)), x.size)
-
-
-class UnitWindow:
-    """Shares of dead and of saturated units of one stage, over the last :data:`WINDOW` steps.
-
-    A unit is dead when it was zero for every sample of every step of the window, saturated when
+    A unit is dead when it was zero for every sample of every turn of the window, saturated when
     it was outside its activation's linear range for every one.
+
+    Args:
+        units: how many there are.
+        op: the operation that made them.
+        exact: look at every unit and sample at every turn. Otherwise a unit that showed itself
+            is left alone for half a window, and a silent one is looked for in part of the samples.
     """
 
-    def __init__(self) -> None:
-        self._marks: list[UnitMarks] = []
-        self._step = -1
+    def __init__(self, units: int, op: str, *, exact: bool) -> None:
+        self.units = units
+        self.op = op
+        self._exact = exact
+        self._alive = np.full(units, -1, dtype=np.int64)
+        self._bounds = LINEAR_RANGE.get(op)
+        self._loose = np.full(units, -1, dtype=np.int64) if self._bounds else None
+        self._busy_from = 0
+        self._found: dict[str, float] = {}
 
-    def see(self, step: int, marks: UnitMarks) -> dict[str, float]:
-        """Take in a step's marks (again, for a micro-batch) and return the shares now."""
-        if self._marks and self._marks[-1].alive.size != marks.alive.size:
-            self._marks.clear()
-        if step == self._step and self._marks:
-            marks = _either(self._marks.pop(), marks)
-        self._step = step
-        self._marks.append(marks)
-        del self._marks[:-WINDOW]
-        alive = np.max([m.alive for m in self._marks], axis=0)
-        found = {"dead_units": 1.0 - float(alive.mean())}
-        loose = [m.loose for m in self._marks if m.loose is not None]
-        if loose:
-            found["saturated"] = marks.outside / max(marks.size, 1)
-            found["saturated_units"] = 1.0 - float(np.max(loose, axis=0).mean())
-        return found
+    def see(self, x: NDArray[np.float32] | int, shape: Shape, turn: int) -> dict[str, float]:
+        """Take in what the units put out at a turn (again, for a micro-batch).
 
+        Args:
+            x: float32 [samples, units, positions], or its address.
+            shape: these three.
+            turn: number of the measured step.
 
-def _either(a: UnitMarks, b: UnitMarks) -> UnitMarks:
-    loose = None if a.loose is None or b.loose is None else a.loose | b.loose
-    return UnitMarks(a.alive | b.alive, loose, a.outside + b.outside, a.size + b.size)
+        Returns:
+            The shares by quantity.
+        """
+        pointer = x if isinstance(x, int) else x.ctypes.data
+        if turn >= self._busy_from:
+            self._look(pointer, shape, turn)
+        if self._bounds is not None:
+            most = 0 if self._exact else _MOST_COUNTED
+            size = shape[0] * shape[1] * shape[2]
+            self._found["saturated"] = share_outside(pointer, size, self._bounds, most)
+        return self._found
+
+    def _look(self, pointer: int, shape: Shape, turn: int) -> None:
+        when = (turn, 1, 0) if self._exact else (turn, _REST, _MOST_LOOKED_AT)
+        silent = self._found["dead_units"] = look(pointer, shape, (0.0, 0.0), when, self._alive)
+        last = self._alive
+        if self._loose is not None and self._bounds is not None:
+            stuck = look(pointer, shape, self._bounds, when, self._loose)
+            self._found["saturated_units"] = stuck
+            silent += stuck
+            last = np.minimum(last, self._loose)
+        if not self._exact:  # nobody is to be looked for until the first has had its rest
+            self._busy_from = turn if silent else int(last.min()) + _REST
 
 
 def feature_numbers(x: NDArray[np.float32]) -> dict[str, float]:

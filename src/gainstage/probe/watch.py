@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import nn
@@ -25,11 +25,13 @@ from gainstage.probe.functions import FunctionTap
 from gainstage.probe.probe import Probe
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
+from gainstage.sketch.sampling import LINES
 from gainstage.store import Writer, new_run_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Detail = Literal["sampled", "exact"]
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 
 
@@ -49,6 +51,7 @@ class Watch:
         optimizers: Sequence[torch.optim.Optimizer],
         *,
         path: Path,
+        detail: Detail,
         every: int,
         functional: bool,
     ) -> None:
@@ -58,6 +61,7 @@ class Watch:
         self._info = RunInfo(
             id=path.stem,
             started=time.time(),
+            detail=detail,
             versions={
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -65,6 +69,7 @@ class Watch:
                 "sqlite": sqlite3.sqlite_version,
             },
         )
+        self._lines = LINES if detail == "sampled" else None
         self._every = every
         self._functional = functional
         self._taps = ExitStack()
@@ -76,8 +81,8 @@ class Watch:
             msg = "This watch has been used already. Make a new one for each training."
             raise UsageError(msg)
         self._writer = Writer(self.path, self._info)
-        probe = self._probe = Probe(self._writer, every=self._every)
-        self._taps.enter_context(taps.module_tap(probe, self._model))
+        probe = self._probe = Probe(self._writer, every=self._every, lines=self._lines)
+        self._taps.enter_context(taps.module_tap(probe, self._model, functional=self._functional))
         self._taps.enter_context(taps.optimizer_tap(probe, self._optimizers))
         self._taps.enter_context(taps.backward_tap(probe))
         if self._functional:
@@ -150,6 +155,7 @@ def watch(
     optimizer: Optimizers,
     *,
     dir: str | os.PathLike[str] = "runs",  # noqa: A002 - the design's name
+    detail: Detail = "sampled",
     every: int = 1,
     functional: bool = False,
 ) -> Watch:
@@ -159,6 +165,8 @@ def watch(
         model: the module whose stages are watched.
         optimizer: the optimiser, or several.
         dir: folder of the run file; made if missing.
+        detail: ``"sampled"`` reads up to 4,096 elements of each tensor at each step, whole cache
+            lines spread evenly and other ones at the next step; ``"exact"`` reads every element.
         every: measure each `every`-th step; the loss is recorded at each.
         functional: see functional calls (``F.relu`` inside a ``forward``) as well. Costs about
             3 microseconds for each torch function called.
@@ -195,4 +203,14 @@ def watch(
     if not isinstance(every, int) or every < 1:
         msg = f"every must be a whole number from 1 (measure each step) on, but got {every!r}."
         raise UsageError(msg)
-    return Watch(model, optimizers, path=new_run_path(dir), every=every, functional=functional)
+    if detail not in get_args(Detail):
+        msg = f'detail must be "sampled" or "exact", but got {detail!r}.'
+        raise UsageError(msg)
+    return Watch(
+        model,
+        optimizers,
+        path=new_run_path(dir),
+        detail=detail,
+        every=every,
+        functional=functional,
+    )

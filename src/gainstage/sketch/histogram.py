@@ -7,7 +7,6 @@ and the share of a gradient that would underflow in half precision is a range of
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +22,9 @@ FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 _HALF: Final = BINS // 2
 _FIRST_NON_FINITE: Final = 0xFF << 3
+
+_WIDTHS: Final = (1, 2, 4, 8)
+"""Bytes of a stored count."""
 
 _MOST: Final = 2.0**60
 """More elements than any run has; the sum of a few such histograms still fits an int64."""
@@ -126,36 +128,40 @@ class Histogram:
         return below / total if total else 0.0
 
     def to_bytes(self) -> bytes:
-        """A compact, sparse form for storage: pairs of bin number and count, deflated."""
-        bins = np.flatnonzero(self.counts)
-        pairs = bins.astype("<u2").tobytes() + self.counts[bins].astype("<i8").tobytes()
-        return zlib.compress(len(bins).to_bytes(4, "little") + pairs, 1)
+        """A compact form for storage (:func:`pack`)."""
+        bins = self.counts.nonzero()[0]
+        return pack(bins, self.counts[bins])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Histogram:
         """Inverse of :meth:`to_bytes`.
 
         Raises:
-            ValueError: the data are damaged, or would unfold to more than a histogram.
+            ValueError: the data are damaged.
         """
-        limit = 4 + BINS * 10
-        inflater = zlib.decompressobj()
-        try:
-            raw = inflater.decompress(data, limit)
-        except zlib.error as error:
-            msg = f"A stored histogram is damaged ({error})."
-            raise ValueError(msg) from error
-        n = int.from_bytes(raw[:4], "little")
-        if n > BINS or len(raw) != 4 + n * 10 or not inflater.eof:
+        n, width = int.from_bytes(data[:2], "little"), data[2] if len(data) > 2 else 0
+        if width not in _WIDTHS or n > BINS or len(data) != 3 + n * (2 + width):
             msg = "A stored histogram is damaged (its length does not match its contents)."
             raise ValueError(msg)
-        bins = np.frombuffer(raw, dtype="<u2", count=n, offset=4)
+        bins = np.frombuffer(data, dtype="<u2", count=n, offset=3)
         if n and int(bins.max()) >= BINS:
             msg = "A stored histogram is damaged (a bin is out of range)."
             raise ValueError(msg)
         counts = np.zeros(BINS, dtype=np.int64)
-        counts[bins] = np.frombuffer(raw, dtype="<i8", count=n, offset=4 + 2 * n)
+        counts[bins] = np.frombuffer(data, dtype=f"<u{width}", count=n, offset=3 + 2 * n)
         if (counts < 0).any() or counts.sum(dtype=np.float64) >= _MOST:
             msg = "A stored histogram is damaged (a count is impossible)."
             raise ValueError(msg)
         return cls(counts)
+
+
+def pack(bins: NDArray[np.intp], counts: NDArray[np.int64]) -> bytes:
+    """Some bins and their counts, for storage; the counts are as wide as the largest needs.
+
+    No further compression: it would cost more than everything else that is done about a
+    histogram.
+    """
+    most = int(counts.max()) if len(bins) else 0
+    width = next(w for w in _WIDTHS if most < 1 << (8 * w - (w == _WIDTHS[-1])))
+    head = len(bins).to_bytes(2, "little") + width.to_bytes(1, "little")
+    return head + bins.astype("<u2").tobytes() + counts.astype(f"<u{width}").tobytes()

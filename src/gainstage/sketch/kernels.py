@@ -13,24 +13,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gainstage.sketch import rows
 from gainstage.sketch.compile import jit
 from gainstage.sketch.histogram import BINS, FLOAT32_TINY, SHIFT
+from gainstage.sketch.rows import Row
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bits = NDArray[np.uint32]
-Marks = NDArray[np.uint8]
 Counts = NDArray[np.int64]
-Row = NDArray[np.float64]
 
 BLOCK: Final = 32_768
 """Elements a block: 128 KiB of float32."""
 
 MANY: Final = 65_536
 """From here on a second table of counts pays for its zeroing and folding."""
-
-MOMENTS: Final = 8
-"""Numbers that :func:`moments` and :func:`scan` write."""
 
 # Reordering a sum is allowed; assuming that no NaN occurs is not.
 _REORDER: Final = {"reassoc", "contract", "nsz"}
@@ -129,14 +126,14 @@ def count_few(bits: Bits, counts: Counts) -> None:  # pragma: no cover
 
 @jit()
 def moments(x: Floats, bits: Bits, out: Row) -> None:  # pragma: no cover
-    """Elements, mean, squared deviations, minimum, maximum, zeros, NaN, infinities: into out [8].
+    """Read everything into a row of :mod:`gainstage.sketch.rows`.
 
     Those that are not finite are counted and kept out of the rest.
 
     Args:
         x: float32 [n], n >= 1.
         bits: the same memory as uint32.
-        out: float64 [8].
+        out: float64 [rows.WIDTH].
     """
     signed = bits.view(np.int32)
     total = 0.0
@@ -166,7 +163,7 @@ def scan(x: Floats, bits: Bits, tables: Bits, counts: Counts, out: Row) -> None:
         tables: uint32 [2 * 4096], zeros, and zeros again afterwards: kept from call to call, for
             fresh memory costs more than the counting of a hundred thousand elements.
         counts: int64 [4096], added to; zero beforehand.
-        out: float64 [8].
+        out: float64 [rows.WIDTH].
     """
     signed = bits.view(np.int32)
     total = 0.0
@@ -206,6 +203,8 @@ def _conclude(  # pragma: no cover
     """Moments out of sums, extremes and zeros; walks again where those do not suffice."""
     total, squares = sums_of_x
     top, high = ends
+    out[rows.SIZE] = x.size
+    out[rows.ERROR] = 0.0
     if top >= np.int32(_INFINITE) or high >= (_INFINITE | _SIGN):
         _careful(x, out)
         return
@@ -218,17 +217,17 @@ def _conclude(  # pragma: no cover
         deviations = squares - total * (total / n)
     # floats order like integers within one sign
     low = lowest(bits) if top < 0 or high < _SIGN else np.uint32(0)
-    out[0] = n
-    out[3] = as_float(high if high >= _SIGN else low)
-    out[4] = as_float(np.uint32(top) if top >= 0 else low)
-    if out[3] == out[4]:  # a constant has no spread, not even of rounding
-        mean = out[3]
+    out[rows.COUNT] = n
+    out[rows.MIN] = as_float(high if high >= _SIGN else low)
+    out[rows.MAX] = as_float(np.uint32(top) if top >= 0 else low)
+    if out[rows.MIN] == out[rows.MAX]:  # a constant has no spread, not even of rounding
+        mean = out[rows.MIN]
         deviations = 0.0
-    out[1] = mean
-    out[2] = max(deviations, 0.0)
-    out[5] = zeros
-    out[6] = 0.0
-    out[7] = 0.0
+    out[rows.MEAN] = mean
+    out[rows.DEVIATIONS] = max(deviations, 0.0)
+    out[rows.ZEROS] = zeros
+    out[rows.NAN] = 0.0
+    out[rows.INF] = 0.0
 
 
 @jit()
@@ -270,72 +269,11 @@ def _careful(x: Floats, out: Row) -> None:  # pragma: no cover
         v = np.float64(x[i])
         if np.isfinite(v):
             squares += (v - mean) ** 2
-    out[0] = x.size
-    out[1] = mean
-    out[2] = squares
-    out[3] = low if n else np.nan
-    out[4] = high if n else np.nan
-    out[5] = zeros
-    out[6] = nan
-    out[7] = infinite
-
-
-@jit()
-def count_outside(x: Floats, low: float, high: float) -> int:  # pragma: no cover
-    """Number of elements below `low` or above `high`."""
-    n = 0
-    for i in range(x.size):
-        n += (x[i] < low) | (x[i] > high)
-    return n
-
-
-@jit()
-def mark_units(x: Floats, low: float, high: float, seen: Marks) -> None:  # pragma: no cover
-    """Mark each unit that has at least one element inside ``[low, high]``.
-
-    Stops looking at a unit once it is marked, so a healthy layer costs a few rows.
-
-    Args:
-        x: float32 [samples, units, positions].
-        low: lower bound.
-        high: upper bound.
-        seen: uint8 [units], set to 1.
-    """
-    left = 0
-    for u in range(seen.size):
-        left += seen[u] == 0
-    for n in range(x.shape[0]):
-        if left == 0:
-            return
-        for u in range(x.shape[1]):
-            if seen[u]:
-                continue
-            for p in range(x.shape[2]):
-                if low <= x[n, u, p] <= high:
-                    seen[u] = 1
-                    left -= 1
-                    break
-
-
-@jit()
-def mark_alive(x: Floats, seen: Marks) -> None:  # pragma: no cover
-    """Mark each unit that has at least one element other than zero (NaN counts as alive).
-
-    Args:
-        x: float32 [samples, units, positions].
-        seen: uint8 [units], set to 1.
-    """
-    left = 0
-    for u in range(seen.size):
-        left += seen[u] == 0
-    for n in range(x.shape[0]):
-        if left == 0:
-            return
-        for u in range(x.shape[1]):
-            if seen[u]:
-                continue
-            for p in range(x.shape[2]):
-                if x[n, u, p] != 0:
-                    seen[u] = 1
-                    left -= 1
-                    break
+    out[rows.COUNT] = x.size
+    out[rows.MEAN] = mean
+    out[rows.DEVIATIONS] = squares
+    out[rows.MIN] = low if n else np.nan
+    out[rows.MAX] = high if n else np.nan
+    out[rows.ZEROS] = zeros
+    out[rows.NAN] = nan
+    out[rows.INF] = infinite

@@ -6,21 +6,21 @@ call costs about a microsecond besides the reading.
 
 from __future__ import annotations
 
-import math
+import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 from numba.np.numpy_support import carray
+from torch import Tensor
 
+from gainstage.sketch import kernels
 from gainstage.sketch.compile import jit
-from gainstage.sketch.kernels import MOMENTS, Bits, Row, moments
-from gainstage.sketch.summary import Summary
-
-LINE: Final = 16
-"""Float32 in a cache line."""
+from gainstage.sketch.histogram import BINS
+from gainstage.sketch.kernels import Bits, Counts
+from gainstage.sketch.rows import Row
 
 
 def _as_pointer(context: Any, source: Any) -> tuple[Any, Callable[..., Any]]:
@@ -37,42 +37,42 @@ def _as_pointer(context: Any, source: Any) -> tuple[Any, Callable[..., Any]]:
 address: Any = intrinsic(_as_pointer)
 
 
-@jit()
-def gather(pointer: int, n: int, keep: int, offset: int, out: Bits) -> int:  # pragma: no cover
-    """Copy every `keep`-th line of ``uint32[n]`` at an address; return how many elements.
-
-    The last line, if it is not full, is taken whenever its turn comes.
-    """
-    bits = carray(address(pointer), n)
-    full = n // LINE
-    m = 0
-    for line in range(offset % keep, full, keep):
-        start = line * LINE
-        for i in range(LINE):  # a fixed count, so that it becomes two vector moves
-            out[m + i] = bits[start + i]
-        m += LINE
-    if full % keep == offset % keep:
-        for i in range(full * LINE, n):
-            out[m] = bits[i]
-            m += 1
-    return m
+def holds_memory(tensor: Tensor) -> bool:
+    """Whether the storage reaches to the last element: sharding and offloading free it."""
+    end = (tensor.storage_offset() + tensor.numel()) * tensor.element_size()
+    return tensor.data_ptr() != 0 and tensor.untyped_storage().nbytes() >= end
 
 
 @jit()
 def read(pointer: int, n: int, out: Row) -> None:  # pragma: no cover
-    """:func:`moments` of ``float32[n]`` at an address, n >= 1."""
+    """Moments of ``float32[n]`` at an address, n >= 1, into a row."""
     whole = carray(address(pointer), n)
-    moments(whole.view(np.float32), whole, out)
+    kernels.moments(whole.view(np.float32), whole, out)
 
 
-def summary(out: Row) -> Summary:
-    """What :func:`moments` wrote, as a summary.
+@jit()
+def _scan(pointer: int, n: int, tables: Bits, counts: Counts, out: Row) -> None:  # pragma: no cover
+    whole = carray(address(pointer), n)
+    kernels.scan(whole.view(np.float32), whole, tables, counts, out)
 
-    Example:
-        >>> summary(np.array([4.0, 0.5, 1.0, 0.0, 1.0, 2.0, 0.0, 0.0])).std
-        0.5
+
+class _Scratch(threading.local):
+    """Memory that a thread's scans share."""
+
+    def __init__(self) -> None:
+        self.tables = np.zeros(2 * BINS, dtype=np.uint32)
+
+
+_scratch = _Scratch()
+
+
+def scan(pointer: int, n: int, counts: Counts, out: Row) -> None:
+    """Moments and histogram of ``float32[n]`` at an address, n >= 1.
+
+    Args:
+        pointer: the address.
+        n: elements.
+        counts: int64 [4096], zeros; gets the histogram.
+        out: float64 [rows.WIDTH].
     """
-    count, mean, squares, low, high, zeros, nan, infinite = out.tolist()
-    finite = count - nan - infinite
-    std = math.sqrt(squares / finite) if finite else math.nan
-    return Summary(int(count), mean, std, low, high, int(zeros), int(nan), int(infinite))
+    _scan(pointer, n, _scratch.tables, counts, out)

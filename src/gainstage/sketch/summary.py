@@ -23,6 +23,8 @@ class Summary:
         zeros: number of exact zeros (of either sign).
         nan: number of NaN.
         inf: number of infinities of either sign.
+        sample_of: elements of the tensor, where only a sample of them was read; 0 where all were.
+        rms_error: relative standard error of ``rms``; 0 where every element was read.
 
     Example:
         >>> a, b = Summary(2, 0.0, 1.0, -1.0, 1.0), Summary(1, 3.0, 0.0, 3.0, 3.0)
@@ -38,6 +40,8 @@ class Summary:
     zeros: int = 0
     nan: int = 0
     inf: int = 0
+    sample_of: int = 0
+    rms_error: float = 0.0
 
     @classmethod
     def empty(cls) -> Summary:
@@ -56,8 +60,14 @@ class Summary:
 
     @property
     def l2(self) -> float:
-        """Euclidean norm of the finite elements."""
-        return self.rms * math.sqrt(self.finite) if self.finite else 0.0
+        """Euclidean norm of the finite elements; of a sampled tensor, as its sample has it."""
+        share = self.finite / self.count if self.count else 0.0
+        return self.rms * math.sqrt(share * self.size) if share else 0.0
+
+    @property
+    def size(self) -> int:
+        """Elements of the tensor, read or not."""
+        return max(self.sample_of, self.count)
 
     @property
     def zero_share(self) -> float:
@@ -68,6 +78,7 @@ class Summary:
         if not self.finite or not other.finite:
             whole = other if other.finite else self
             mean, std, low, high = whole.mean, whole.std, whole.min, whole.max
+            error = whole.rms_error
         else:
             n = self.finite + other.finite
             delta = other.mean - self.mean
@@ -80,6 +91,12 @@ class Summary:
                 delta * math.sqrt(share * (1 - share)),
             )
             low, high = min(self.min, other.min), max(self.max, other.max)
+            error = 0.0
+            if self.rms_error or other.rms_error:  # errors of mean squares add as variances do
+                scale = max(self.rms, other.rms) or 1.0
+                parts = (1 - share) * (self.rms / scale) ** 2, share * (other.rms / scale) ** 2
+                wrong = math.hypot(parts[0] * self.rms_error, parts[1] * other.rms_error)
+                error = wrong / (sum(parts) or 1.0)
         return Summary(
             count=self.count + other.count,
             mean=mean,
@@ -89,6 +106,8 @@ class Summary:
             zeros=self.zeros + other.zeros,
             nan=self.nan + other.nan,
             inf=self.inf + other.inf,
+            sample_of=self.size + other.size if self.sample_of or other.sample_of else 0,
+            rms_error=error,
         )
 
     def values(self) -> tuple[float, ...]:
@@ -104,4 +123,5 @@ class Summary:
             self.zero_share,
             float(self.nan),
             float(self.inf),
+            self.rms_error,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import Final
 
 import numpy as np
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from gainstage.sketch import kernels, pointers
+from gainstage.sketch import kernels, pointers, rows
 from gainstage.sketch.anywhere import measure_anywhere
 from gainstage.sketch.histogram import BINS, FLOAT32_MAX, FLOAT32_TINY, Histogram
+from gainstage.sketch.pointers import holds_memory
 from gainstage.sketch.sketch import Sketch
 from gainstage.sketch.summary import Summary
 from gainstage.torch_private import is_fake, is_functorch_wrapped, without_overrides
@@ -56,9 +56,9 @@ def measure(tensor: Tensor, *, bins: bool = True) -> Sketch:
         if is_plain(tensor):
             if bins:
                 return scan_float32(tensor.detach().view(-1).numpy())
-            out = np.empty(pointers.MOMENTS)
-            pointers.read(tensor.data_ptr(), tensor.numel(), out)
-            return Sketch(pointers.summary(out), None)
+            row = rows.new(1)[0]
+            pointers.read(tensor.data_ptr(), tensor.numel(), row)
+            return Sketch(rows.summary(row), None)
         values, implicit_zeros = _plain(tensor.detach())
         if not values.numel():
             sketch = Sketch(Summary.empty(), Histogram.empty())
@@ -85,14 +85,8 @@ def is_plain(tensor: Tensor) -> bool:
         and tensor.is_contiguous()
         and not tensor.is_neg()
         and tensor.numel() > 0
-        and _holds_memory(tensor)
+        and holds_memory(tensor)
     )
-
-
-def _holds_memory(tensor: Tensor) -> bool:
-    """Whether the storage reaches to the last element: sharding and offloading free it."""
-    end = (tensor.storage_offset() + tensor.numel()) * tensor.element_size()
-    return tensor.data_ptr() != 0 and tensor.untyped_storage().nbytes() >= end
 
 
 def unreadable(tensor: Tensor) -> str:
@@ -132,7 +126,7 @@ def _plain(tensor: Tensor) -> tuple[Tensor, int]:
         tensor = tensor.abs()
     elif tensor.is_floating_point() and tensor.element_size() == 1:
         tensor = tensor.float()
-    return _flat(tensor), max(total - tensor.numel(), 0)
+    return flat(tensor), max(total - tensor.numel(), 0)
 
 
 def _unbind(tensor: Tensor) -> Tensor:
@@ -140,8 +134,8 @@ def _unbind(tensor: Tensor) -> Tensor:
     return torch.cat(parts) if parts else torch.empty(0, dtype=tensor.dtype)
 
 
-def _flat(tensor: Tensor) -> Tensor:
-    """The elements in memory order where they are dense, so that no copy is made."""
+def flat(tensor: Tensor) -> Tensor:
+    """A tensor's elements in memory order where they are dense, so that no copy is made."""
     order = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
     return tensor.permute(order).reshape(-1)
 
@@ -153,22 +147,20 @@ def _measure_cpu(values: Tensor) -> Sketch:
     return _measure_float64(values.double().resolve_neg().numpy())
 
 
-class _Scratch(threading.local):
-    """Memory that a thread's scans share."""
-
-    def __init__(self) -> None:
-        self.tables = np.zeros(2 * BINS, dtype=np.uint32)
-
-
-_scratch = _Scratch()
-
-
 def scan_float32(x: Float32) -> Sketch:
     """Sketch of a contiguous float32 array by the fast kernels: [n], n >= 1."""
     counts = np.zeros(BINS, dtype=np.int64)
-    out = np.empty(kernels.MOMENTS)
-    kernels.scan(x, x.view(np.uint32), _scratch.tables, counts, out)
-    return Sketch(pointers.summary(out), Histogram(counts))
+    row = rows.new(1)[0]
+    pointers.scan(x.ctypes.data, x.size, counts, row)
+    return Sketch(rows.summary(row), Histogram(counts))
+
+
+def count_float32(bits: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
+    """Add the histogram of float32 bit patterns: [n], n >= 1, to counts [4096]."""
+    if bits.size < kernels.MANY:
+        kernels.count_few(bits, counts)
+    else:
+        pointers.scan(bits.ctypes.data, bits.size, counts, rows.new(1)[0])
 
 
 def _measure_float64(x: Float64) -> Sketch:

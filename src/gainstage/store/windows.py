@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.sketch import Histogram
+from gainstage.sketch.histogram import pack
 
 SIZES: Final = (1, 10, 100, 1000)
 """Steps in a window; each size divides the next."""
@@ -89,15 +90,12 @@ class _Sparse:
 
     @classmethod
     def sum(cls, parts: Sequence[_Sparse]) -> _Sparse:
+        if len(parts) == 1:
+            return parts[0]
         counts = Histogram.empty().counts
         for part in parts:
             counts[part.bins] += part.counts
         return cls.of(counts, sum(part.n for part in parts))
-
-    def dense(self) -> Histogram:
-        whole = Histogram.empty()
-        whole.counts[self.bins] = self.counts
-        return whole
 
 
 _Sites = dict[int, _Sparse]
@@ -190,7 +188,7 @@ class Merger:
 
     def _store(self, sites: _Sites, size: int, step0: int) -> None:
         for site, part in sites.items():
-            data = part.dense().to_bytes()
+            data = pack(part.bins, part.counts)
             self.stored.append(StoredWindow(site, Window(size, step0, part.n), data))
 
 
