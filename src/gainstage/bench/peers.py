@@ -23,7 +23,7 @@ def peers() -> dict[str, Contestant]:
         MissingExtraError: one of them is not installed.
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when it is imported
-    for module in ("wandb", "torch.utils.tensorboard"):
+    for module in ("wandb", "torch.utils.tensorboard", "threadpoolctl"):
         _peer(module)
     return {"wandb": _wandb, "TensorBoard": _tensorboard}
 
@@ -56,7 +56,11 @@ def _tensorboard(training: Training, folder: Path) -> Iterator[Step]:
             writer.add_histogram(f"gradients/{name}", parameter.grad, at)
         writer.flush()  # the work of its writing thread belongs to its turn
 
-    with _peer("torch.utils.tensorboard").SummaryWriter(str(folder / "tensorboard")) as writer:
+    with (
+        # numpy, by which it sums, has threads of its own that spin on into everybody's turns
+        _peer("threadpoolctl").threadpool_limits(1, user_api="blas"),
+        _peer("torch.utils.tensorboard").SummaryWriter(str(folder / "tensorboard")) as writer,
+    ):
         yield step
 
 
