@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class Line:
         unit: of the value.
         ratio: to the benchmark's yardstick, by which it is judged; None for what is only shown.
         reach: what the ratio should be: ``("<=", 8.0)``; None where nothing is promised.
+        workload: what the contestant worked on, in a benchmark that has several.
+        wall: the same by the wall clock, where `value` is CPU time.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Line:
     unit: str = ""
     ratio: float | None = None
     reach: tuple[str, float] | None = None
+    workload: str = ""
+    wall: float | None = None
 
     @property
     def reached(self) -> bool:
@@ -39,7 +43,17 @@ class Line:
         return self.ratio <= bound if sign == "<=" else self.ratio >= bound
 
 
-Bench: TypeAlias = Callable[[], list[Line]]
+class Bench(Protocol):
+    """Measures, and gives the lines of its table."""
+
+    def __call__(self, *, peers: bool = False) -> list[Line]:
+        """Measure.
+
+        Args:
+            peers: measure also what needs the extra ``bench``, if there is any.
+        """
+        ...
+
 
 BENCHES: Final[Registry[Bench]] = Registry("benchmark", "gainstage.bench.benches")
 
