@@ -49,6 +49,8 @@ class Guard:
         """Run `body` so that it neither raises nor disturbs: no gradients, no function modes."""
         if tap in self._off or os.getpid() != self._pid or getattr(self._local, "busy", False):
             return
+        if torch.jit.is_tracing():  # what we read would become part of the user's trace
+            return
         start = time.perf_counter()
         self._local.busy = True
         try:
