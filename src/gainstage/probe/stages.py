@@ -6,6 +6,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -227,9 +228,9 @@ class _GradientHook:
         self._guard = guard
         self._entry = entry
 
-    def __call__(self, grad: Tensor) -> None:
-        if self._stages.in_backward:
-            self._guard.call("gradient", lambda: self._measure(grad))
+    def __call__(self, grad: Tensor | None) -> None:
+        if grad is not None and self._stages.in_backward:  # torch may pass an undefined one
+            self._guard.call("gradient", partial(self._measure, grad))
 
     def _measure(self, grad: Tensor) -> None:
         found = measure(grad, bins=self._entry.sketch.histogram is not None)
