@@ -248,6 +248,30 @@ class Custom(nn.Module):
         return self.second(h.t().contiguous().t())
 
 
+class Halves(torch.autograd.Function):
+    """Two outputs; the gradient of one that nobody uses stays undefined, as does what it gives."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.set_materialize_grads(False)
+        return x * 2, x * 3
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        return grad * 2 if ctx.needs_input_grad[0] and grad is not None else None
+
+
+class Undefined(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        used, _ = Halves.apply(self.first(x))
+        _, without_gradient = Halves.apply(self.second(x))
+        return self.head(used + without_gradient)
+
+
 def hooked():
     """A model with hooks of the user's own, some of which replace what they are given."""
     net = mlp()
