@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 
 import torch
 
-from gainstage.torch_private import without_overrides
+from gainstage.torch_private import is_tracing, without_overrides
 
 P = ParamSpec("P")
 
@@ -38,6 +38,7 @@ class Guard:
         self._on_failure = on_failure
         self._pid = os.getpid()
         self._local = threading.local()
+        self._lock = threading.Lock()
         self._off: set[str] = set()
         self.seconds = 0.0
 
@@ -49,13 +50,13 @@ class Guard:
         """Run `body` so that it neither raises nor disturbs: no gradients, no function modes."""
         if tap in self._off or os.getpid() != self._pid or getattr(self._local, "busy", False):
             return
-        if torch.jit.is_tracing():  # what we read would become part of the user's trace
+        if is_tracing():  # what we read would become part of the user's trace
             return
         start = time.perf_counter()
         self._local.busy = True
         try:
-            with without_overrides(), torch.no_grad():
-                body()
+            with self._lock, without_overrides(), torch.no_grad():
+                body()  # one thread at a time: what kernels write to must not move
         except Exception as error:  # noqa: BLE001 - the promise is that nothing gets through
             self._fail(tap, error)
         finally:
