@@ -50,13 +50,14 @@ class Guard:
         """Run `body` so that it neither raises nor disturbs: no gradients, no function modes."""
         if tap in self._off or os.getpid() != self._pid or getattr(self._local, "busy", False):
             return
-        if is_tracing():  # what we read would become part of the user's trace
-            return
         start = time.perf_counter()
         self._local.busy = True
         try:
             with self._lock, without_overrides(), torch.no_grad():
-                body()  # one thread at a time: what kernels write to must not move
+                # one thread at a time, for what kernels write to must not move; and no tracing,
+                # for what we read would become part of the user's trace
+                if not is_tracing():
+                    body()
         except Exception as error:  # noqa: BLE001 - the promise is that nothing gets through
             self._fail(tap, error)
         finally:
