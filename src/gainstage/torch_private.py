@@ -30,6 +30,15 @@ Fallback: the public function of the same meaning.
 """
 
 
+def is_tracing() -> bool:
+    """Whether ``torch.jit.trace`` is recording on this thread.
+
+    Fallback: False; what the taps read then becomes part of the trace.
+    """
+    test = getattr(torch._C, "_is_tracing", None)
+    return test is not None and bool(test())
+
+
 def is_functorch_wrapped(tensor: Tensor) -> bool:
     """Whether a tensor belongs to a running ``vmap``, ``grad`` or ``jvp`` and has no plain values.
 

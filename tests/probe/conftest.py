@@ -116,3 +116,12 @@ def step():
 @pytest.fixture(scope="session")
 def rms():
     return lambda tensor: float(np.sqrt(np.square(np.asarray(tensor.detach(), np.float64)).mean()))
+
+
+@pytest.fixture
+def one_thread():
+    """Many threads on a shared processor mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

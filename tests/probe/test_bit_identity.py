@@ -4,215 +4,282 @@ from __future__ import annotations
 
 import functools
 import random
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 import gainstage as gs
 
-STEPS = 50
+from . import loops, models
+from .loops import Loop
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
-class Functional(nn.Module):
-    """Functional calls, a bare parameter beside modules, a residual branch, in-place addition."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = nn.Linear(8, 8)
-        self.bare = nn.Parameter(torch.randn(8, 3) * 0.3)
-
-    def forward(self, x):
-        h = F.dropout(F.gelu(self.inner(x)), 0.2, self.training)
-        h += x
-        return torch.relu_(h.clone()) @ self.bare
+def _vectors():
+    return torch.randn(6, 8)
 
 
-class Checkpointed(nn.Module):
-    def __init__(self, *, reentrant):
-        super().__init__()
-        self.block = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.3), nn.Linear(16, 8))
-        self.head = nn.Linear(8, 3)
-        self._reentrant = reentrant
-
-    def forward(self, x):
-        x = x.requires_grad_()
-        return self.head(checkpoint(self.block, x, use_reentrant=self._reentrant))
+def _images():
+    return torch.randn(6, 1, 8, 8)
 
 
-class Recurrent(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.lstm = nn.LSTM(4, 8, num_layers=2, dropout=0.1, batch_first=True)
-        self.head = nn.Linear(8, 3)
-
-    def forward(self, x):
-        outputs, (hidden, _) = self.lstm(x)
-        return self.head(outputs[:, -1] + hidden[-1])
+def _sequences():
+    return torch.randn(6, 5, 4)
 
 
-class Encoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.tokens = nn.Embedding(11, 16)
-        layer = nn.TransformerEncoderLayer(16, 4, 32, dropout=0.1, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2)
-        self.head = nn.Linear(16, 3)
-
-    def forward(self, tokens):
-        return self.head(self.encoder(self.tokens(tokens)).mean(1))
+def _tokens():
+    return torch.randint(11, (6, 5))
 
 
-def _mlp():
-    return nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 3))
+def _keywords():
+    return {"x": torch.randn(6, 8), "scale": random.choice([1.0, 2.0])}  # noqa: S311
 
 
-def _cnn():
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3),
-        nn.BatchNorm2d(4),
-        nn.ReLU(inplace=True),
-        nn.Dropout2d(0.2),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(4 * 3 * 3, 3),
-    )
+def _by(make, **options):
+    """One optimiser for all that is to be trained."""
+    return lambda net: [make([p for p in net.parameters() if p.requires_grad], **options)]
 
 
-def _tied():
-    shared = nn.Linear(8, 8)
-    net = nn.Sequential(shared, nn.ReLU(inplace=True), shared, nn.Linear(8, 8), nn.Linear(8, 3))
-    net[3].weight = shared.weight
-    net[4].bias.requires_grad_(requires_grad=False)
-    return net
+def _each(net):
+    return [torch.optim.SGD([p], lr=0.05, momentum=0.9) for p in net.parameters()]
 
 
-# kind -> (the model, one batch of inputs); a new kind is one line
-MODELS = {
-    "MLP": (_mlp, lambda: torch.randn(6, 8)),
-    "CNN": (_cnn, lambda: torch.randn(6, 1, 8, 8)),
-    "transformer": (Encoder, lambda: torch.randint(11, (6, 5))),
-    "LSTM": (Recurrent, lambda: torch.randn(6, 5, 4)),
-    "functional": (Functional, lambda: torch.randn(6, 8)),
-    "checkpoint, reentrant": (
-        functools.partial(Checkpointed, reentrant=True),
-        lambda: torch.randn(6, 8),
+def _for_players(net):
+    return [torch.optim.Adam(net[name].parameters(), lr=0.01) for name in ("maker", "judge")]
+
+
+def _sparse(net):
+    dense = torch.optim.Adam(net.head.parameters(), lr=0.01)
+    return [torch.optim.SparseAdam(net.table.parameters(), lr=0.01), dense]
+
+
+ADAM = _by(torch.optim.Adam, lr=0.01)
+SGD = _by(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=1e-3)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A model, its batches, its optimisers, a way to train it, and the frames a step makes."""
+
+    model: Callable[[], nn.Module]
+    batch: Callable[[], Any] = _vectors
+    optimizers: Callable[[nn.Module], list[Any]] = ADAM
+    step: Callable[[Loop, int], Any] = loops.plain
+    steps: int = 8
+    frames: int | None = None
+
+
+_mlp = partial(models.mlp, 0.1)
+_embedding = partial(nn.Embedding, 11, 8)
+
+# a new kind is one entry
+KINDS = {
+    "MLP": Kind(_mlp, step=loops.everyday, steps=50),
+    "CNN": Kind(models.cnn, _images, SGD, loops.everyday, steps=50),
+    "transformer": Kind(models.Encoder, _tokens, step=loops.everyday, steps=50),
+    "functional": Kind(models.Functional, step=loops.everyday, steps=20),
+    "LSTM": Kind(partial(models.Recurrent, nn.LSTM), _sequences),
+    "GRU": Kind(partial(models.Recurrent, nn.GRU), _sequences),
+    "packed LSTM": Kind(partial(models.Recurrent, nn.LSTM, packed=True), _sequences),
+    "cell in a loop": Kind(models.Unrolled, _sequences),
+    "checkpoint, reentrant": Kind(partial(models.Checkpointed, reentrant=True)),
+    "checkpoint, not reentrant": Kind(partial(models.Checkpointed, reentrant=False)),
+    "tied weights": Kind(models.Tied, _tokens),
+    "module called often": Kind(models.called_often),
+    "packed outputs, keywords": Kind(models.Packing, _keywords),
+    "frozen backbone": Kind(models.Frozen, optimizers=SGD),
+    "sparse gradients": Kind(
+        lambda: models.Embedded(_embedding(sparse=True)), _tokens, optimizers=_sparse
     ),
-    "checkpoint, not reentrant": (
-        functools.partial(Checkpointed, reentrant=False),
-        lambda: torch.randn(6, 8),
+    "embedding bag": Kind(lambda: models.Embedded(nn.EmbeddingBag(11, 8, mode="max")), _tokens),
+    "sparse embedding bag": Kind(
+        lambda: models.Embedded(nn.EmbeddingBag(11, 8, sparse=True)), _tokens, optimizers=_sparse
     ),
-    "shared and tied": (_tied, lambda: torch.randn(6, 8)),
-    "float64": (lambda: _mlp().double(), lambda: torch.randn(6, 8, dtype=torch.float64)),
-    "bfloat16": (lambda: _mlp().bfloat16(), lambda: torch.randn(6, 8).bfloat16()),
+    "attention": Kind(models.Attention, lambda: torch.randn(6, 5, 8)),
+    "parametrizations": Kind(models.normed),
+    "complex": Kind(models.Complex),
+    "lazy": Kind(models.lazy),
+    "custom function, views": Kind(models.Custom),
+    "undefined gradients": Kind(models.Undefined),
+    "hooks of the user": Kind(models.hooked),
+    "bfloat16": Kind(lambda: _mlp().bfloat16(), lambda: _vectors().bfloat16()),
+    "float16": Kind(lambda: _mlp().half(), lambda: _vectors().half(), SGD),
+    "float64": Kind(lambda: _mlp().double(), lambda: _vectors().double()),
+    "channels last": Kind(
+        lambda: models.cnn().to(memory_format=torch.channels_last),
+        lambda: _images().contiguous(memory_format=torch.channels_last),
+    ),
+    "scaler": Kind(_mlp, step=loops.scaled),
+    "scaler, overflow": Kind(_mlp, step=loops.overflowing, frames=5),
+    "scaler, fused": Kind(
+        _mlp, optimizers=_by(torch.optim.Adam, fused=True), step=loops.overflowing
+    ),
+    "accumulated": Kind(_mlp, step=loops.accumulated),
+    "two optimizers": Kind(
+        models.players, lambda: torch.randn(6, 4), _for_players, loops.two_players, frames=16
+    ),
+    "LBFGS": Kind(
+        partial(models.mlp, 0.0),
+        optimizers=_by(torch.optim.LBFGS, lr=0.1, max_iter=4),
+        step=loops.closure,
+    ),
+    "sharpness aware": Kind(_mlp, step=loops.sharpness_aware),
+    "averaged copies": Kind(models.cnn, _images, step=loops.averaged),
+    "optimizers in backward": Kind(_mlp, optimizers=_each, step=loops.in_backward),
+    "clipped": Kind(_mlp, optimizers=SGD, step=loops.clipped),
+    "fused Adam": Kind(_mlp, optimizers=_by(torch.optim.Adam, fused=True)),
+    "foreach Adam": Kind(_mlp, optimizers=_by(torch.optim.Adam, foreach=True)),
+    "AdamW": Kind(_mlp, optimizers=_by(torch.optim.AdamW, amsgrad=True)),
+    "gradient penalty": Kind(partial(models.mlp, 0.0), step=loops.penalised),
+    "functional call": Kind(_mlp, step=loops.replaced),
+    "torch.func": Kind(partial(models.mlp, 0.0), step=loops.per_sample, frames=1),
+    "validated": Kind(models.cnn, _images, step=loops.validated),
+    "growing": Kind(_mlp, step=loops.growing),
+    "updated by hand": Kind(_mlp, step=loops.by_hand, frames=1),
+    "offloaded, anomaly": Kind(_mlp, step=loops.offloaded),
+    "forked workers": Kind(_mlp, step=loops.loaded),
 }
 
-OPTIMIZERS = {
-    "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=1e-3),
-    "Adam": lambda p: torch.optim.Adam(p, lr=0.01),
-    "AdamW": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
-}
 
-WATCHES = {
-    "default": {},
-    "functional": {"functional": True},
-    "every third": {"every": 3},
-}
+def _bits(value):
+    """A value as something that is equal only if every bit is."""
+    if isinstance(value, dict):
+        return {key: _bits(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_bits(item) for item in value]
+    if not isinstance(value, torch.Tensor):
+        return repr(value)
+    if value.is_sparse:
+        value = value.detach().coalesce()
+        return [_bits(value.indices()), _bits(value.values())]
+    plain = value.detach().contiguous().reshape(-1).view(torch.uint8)
+    return value.dtype, tuple(value.shape), plain.numpy().tobytes()
 
 
-def _train(kind, optimizer, watch):
-    """Train for :data:`STEPS` steps; everything that could differ, as bytes."""
-    make, batch = MODELS[kind]
+def _state(loop):
+    model, kept = loop.model, loop.kept.items()
+    return {
+        "state_dict": _bits(model.state_dict()),
+        "buffers": _bits(dict(model.named_buffers())),
+        "grads": _bits({name: p.grad for name, p in model.named_parameters()}),
+        "modes": [module.training for module in model.modules()],
+        "optimizers": _bits([optimizer.state_dict() for optimizer in loop.optimizers]),
+        "kept": {name: _bits(x.state_dict()) for name, x in kept if hasattr(x, "state_dict")},
+        "outputs": _bits(loop.outputs),
+        "torch's randomness": _bits(torch.get_rng_state()),
+        "numpy's randomness": _bits(torch.from_numpy(np.random.get_state()[1])),  # noqa: NPY002
+        "python's randomness": random.getstate(),
+        "settings": (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()),
+    }
+
+
+def _train(kind, *, around=nullcontext, watch=lambda *_: nullcontext(), until=None):
+    """Everything that could differ after a training that is watched `until` a step."""
     torch.manual_seed(3)
     np.random.seed(3)  # noqa: NPY002 - the global state is what must not be touched
     random.seed(3)
-    model = make()
-    optimizer = OPTIMIZERS[optimizer](p for p in model.parameters() if p.requires_grad)
-    losses = []
-    with watch(model, optimizer):
-        for i in range(STEPS):
-            x = batch() * random.choice([1, 2]) if i % 2 else batch()  # noqa: S311
-            x = x.clamp(max=10)
-            y = torch.from_numpy(np.random.randint(3, size=6))  # noqa: NPY002
-            optimizer.zero_grad(set_to_none=bool(i % 3))
-            loss = F.cross_entropy(model(x).float(), y)
-            loss.backward()
-            if i % 5 == 0:
-                nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-            optimizer.step()
-            losses.append(loss.detach())
-            if i % 10 == 0:
-                model.eval()
-                with torch.no_grad():
-                    model(x)
-                model.train()
-    states = [v for s in optimizer.state.values() for v in s.values() if torch.is_tensor(v)]
-    tensors = [*model.state_dict().values(), *(p.grad for p in model.parameters()), *states]
-    return (
-        [None if t is None else t.contiguous().reshape(-1).view(torch.uint8) for t in tensors],
-        torch.stack(losses).view(torch.uint8),
-        torch.get_rng_state(),
-        np.random.get_state()[1].tobytes(),  # noqa: NPY002
-        random.getstate(),
-    )
+    with around(), ExitStack() as watching:
+        model = kind.model()
+        loop = Loop(model, kind.optimizers(model), kind.batch)
+        watching.enter_context(watch(loop.model, loop.optimizers))
+        losses = []
+        for i in range(kind.steps):
+            if i == until:
+                watching.close()
+            losses.append(kind.step(loop, i).detach())
+    return {**_state(loop), "losses": _bits(losses)}
 
 
 @functools.cache
-def _plain(kind, optimizer):
-    return _train(kind, optimizer, lambda *_: nullcontext())
+def _plain(name):
+    return _train(KINDS[name])
 
 
-def assert_same_bits(a, b):
-    assert len(a[0]) == len(b[0])
-    for left, right in zip(a[0], b[0], strict=True):
-        assert left is right is None or torch.equal(left, right)
-    assert torch.equal(a[1], b[1])
-    assert torch.equal(a[2], b[2])
-    assert a[3:] == b[3:]
+def assert_same_bits(found, expected):
+    assert [key for key in expected if found[key] != expected[key]] == []
 
 
-MAIN = ("MLP", "CNN", "transformer")
-CASES = {
-    *((kind, optimizer, "default") for kind in MAIN for optimizer in OPTIMIZERS),
-    *((kind, "Adam", "functional") for kind in MODELS),
-    ("CNN", "momentum", "every third"),
-}
-
-
-@pytest.mark.parametrize(("kind", "optimizer", "how"), sorted(CASES))
-def test_watched_training_is_bit_identical(tmp_path, kind, optimizer, how):
+@pytest.fixture
+def watched(tmp_path):
+    """A function to train by, and the run that it left."""
     runs = []
 
-    def watch(model, optimizer):
-        run = gs.watch(model, optimizer, dir=tmp_path, **WATCHES[how])
-        runs.append(run)
-        return run
+    def train(kind, *, until=None, **options):
+        def watch(model, optimizers):
+            runs.append(gs.watch(model, optimizers, dir=tmp_path, **options))
+            return runs[-1]
 
-    assert_same_bits(_train(kind, optimizer, watch), _plain(kind, optimizer))
-    assert len(runs[0].frame()) == STEPS  # it did watch
+        found = _train(kind, watch=watch, until=until)
+        return found, gs.open(runs[-1].path).recording
 
-
-@pytest.mark.parametrize("kind", ["MLP", "CNN", "functional"])
-def test_training_under_the_global_taps_is_bit_identical(watching_everything, kind):
-    with_taps = _train(kind, "Adam", lambda *_: watching_everything())
-    assert_same_bits(with_taps, _plain(kind, "Adam"))
+    return train
 
 
-def test_detaching_half_way_changes_nothing_either(tmp_path):
-    def half(model, optimizer):
-        with gs.watch(model, optimizer, dir=tmp_path):
-            x = torch.randn(6, 8)
-            model(x).sum().backward()
-            optimizer.step()
-        return nullcontext()
+def _failures(events):
+    return [(event.site, event.data) for event in events if event.code == "tap-off"]
 
-    def plain(model, optimizer):
-        model(torch.randn(6, 8)).sum().backward()
-        optimizer.step()
-        return nullcontext()
 
-    assert_same_bits(_train("MLP", "Adam", half), _train("MLP", "Adam", plain))
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("functional", [False, True], ids=["", "functional"])
+@pytest.mark.parametrize("name", KINDS)
+def test_watched_training_is_bit_identical(watched, name, functional):
+    kind = KINDS[name]
+    found, recording = watched(kind, functional=functional)
+    assert_same_bits(found, _plain(name))
+    assert _failures(recording.events) == []
+    assert len(recording.steps) == (kind.steps if kind.frames is None else kind.frames)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", KINDS)
+def test_training_under_the_global_taps_is_bit_identical(watching_everything, name):
+    seen = []
+
+    @contextmanager
+    def around():
+        with watching_everything() as one:
+            seen.append(one)
+            yield
+
+    assert_same_bits(_train(KINDS[name], around=around), _plain(name))
+    assert _failures(seen[0].sink.events) == []
+    assert seen[0].frames > 0
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", KINDS)
+def test_a_watch_that_ends_half_way_leaves_no_trace(watched, name):
+    kind = KINDS[name]
+    found, recording = watched(kind, until=kind.steps // 2, functional=True)
+    assert_same_bits(found, _plain(name))
+    assert _failures(recording.events) == []
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", ["MLP", "CNN", "transformer"])
+def test_watching_every_third_step_is_bit_identical(watched, name):
+    found, _ = watched(KINDS[name], every=3)
+    assert_same_bits(found, _plain(name))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_a_watched_transformer_says_in_evaluation_is_bit_identical(watched):
+    kind = Kind(models.Encoder, _tokens, step=loops.validated)
+    assert_same_bits(watched(kind)[0], _train(kind))
+
+
+def test_watched_training_on_many_threads_is_bit_identical(watched):
+    kind = replace(KINDS["CNN"], steps=8)
+    assert_same_bits(watched(kind)[0], _train(kind))

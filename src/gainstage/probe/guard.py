@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 
 import torch
 
-from gainstage.torch_private import set_gradients, without_overrides
+from gainstage.torch_private import is_tracing, set_gradients, without_overrides
 
 P = ParamSpec("P")
 
@@ -38,6 +38,7 @@ class Guard:
         self._on_failure = on_failure
         self._pid = os.getpid()
         self._local = threading.local()
+        self._lock = threading.Lock()
         self._off: set[str] = set()
         self.seconds = 0.0
 
@@ -52,7 +53,11 @@ class Guard:
         start = time.perf_counter()
         self._local.busy = True
         try:
-            with without_overrides():
+            # one thread at a time, for what kernels write to must not move; and no tracing, for
+            # what we read would become part of the user's trace
+            with self._lock, without_overrides():
+                if is_tracing():
+                    return
                 gradients = torch.is_grad_enabled()
                 set_gradients(False)
                 try:
