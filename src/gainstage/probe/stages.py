@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -25,18 +24,17 @@ from gainstage.probe.units import (
 )
 from gainstage.records import Site
 from gainstage.sketch import rows
+from gainstage.sketch.pool import Pool
 from gainstage.sketch.reader import Counts, kind_of
 from gainstage.sketch.rows import Row
 from gainstage.sketch.sampling import FLOAT32
+from gainstage.sketch.tensors import unreadable
 
 MAX_CALLS: Final = 64
 """Calls of one stage within a step that get a site of their own; later ones share the last."""
 
 MAX_HELD: Final = 2048
 """Forward measurements held for a backward that may never come (an evaluation with gradients)."""
-
-_POOL: Final = 64
-"""Calls within a step for which there is room at first."""
 
 ALWAYS: Final = 32
 EVERY: Final = 16
@@ -86,8 +84,9 @@ class Place:
         layer = self.layer()
         return layer if call == 1 else f"{layer}#{call}"
 
-    def output_site(self, recorder: Recorder, entry: Entry, call: int) -> Site:
-        """Where the output of the n-th call of a step belongs."""
+    def output_site(self, recorder: Recorder, entry: Entry) -> Site:
+        """Where the output of a call belongs."""
+        call = entry.call
         found = self._outputs.get(call)
         if found is None:
             details = entry.details(self.name(call))
@@ -95,8 +94,9 @@ class Place:
             self._outputs[call] = found
         return found
 
-    def gradient_site(self, recorder: Recorder, entry: Entry, call: int) -> Site:
+    def gradient_site(self, recorder: Recorder, entry: Entry) -> Site:
         """Where its gradient belongs."""
+        call = entry.call
         found = self._gradients.get(call)
         if found is None:
             details = entry.details(self.name(call))
@@ -105,41 +105,69 @@ class Place:
 
 
 class Entry:
-    """One call of one stage, measured, waiting for its gradient to say that it is training."""
+    """One call of one stage, read, waiting for its gradient to say that it is training.
+
+    It is itself the hook that the gradient meets: it holds no tensor, and a copy is a silent one.
+    """
 
     __slots__ = (
         "axis",
-        "counts",
+        "call",
         "dtype",
         "feed",
-        "grad_counts",
         "graded",
         "needs_grad",
-        "numbers",
+        "output_number",
         "place",
+        "reading",
         "root",
-        "row",
         "shape",
+        "stages",
+        "units",
     )
 
-    def __init__(self, place: Place, row: int, root: int, tensor: Tensor) -> None:
+    def __init__(self, stages: Stages, place: Place, reading: int, tensor: Tensor) -> None:
+        self.stages = stages
         self.place = place
-        self.row = row  # in the pool: its output; the next one is its gradient
-        self.root = root
-        self.shape = tuple(tensor.shape)
+        self.reading = reading  # of the output, in the pool
+        self.root = 0
+        self.shape = tensor.shape
         self.dtype = tensor.dtype
         self.needs_grad = tensor.requires_grad
+        self.output_number = 0  # among the outputs of its node
         self.axis: int | None = None
-        self.numbers: dict[str, float] = {}
-        self.counts: Counts | None = None
+        self.units: UnitWatch | None = None
         self.graded = False
-        self.grad_counts: Counts | None = None
+        self.call = 1
         self.feed: Feed | None = None
+
+    def __call__(self, grads: Sequence[Tensor | None]) -> None:
+        """The gradients of a node's outputs are known."""
+        self.of_tensor(grads[self.output_number])
+
+    def of_tensor(self, grad: Tensor | None) -> None:
+        """The gradient of the output is known; torch may pass an undefined one."""
+        stages = self.stages
+        if grad is not None and stages.in_backward:
+            stages.guard.call("gradient", stages.measure_gradient, self, grad)
 
     def details(self, name: str) -> dict[str, Any]:
         """What a site says of this stage."""
         dtype = str(self.dtype).removeprefix("torch.")
-        return {"layer": name, "op": self.place.op, "shape": self.shape, "dtype": dtype}
+        return {"layer": name, "op": self.place.op, "shape": tuple(self.shape), "dtype": dtype}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Silent:
+        return _Silent()
+
+    def __reduce__(self) -> tuple[type[_Silent], tuple[()]]:
+        return (_Silent, ())
+
+
+class _Silent:
+    """What an entry becomes in a copied or unpickled tensor."""
+
+    def __call__(self, *_: Any) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,42 +190,46 @@ class Stages:
     def __init__(self, recorder: Recorder, guard: Guard) -> None:
         self.in_backward = False
         """Whether a backward runs for a step; gradients of a penalty pass unmeasured."""
+        self.guard = guard
         self._recorder = recorder
         self._reader = recorder.reader
-        self._guard = guard
-        self._pool = rows.new(2 * _POOL)
-        self._free = 0  # rows of it from here on were never used in this step
-        self._spare: list[int] = []  # rows that were given back
+        self._pool = Pool(recorder.reader)
         self._held: list[Entry] = []
+        self._graded: list[tuple[Entry, int]] = []
         self._hooks: list[RemovableHandle] = []
         self._outputs: dict[int, Callable[[], Tensor | None]] = {}
         self._last: Callable[[], Tensor | None] = lambda: None
         self._last_version = 0
 
     def output(self, place: Place, tensor: Tensor, *, root: int = 0) -> Entry | None:
-        """Measure what a stage returned and listen for its gradient.
+        """Read what a stage returned and listen for its gradient.
 
         Args:
             place: the stage.
-            tensor: its output.
+            tensor: its output, floating-point.
             root: number of the outermost module call that this one is part of.
 
         Returns:
             The entry; None if the tensor is a view of the previous one, or a scalar.
         """
-        if tensor.dim() == 0 or not tensor.is_floating_point() or self._is_last(tensor):
+        if tensor.dim() == 0 or self._is_last(tensor):
             return None
-        if len(self._held) >= MAX_HELD:
-            self._spare += [entry.row for entry in self._held[: MAX_HELD // 2]]
-            del self._held[: MAX_HELD // 2]
-        entry = Entry(place, self._next_row(), root, tensor)
-        entry.axis = place.axis(entry.shape, self._held[-1] if self._held else None)
-        row = self._pool[entry.row]
-        entry.counts = self._reader.read(tensor, row)
-        if entry.axis is not None and row[rows.COUNT] > 0:
-            self._look_at_units(entry, tensor)
+        held = self._held
+        if len(held) >= MAX_HELD:
+            for old in held[: MAX_HELD // 2]:
+                self._pool.give_back(old.reading)
+            del held[: MAX_HELD // 2]
+        entry = Entry(self, place, self._pool.take(tensor), tensor)
+        entry.root = root
+        entry.axis = place.axis(entry.shape, held[-1] if held else None)
+        if entry.axis is not None:
+            units = place.units[place.calls] if place.calls < len(place.units) else None
+            if units is None or self._reader.turn >= units.busy_from:
+                self._look_at_units(entry, tensor)
+            else:
+                entry.units = units
         place.calls += 1
-        self._held.append(entry)
+        held.append(entry)
         self.listen(entry, tensor)
         self._last = self._outputs[id(tensor)] = weakref.ref(tensor)
         self._last_version = _version(tensor)
@@ -205,13 +237,15 @@ class Stages:
 
     def listen(self, entry: Entry, tensor: Tensor) -> None:
         """Record the gradient that reaches `tensor` as the entry's."""
-        if tensor.requires_grad:
-            hook = _GradientHook(self, self._guard, entry, tensor.output_nr)
-            node = tensor.grad_fn
-            if node is None:  # a leaf
-                self._hooks.append(tensor.register_hook(hook.of_tensor))  # type: ignore[no-untyped-call]
-            else:  # half the price, and the gradient that flows on after a user's own hook
-                self._hooks.append(node.register_prehook(hook))
+        if not tensor.requires_grad:
+            return
+        node = tensor.grad_fn
+        if node is None:  # a leaf
+            self._hooks.append(tensor.register_hook(entry.of_tensor))  # type: ignore[no-untyped-call]
+            return
+        # half the price of a tensor's hook, and it meets the gradient that flows on
+        entry.output_number = tensor.output_nr
+        self._hooks.append(node.register_prehook(entry))
 
     def feed(self, entry: Entry, tensor: Any) -> None:
         """Measure the data that enters the network at this stage, if that is what `tensor` is."""
@@ -245,24 +279,18 @@ class Stages:
     def flush(self) -> None:
         """After a backward: record the calls that it went through, forget the others."""
         roots = {entry.root for entry in self._held if entry.graded and entry.root}
+        kept = [e for e in self._held if e.graded or (e.root in roots and not e.needs_grad)]
         calls: dict[str, int] = defaultdict(int)
-        places: list[tuple[int, int]] = []
-        for entry in self._held:
-            if entry.graded or (entry.root in roots and not entry.needs_grad):
-                layer = entry.place.layer()
-                calls[layer] += 1
-                self._record(entry, min(calls[layer], MAX_CALLS), places)
-        if places:
-            self._recorder.take(self._pool, places)
+        for entry in kept:
+            layer = entry.place.layer()
+            calls[layer] += 1
+            entry.call = min(calls[layer], MAX_CALLS)
+        self._record(kept)
         self.forget()
 
     def flush_all(self) -> None:
         """Record everything held, as when a script ends between forward and backward."""
-        places: list[tuple[int, int]] = []
-        for entry in self._held:
-            self._record(entry, 1, places)
-        if places:
-            self._recorder.take(self._pool, places)
+        self._record(self._held)
         self.forget()
 
     def forget(self) -> None:
@@ -273,64 +301,59 @@ class Stages:
             entry.place.calls = 0
         self._hooks.clear()
         self._held.clear()
+        self._graded.clear()
         self._outputs.clear()
-        self._free = 0
-        self._spare.clear()
+        self._pool.clear()
         self._last = lambda: None
 
     def measure_gradient(self, entry: Entry, grad: Tensor) -> None:
         """A gradient came back to an entry's output; a second one adds to the first."""
-        row = self._pool[entry.row + 1]
-        if not entry.graded:
-            entry.grad_counts = self._reader.read(grad, row)
-            entry.graded = True
-            return
-        more = rows.new(1)[0]
-        counts = self._reader.read(grad, more)
-        rows.add(row, more)
-        if counts is not None and entry.grad_counts is not None:
-            entry.grad_counts = entry.grad_counts + counts
-
-    def _next_row(self) -> int:
-        if self._spare:
-            return self._spare.pop()
-        row, self._free = self._free, self._free + 2
-        if self._free > len(self._pool):
-            self._pool = np.pad(self._pool, ((0, len(self._pool)), (0, 0)))
-        return row
+        entry.graded = True
+        self._graded.append((entry, self._pool.take(grad)))
 
     def _look_at_units(self, entry: Entry, tensor: Tensor) -> None:
-        axis = entry.axis
-        if axis is None or tensor.layout is not torch.strided:
+        axis, place = entry.axis, entry.place
+        if axis is None or tensor.layout is not torch.strided or not tensor.numel():
             return
-        place = entry.place
+        kind = kind_of(tensor)
+        if not kind and unreadable(tensor):
+            return
         while len(place.units) <= place.calls:
             place.units.append(None)
         units = place.units[place.calls]
         shape = unit_shape(entry.shape, axis)
-        exact = self._reader.lines is None
         if units is None or units.units != shape[1]:
+            exact = self._reader.lines is None
             units = place.units[place.calls] = UnitWatch(shape[1], place.op, exact=exact)
-        if kind_of(tensor) == FLOAT32:
-            entry.numbers = units.see(tensor.data_ptr(), shape, self._reader.turn)
-        else:
-            entry.numbers = units.see(by_unit(tensor, axis), shape, self._reader.turn)
+        x = tensor.data_ptr() if kind == FLOAT32 else by_unit(tensor, axis)
+        units.see(x, shape, self._reader.turn)
+        entry.units = units
 
-    def _record(self, entry: Entry, call: int, places: list[tuple[int, int]]) -> None:
-        recorder = self._recorder
-        if entry.feed is not None:
-            self._record_feed(entry, entry.feed, entry.place.name(call))
-        output = entry.place.output_site(recorder, entry, call)
-        places.append((entry.row, output.id))
-        if entry.numbers:
-            recorder.put(output, entry.numbers)
-        if entry.counts is not None:
-            recorder.count(output.id, entry.counts)
-        if entry.graded:
-            gradient = entry.place.gradient_site(recorder, entry, call)
-            places.append((entry.row + 1, gradient.id))
-            if entry.grad_counts is not None:
-                recorder.count(gradient.id, entry.grad_counts)
+    def _record(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        recorder, pool = self._recorder, self._pool
+        rows_ = pool.settle()
+        places: list[tuple[int, int]] = []
+        for entry in entries:
+            if entry.feed is not None:
+                self._record_feed(entry, entry.feed, entry.place.name(entry.call))
+            site = entry.place.output_site(recorder, entry)
+            places.append((entry.reading, site.id))
+            if entry.units is not None:
+                found = entry.units.found
+                if entry.units.bounds is not None:
+                    share = pool.outside(entry.reading, entry.units.bounds)
+                    found = found if share is None else {**found, "saturated": share}
+                recorder.put(site, found)
+        for entry, reading in self._graded:
+            places.append((reading, entry.place.gradient_site(recorder, entry).id))
+        recorder.take(rows_, places)
+        if self._reader.bins:
+            for reading, site_id in places:
+                counts = pool.counts(reading)
+                if counts is not None:
+                    recorder.count(site_id, counts)
 
     def _record_feed(self, entry: Entry, feed: Feed, name: str) -> None:
         details = {**entry.details(name), "shape": feed.shape}
@@ -358,37 +381,3 @@ class Stages:
 def _version(tensor: Tensor) -> int:
     """How often a tensor was changed in place; 0 where torch does not count."""
     return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch's own counter
-
-
-class _GradientHook:
-    """Measures the gradient of an output; holds no tensor, survives copying as nothing."""
-
-    __slots__ = ("_entry", "_guard", "_number", "_stages")
-
-    def __init__(self, stages: Stages, guard: Guard, entry: Entry, number: int) -> None:
-        self._stages = stages
-        self._guard = guard
-        self._entry = entry
-        self._number = number  # of the output among those of its node
-
-    def __call__(self, grads: Sequence[Tensor | None]) -> None:
-        grad = grads[self._number]
-        if grad is not None:
-            self.of_tensor(grad)
-
-    def of_tensor(self, grad: Tensor) -> None:
-        if self._stages.in_backward:
-            self._guard.call("gradient", self._stages.measure_gradient, self._entry, grad)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Silent:
-        return _Silent()
-
-    def __reduce__(self) -> tuple[type[_Silent], tuple[()]]:
-        return (_Silent, ())
-
-
-class _Silent:
-    """What a hook becomes in a copied or unpickled tensor."""
-
-    def __call__(self, *_: Any) -> None:
-        return None

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from gainstage.sketch.units import WINDOW, Shape, look, share_outside
 
 _REST: Final = WINDOW // 2
+_PAUSE: Final = 4
+"""Turns after which units that show themselves are looked for again, and silent ones."""
+
 _MOST_LOOKED_AT: Final = 65_536
-_MOST_COUNTED: Final = 4096
 """Elements of one stage and turn, where not every one is looked at."""
 
 LINEAR_RANGE: Final[dict[str, tuple[float, float]]] = {
@@ -82,7 +84,14 @@ class UnitWatch:
         units: how many there are.
         op: the operation that made them.
         exact: look at every unit and sample at every turn. Otherwise a unit that showed itself
-            is left alone for half a window, and a silent one is looked for in part of the samples.
+            is left alone for half a window, and a silent one is looked for at every fourth turn,
+            in part of the samples.
+
+    Attributes:
+        units: how many there are.
+        bounds: the linear range of the activation, if it has one.
+        busy_from: the turn from which on there is something to look at.
+        found: the shares, by quantity.
     """
 
     def __init__(self, units: int, op: str, *, exact: bool) -> None:
@@ -90,10 +99,10 @@ class UnitWatch:
         self.op = op
         self._exact = exact
         self._alive = np.full(units, -1, dtype=np.int64)
-        self._bounds = LINEAR_RANGE.get(op)
-        self._loose = np.full(units, -1, dtype=np.int64) if self._bounds else None
-        self._busy_from = 0
-        self._found: dict[str, float] = {}
+        self.bounds = LINEAR_RANGE.get(op)
+        self._loose = np.full(units, -1, dtype=np.int64) if self.bounds else None
+        self.busy_from = 0
+        self.found: dict[str, float] = {}
 
     def see(self, x: NDArray[np.float32] | int, shape: Shape, turn: int) -> dict[str, float]:
         """Take in what the units put out at a turn (again, for a micro-batch).
@@ -107,25 +116,24 @@ class UnitWatch:
             The shares by quantity.
         """
         pointer = x if isinstance(x, int) else x.ctypes.data
-        if turn >= self._busy_from:
+        if turn >= self.busy_from:
             self._look(pointer, shape, turn)
-        if self._bounds is not None:
-            most = 0 if self._exact else _MOST_COUNTED
+        if self._exact and self.bounds is not None:
             size = shape[0] * shape[1] * shape[2]
-            self._found["saturated"] = share_outside(pointer, size, self._bounds, most)
-        return self._found
+            self.found["saturated"] = share_outside(pointer, size, self.bounds)
+        return self.found
 
     def _look(self, pointer: int, shape: Shape, turn: int) -> None:
         when = (turn, 1, 0) if self._exact else (turn, _REST, _MOST_LOOKED_AT)
-        silent = self._found["dead_units"] = look(pointer, shape, (0.0, 0.0), when, self._alive)
+        silent = self.found["dead_units"] = look(pointer, shape, (0.0, 0.0), when, self._alive)
         last = self._alive
-        if self._loose is not None and self._bounds is not None:
-            stuck = look(pointer, shape, self._bounds, when, self._loose)
-            self._found["saturated_units"] = stuck
+        if self._loose is not None and self.bounds is not None:
+            stuck = look(pointer, shape, self.bounds, when, self._loose)
+            self.found["saturated_units"] = stuck
             silent += stuck
             last = np.minimum(last, self._loose)
         if not self._exact:  # nobody is to be looked for until the first has had its rest
-            self._busy_from = turn if silent else int(last.min()) + _REST
+            self.busy_from = turn + _PAUSE if silent else int(last.min()) + _REST
 
 
 def feature_numbers(x: NDArray[np.float32]) -> dict[str, float]:

@@ -13,12 +13,13 @@ from typing import Final
 
 import numpy as np
 from numba.np.numpy_support import carray
+from numpy.typing import NDArray
 
 from gainstage.sketch import rows
 from gainstage.sketch.compile import jit
 from gainstage.sketch.kernels import Counts, Floats, count_few, moments
 from gainstage.sketch.pointers import address
-from gainstage.sketch.rows import Row
+from gainstage.sketch.rows import Row, Rows
 
 CACHE_LINE: Final = 16
 """Float32 that the processor fetches together."""
@@ -37,6 +38,8 @@ FLOAT16: Final = 3
 FLOAT64: Final = 4
 
 _WORD: Final = np.uint32(16)
+_MAGNITUDE: Final = np.uint32(0x7FFF_FFFF)
+_INFINITE: Final = np.uint32(0x7F80_0000)
 
 
 @jit()
@@ -222,3 +225,52 @@ def read(  # pragma: no cover
     if kind == FLOAT32 and m < n and out[rows.NAN] + out[rows.INF] > 0:
         whole = carray(address(pointer), n)
         moments(whole.view(np.float32), whole, out)
+
+
+@jit()
+def grab(  # pragma: no cover
+    pointer: int,
+    n: int,
+    kind: int,
+    plan: tuple[int, int],
+    samples: Floats,
+    sizes: NDArray[np.int64],
+    number: int,
+) -> bool:
+    """Copy a tensor's sample, to be read by :func:`settle`.
+
+    Args:
+        pointer: address of the tensor's first element.
+        n: its elements, at least 1.
+        kind: of its elements.
+        plan: how many lines, and the number of the turn, as for :func:`gather`.
+        samples: float32 [readings, LINE * lines].
+        sizes: int64 [readings, 2]: gets how many elements were copied, and `n`.
+        number: of the reading.
+
+    Returns:
+        Whether all of it is finite, or all of the tensor was copied: else it is to be read as a
+        whole, for NaN and infinities are counted, not estimated.
+    """
+    sample = samples[number]
+    m = gather(pointer, n, kind, plan[0], plan[1], sample)
+    sizes[number, 0] = m
+    sizes[number, 1] = n
+    if m == n or kind != FLOAT32:
+        return True
+    bits = sample[:m].view(np.uint32)
+    largest = np.uint32(0)
+    for i in range(m):
+        largest = max(largest, bits[i] & _MAGNITUDE)
+    return bool(largest < _INFINITE)
+
+
+@jit()
+def settle(  # pragma: no cover
+    samples: Floats, sizes: NDArray[np.int64], used: int, out: Rows
+) -> None:
+    """Read the samples that :func:`grab` copied, into rows."""
+    for number in range(used):
+        m = sizes[number, 0]
+        if m > 0:
+            finish(samples[number, :m], sizes[number, 1], out[number])

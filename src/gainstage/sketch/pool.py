@@ -1,0 +1,114 @@
+"""The readings of one step: taken where a tensor passes by, computed together at its end.
+
+Between two layers the processor's caches are full of the layers' own data, so each instruction of
+ours costs many times what it costs in a loop. So a hook only copies its sample; moments and
+histograms of all samples follow in one go.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from torch import Tensor
+
+from gainstage.sketch import rows, sampling
+from gainstage.sketch.histogram import BINS
+from gainstage.sketch.kernels import Counts, Floats, count_few
+from gainstage.sketch.reader import Reader, kind_of
+from gainstage.sketch.units import share_outside
+
+_ROOM: Final = 64
+"""Readings for which there is room at first."""
+
+
+class Pool:
+    """Takes readings of tensors and hands them out as rows.
+
+    Args:
+        reader: says what is read of a tensor.
+
+    Example:
+        >>> import torch
+        >>> pool = Pool(Reader(lines=4))
+        >>> number = pool.take(torch.full((1000,), 2.0))
+        >>> rows.summary(pool.settle()[number]).rms
+        2.0
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._rows = rows.new(_ROOM)
+        self._sizes = np.zeros((_ROOM, 2), dtype=np.int64)
+        self._samples: Floats = self._make_samples(_ROOM)
+        self._counts: dict[int, Counts] = {}
+        self._used = 0
+        self._spare: list[int] = []
+
+    def take(self, tensor: Tensor) -> int:
+        """Read a tensor that has just been computed; the number of its reading."""
+        number = self._next()
+        lines = self.reader.lines
+        if lines is not None:
+            kind = kind_of(tensor)
+            n = tensor.numel() if kind else 0
+            if n and (kind != sampling.FLOAT64 or n > lines * sampling.LINE):
+                plan = (lines, self.reader.turn)
+                pointer = tensor.data_ptr()
+                if sampling.grab(pointer, n, kind, plan, self._samples, self._sizes, number):
+                    return number
+        self._sizes[number, 0] = 0
+        counts = self.reader.read(tensor, self._rows[number])
+        if counts is not None:
+            self._counts[number] = counts
+        return number
+
+    def settle(self) -> rows.Rows:
+        """Compute what was only copied; the rows, by number of reading."""
+        sampling.settle(self._samples, self._sizes, self._used, self._rows)
+        return self._rows
+
+    def counts(self, number: int) -> Counts | None:
+        """The histogram of a reading, where this step keeps them."""
+        m = int(self._sizes[number, 0])
+        if not m:
+            return self._counts.get(number)
+        if not self.reader.bins:
+            return None
+        counts = np.zeros(BINS, dtype=np.int64)
+        count_few(self._samples[number, :m].view(np.uint32), counts)
+        return counts
+
+    def outside(self, number: int, bounds: tuple[float, float]) -> float | None:
+        """Share of a sample outside the bounds; None where the tensor was read as a whole."""
+        m = int(self._sizes[number, 0])
+        if not m:
+            return None
+        return float(share_outside(self._samples[number].ctypes.data, m, bounds))
+
+    def give_back(self, number: int) -> None:
+        """A reading is not wanted any more."""
+        self._counts.pop(number, None)
+        self._spare.append(number)
+
+    def clear(self) -> None:
+        """Forget all readings."""
+        self._counts.clear()
+        self._spare.clear()
+        self._used = 0
+
+    def _next(self) -> int:
+        if self._spare:
+            return self._spare.pop()
+        number = self._used
+        self._used += 1
+        if self._used > len(self._rows):
+            more = len(self._rows)
+            self._rows = np.pad(self._rows, ((0, more), (0, 0)))
+            self._sizes = np.pad(self._sizes, ((0, more), (0, 0)))
+            self._samples = np.concatenate([self._samples, self._make_samples(more)])
+        return number
+
+    def _make_samples(self, n: int) -> Floats:
+        width = 0 if self.reader.lines is None else self.reader.lines * sampling.LINE
+        return np.zeros((n, width), dtype=np.float32)
