@@ -6,7 +6,10 @@ Frozen, free of torch, and versioned: what is stored in a run file is exactly th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 SCHEMA = 1
 """Version of everything in this file; a run file with a newer one is refused, never guessed at."""
@@ -68,6 +71,20 @@ class Series:
     id: int
     site: int
     quantity: str
+
+
+class Frame(NamedTuple):
+    """The numbers of one step.
+
+    Attributes:
+        step: which.
+        values: float32, one for each series known at that step; NaN where nothing was measured.
+        t: seconds since the start of the run.
+    """
+
+    step: int
+    values: NDArray[np.float32]
+    t: float
 
 
 @dataclass(frozen=True, slots=True)

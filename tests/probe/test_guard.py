@@ -23,7 +23,7 @@ PLACES = {
     "gainstage.probe.criterion.Criterion.saw": ["loss"],
     "gainstage.probe.criterion.Criterion.take": ["backward"],
     "gainstage.probe.recorder.Recorder.commit": ["frame"],
-    "gainstage.probe.recorder.MemorySink.write_frame": ["frame"],
+    "gainstage.probe.recorder.MemorySink.write_frames": ["frame"],
     "gainstage.probe.forward.Forward._functional_name": ["function"],
     "gainstage.probe.stages.Stages.measure_gradient": ["gradient"],
 }

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from gainstage.probe.naming import clean, name_tensors
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.steptable import GRAD, UPDATE, WEIGHT, Entered, StepTable
+from gainstage.probe.steptable import GRAD, UPDATE, WEIGHT, Entered, Group, StepTable
 from gainstage.probe.units import sample
 from gainstage.records import Site
 from gainstage.sketch import rows
+from gainstage.sketch.reader import kind_of
+from gainstage.sketch.sampling import FLOAT32
+
+_ROUTINES: Final = 64
+"""Steps that are remembered: an optimiser in backward steps each parameter by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,30 @@ class Label:
     layer: str
     op: str
     aliases: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Routine:
+    """A step that was taken before, so that the next one like it needs no preparation.
+
+    Attributes:
+        references: to its parameters.
+        has_grad: whether each has a gradient.
+        group: their lines in the table.
+        updates: the sites of their updates, once there was one.
+    """
+
+    references: list[weakref.ref[Tensor]]
+    has_grad: list[bool]
+    group: Group
+    updates: list[Site] = field(default_factory=list)
+
+    def holds(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether these are its parameters, and where they were."""
+        same = len(parameters) == len(self.references) and all(
+            reference() is one for reference, one in zip(self.references, parameters, strict=True)
+        )
+        return same and [p.data_ptr() for p in parameters] == self.group.addresses
 
 
 class Parameters:
@@ -43,6 +73,8 @@ class Parameters:
         self._before: dict[str, Tensor] = {}
         self._grads: dict[str, Tensor] = {}
         self._table = StepTable(recorder)
+        self._routines: dict[tuple[int, ...], Routine] = {}
+        self._routine: Routine | None = None  # between before and after
         self._sites: dict[str, dict[int, Site]] = {}
         self._samples: dict[tuple[str, str], Tensor] = {}
         self._ops: dict[int, str] = {}
@@ -85,6 +117,8 @@ class Parameters:
         for held in (self._labels, self._known, self._before, self._grads, self._samples):
             held.clear()
         self._used.clear()
+        self._routines.clear()
+        self._routine = None
         self._table.release()
 
     def name_all(self, parameters: Iterable[Tensor]) -> None:
@@ -141,6 +175,9 @@ class Parameters:
             returned: gradients that were handed to the script rather than accumulated, by the
                 ``id`` of their parameter.
         """
+        if returned is None and self._before_again(parameters):
+            return
+        self._routine = None
         self.name_all(parameters)
         fast: list[Entered] = []
         for parameter in parameters:
@@ -151,8 +188,33 @@ class Parameters:
                 fast.append(Entered(name, parameter, grad, sites))
             else:
                 self._before_slowly(name, parameter, grad, sites)
-        if fast:
-            self._table.before(fast)
+        if not fast:
+            return
+        group = self._table.before(fast)
+        if returned is None and len(fast) == len(parameters):
+            if len(self._routines) >= _ROUTINES:
+                self._routines.clear()
+            self._routines[tuple(map(id, parameters))] = Routine(
+                [self._known[id(parameter)] for parameter in parameters],
+                [one.grad is not None for one in fast],
+                group,
+            )
+
+    def _before_again(self, parameters: Sequence[Tensor]) -> bool:
+        """Do what was done for the same parameters at an earlier step, if all is as it was."""
+        routine = self._routines.get(tuple(map(id, parameters)))
+        if routine is None:
+            return False
+        grads = [parameter.grad for parameter in parameters]
+        if not routine.holds(parameters) or [g is not None for g in grads] != routine.has_grad:
+            return False
+        if any(kind_of(grad) != FLOAT32 for grad in grads if grad is not None):
+            return False
+        gradients = [0 if grad is None else grad.data_ptr() for grad in grads]
+        if not self._table.before_again(routine.group, gradients):
+            return False
+        self._routine = routine
+        return True
 
     def after(self, parameters: Sequence[Tensor]) -> float:
         """Measure the exact updates after a step.
@@ -160,6 +222,11 @@ class Parameters:
         Returns:
             The first-order change of the loss by these updates: gradient times update, summed.
         """
+        routine, self._routine = self._routine, None
+        if routine is not None and routine.holds(parameters):
+            if not routine.updates:
+                routine.updates = [self._update_site(self.label(p).name, p) for p in parameters]
+            return self._table.after_again(routine.group, routine.updates)
         named = [(self.label(parameter).name, parameter) for parameter in parameters]
         predicted = self._table.after(
             (name, parameter, self._update_site(name, parameter))
@@ -215,7 +282,7 @@ class Parameters:
     def _set(self, site: Site, tensor: Tensor) -> None:
         row = rows.new(1)
         counts = self._recorder.reader.read(tensor, row[0], fresh=False)
-        self._recorder.take(row, [(0, site.id)], anew=True)
+        self._recorder.take_one(row[0], site, anew=True)
         if counts is not None:
             self._recorder.count(site.id, counts, anew=True)
 

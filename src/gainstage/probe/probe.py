@@ -22,6 +22,10 @@ from gainstage.probe.guard import Guard, tap
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder, Sink
 
+WAIT: Final = 0.1
+"""Seconds that a step may wait to be written. To write each by itself would cost fast trainings
+more than to measure them."""
+
 PATIENCE: Final = 16
 """Backwards without any step of an optimiser that exists, before each counts as a step."""
 
@@ -36,11 +40,14 @@ class Probe:
     Args:
         sink: where frames go.
         every: measure each `every`-th step only; the loss is recorded at each.
-        lines: cache lines in a sample of a tensor; None reads every element.
+        lines: lines in a sample of a tensor; None reads every element.
+        wait: seconds that a step may wait for others, to be written with them at once.
     """
 
-    def __init__(self, sink: Sink, *, every: int = 1, lines: int | None = None) -> None:
-        self.recorder = Recorder(sink, lines=lines)
+    def __init__(
+        self, sink: Sink, *, every: int = 1, lines: int | None = None, wait: float = 0.0
+    ) -> None:
+        self.recorder = Recorder(sink, lines=lines, wait=wait)
         self.guard = Guard(self._tap_failed)
         self.parameters = Parameters(self.recorder)
         self.forward = Forward(
@@ -268,7 +275,13 @@ class Probe:
         self.close_frame(last=True)
         if failed:
             self._flush_rest()
+        self.flush()
         self.forward.stages.forget()
+
+    @tap("frame")
+    def flush(self) -> None:
+        """Write the steps that wait for others."""
+        self.recorder.flush()
 
     def ending(self) -> dict[str, Any]:
         """What a run's record says of its whole training, as fields of ``RunInfo``."""

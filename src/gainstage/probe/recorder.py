@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from gainstage.quantities import QUANTITIES
 from gainstage.recording import MemoryRecording
-from gainstage.records import Event, Kind, Series, Site
+from gainstage.records import Event, Frame, Kind, Series, Site
 from gainstage.sketch import Histogram, rows
 from gainstage.sketch.reader import Counts, Reader
-from gainstage.sketch.rows import Numbers, Rows
+from gainstage.sketch.rows import Flags, Numbers, Row, Rows
 from gainstage.sketch.sketch import Sketch
 
 HISTOGRAMS_ALWAYS: Final = 16
@@ -34,7 +35,21 @@ _ROOM: Final = 64
 """Sites for which there is room at first."""
 
 
-Places = Sequence[tuple[int, int]] | Numbers
+_MOST_WAITING: Final = 64
+_FIRST: Final = np.zeros(1, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one step has, until it is written."""
+
+    number: int
+    t: float
+    rows: Rows | None
+    taken: Flags
+    numbers: dict[int, float]
+    many: list[tuple[Numbers, NDArray[np.float64]]]
+    counts: dict[int, Counts]
 
 
 class Sink(Protocol):
@@ -43,8 +58,8 @@ class Sink(Protocol):
     def add(self, sites: Sequence[Site], series: Sequence[Series]) -> None:
         """Announce new sites and the series measured there."""
 
-    def write_frame(self, step: int, values: NDArray[np.float32], t: float) -> None:
-        """Keep one step's numbers, one per series announced so far."""
+    def write_frames(self, frames: Sequence[Frame]) -> None:
+        """Keep some steps' numbers, one per series announced so far."""
 
     def add_histogram(self, site_id: int, step: int, histogram: Histogram) -> None:
         """Keep one step's histogram of one site."""
@@ -69,11 +84,11 @@ class MemorySink:
         self.sites.extend(sites)
         self.series.extend(series)
 
-    def write_frame(self, step: int, values: NDArray[np.float32], t: float) -> None:
-        """Keep one step's numbers."""
-        del t
-        self.steps.append(step)
-        self.rows.append(values)
+    def write_frames(self, frames: Sequence[Frame]) -> None:
+        """Keep some steps' numbers."""
+        for frame in frames:
+            self.steps.append(frame.step)
+            self.rows.append(frame.values)
 
     def add_histogram(self, site_id: int, step: int, histogram: Histogram) -> None:
         """Add one step's histogram to the site's."""
@@ -107,10 +122,14 @@ class Recorder:
     Args:
         sink: where frames go.
         lines: cache lines in a sample of a tensor; None reads every element.
+        wait: seconds that a step may wait for others, to be written with them at once.
     """
 
-    def __init__(self, sink: Sink, *, lines: int | None = None) -> None:
+    def __init__(self, sink: Sink, *, lines: int | None = None, wait: float = 0.0) -> None:
         self.sink = sink
+        self._wait = wait
+        self._steps: list[_Step] = []
+        self._written = time.monotonic()
         self.step = 0
         self.reader = Reader(lines)
         self._sites: dict[tuple[str, Kind], Site] = {}
@@ -146,18 +165,19 @@ class Recorder:
         found = self._sites.get((name, kind))
         if found is not None:
             return found
+        self.flush()  # what waits has as many numbers as there are series now
         order = 0 if kind == "run" else self.order(layer)
         site = Site(len(self._sites), name, kind, layer, op, order, **details)
-        self._sites[name, kind] = site
         offsets = self._offsets.get(kind)
         if offsets is None:
             keys = (quantity.key for quantity in QUANTITIES.values() if kind in quantity.kinds)
             offsets = self._offsets[kind] = {key: i for i, key in enumerate(keys)}
-        self._make_room()
         first = self._series
+        self.sink.add([site], [Series(first + i, site.id, key) for key, i in offsets.items()])
+        self._sites[name, kind] = site  # only now: the sink may have refused
+        self._make_room()
         self._columns[site.id] = first
         self._series += len(offsets)
-        self.sink.add([site], [Series(first + i, site.id, key) for key, i in offsets.items()])
         if kind == "grad":
             self._grads.append(site.id)
         return site
@@ -172,13 +192,13 @@ class Recorder:
 
     def merge(self, site: Site, sketch: Sketch) -> None:
         """Add a sketch to what this step already has at the site."""
+        row = rows.new(1)[0]
         if sketch.reason:
-            self._any = True
-            return
-        row = rows.new(1)
-        rows.from_summary(sketch.summary, row[0])
-        self.take(row, [(0, site.id)])
-        if sketch.histogram is not None:
+            row[rows.COUNT] = np.nan
+        else:
+            rows.from_summary(sketch.summary, row)
+        self.take_one(row, site)
+        if sketch.histogram is not None and not sketch.reason:
             self.count(site.id, sketch.histogram.counts)
 
     def set(self, site: Site, sketch: Sketch) -> None:
@@ -187,19 +207,21 @@ class Recorder:
         self._counts.pop(site.id, None)
         self.merge(site, sketch)
 
-    def take(self, pool: Rows, places: Places, *, anew: bool = False) -> None:
+    def take(self, pool: Rows, places: Numbers, sites: Numbers, *, anew: bool = False) -> None:
         """Take readings over.
 
         Args:
             pool: float64 [n, rows.WIDTH]; one whose COUNT is NaN says that there was nothing.
-            places: which row of it belongs to the site of which id: pairs, or int64 [n, 2].
+            places: int64 [n], which of them.
+            sites: int64 [n], the id of the site each belongs to.
             anew: replace what this step has there, rather than add to it.
         """
         self._any = True
-        numbers = np.asarray(places, dtype=np.int64)
-        if anew:
-            self._taken[numbers[:, 1]] = 0
-        rows.take(numbers, pool, self._rows, self._taken)
+        rows.take(pool, places, sites, self._rows, self._taken, anew)
+
+    def take_one(self, row: Row, site: Site, *, anew: bool = False) -> None:
+        """Take one reading over."""
+        self.take(row[None], _FIRST, np.array([site.id]), anew=anew)
 
     def count(self, site: int, counts: Counts, *, anew: bool = False) -> None:
         """Add to, or replace, this step's histogram at the site of that id."""
@@ -233,6 +255,7 @@ class Recorder:
 
     def event(self, code: str, site: str = "", **data: Any) -> None:
         """Record that something happened at the current step."""
+        self.flush()
         self.sink.add_event(Event(self.step, code, site, data))
 
     @property
@@ -246,35 +269,55 @@ class Recorder:
         return self._any or bool(self._numbers)
 
     def commit(self, probe_seconds: float) -> None:
-        """Write this step's frame and begin the next."""
+        """End this step and begin the next; it is written now or, soon, with others."""
         now = time.monotonic()
         self.put_run(seconds=now - self._last, probe_seconds=probe_seconds)
         self._last = now
-        frame = np.full(self._series, np.nan, dtype=np.float32)
-        if self._any:
-            n = len(self._sites)
-            grads = np.array(self._grads, dtype=np.int64)
-            self.put_run(grad_norm=float(rows.norm_of_all(self._rows, self._taken, grads)))
-            rows.write(self._rows, self._taken[:n], self._columns, frame)
-        with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
-            for columns, values in self._many:
-                frame[columns] = values
-            for column, value in self._numbers.items():
-                frame[column] = value
-        for site, counts in self._counts.items():
-            self.sink.add_histogram(site, self.step, Histogram(counts))
-        self.sink.write_frame(self.step, frame, now - self._start)
-        self._begin()
-
-    def _begin(self) -> None:
+        n = len(self._sites)
+        self._steps.append(
+            _Step(
+                self.step,
+                now - self._start,
+                self._rows[:n].copy() if self._any else None,
+                self._taken[:n].copy(),
+                self._numbers,
+                self._many,
+                self._counts,
+            )
+        )
         self.reader.turn += self._any
-        self._counts.clear()
-        self._numbers.clear()
-        self._many.clear()
-        self._taken[:] = 0
+        self._numbers, self._many, self._counts = {}, [], {}
+        self._taken[:n] = 0
         self._any = False
         self.step += 1
         self.reader.bins = has_histograms(self.step)
+        if now - self._written >= self._wait or len(self._steps) >= _MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the steps that wait."""
+        if not self._steps:
+            return
+        steps, self._steps = self._steps, []
+        grads = np.array(self._grads, dtype=np.int64)
+        for step in steps:
+            for site, counts in step.counts.items():
+                self.sink.add_histogram(site, step.number, Histogram(counts))
+        self.sink.write_frames([self._frame(step, grads) for step in steps])
+        self._written = time.monotonic()
+
+    def _frame(self, step: _Step, grads: Numbers) -> Frame:
+        values = np.full(self._series, np.nan, dtype=np.float32)
+        with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
+            if step.rows is not None:
+                norm = rows.norm_of_all(step.rows, step.taken, grads)
+                values[self._offsets["run"]["grad_norm"]] = norm
+                rows.write(step.rows, step.taken, self._columns, values)
+            for columns, many in step.many:
+                values[columns] = many
+            for column, value in step.numbers.items():
+                values[column] = value
+        return Frame(step.number, values, step.t)
 
     @property
     def seconds(self) -> float:

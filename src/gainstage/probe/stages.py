@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -36,6 +38,11 @@ MAX_CALLS: Final = 64
 MAX_HELD: Final = 2048
 """Forward measurements held for a backward that may never come (an evaluation with gradients)."""
 
+_CHARTS: Final = 16
+"""Courses of a backward pass that are remembered."""
+
+UNIT_QUANTITIES: Final = ("dead_units", "saturated", "saturated_units")
+
 ALWAYS: Final = 32
 EVERY: Final = 16
 """An input's features are looked at in the first steps, then at every sixteenth."""
@@ -57,13 +64,9 @@ class Place:
         """Whether data may enter the network here."""
         self.calls = 0
         """Calls since the last backward."""
-        self.units: list[UnitWatch | None] = []
-        """One for each call within a step."""
+        self.entries: list[Entry] = []
+        """One for each call within a step, used again in the next."""
         self._channels_first = has_channels_first(module)
-        self._shape: tuple[int, ...] = ()
-        self._axis: int | None = None
-        self._outputs: dict[int, Site] = {}
-        self._gradients: dict[int, Site] = {}
 
     def axis(self, shape: tuple[int, ...], before: Entry | None) -> int | None:
         """The axis of an output that numbers the units.
@@ -72,36 +75,14 @@ class Place:
             shape: of the output.
             before: the call before: an activation's channels are those of what it is applied to.
         """
-        if shape != self._shape:
-            self._shape = shape
-            self._axis = unit_axis(shape, channels_first=self._channels_first)
-            if before is not None and len(shape) == 3 and before.shape == shape:
-                self._axis = before.axis
-        return self._axis
+        if before is not None and len(shape) == 3 and before.shape == shape:
+            return before.axis
+        return unit_axis(shape, channels_first=self._channels_first)
 
     def name(self, call: int) -> str:
         """What the stage is called at the n-th call of a step."""
         layer = self.layer()
         return layer if call == 1 else f"{layer}#{call}"
-
-    def output_site(self, recorder: Recorder, entry: Entry) -> Site:
-        """Where the output of a call belongs."""
-        call = entry.call
-        found = self._outputs.get(call)
-        if found is None:
-            details = entry.details(self.name(call))
-            found = recorder.site(self.name(call), "output", unit_axis=entry.axis, **details)
-            self._outputs[call] = found
-        return found
-
-    def gradient_site(self, recorder: Recorder, entry: Entry) -> Site:
-        """Where its gradient belongs."""
-        call = entry.call
-        found = self._gradients.get(call)
-        if found is None:
-            details = entry.details(self.name(call))
-            found = self._gradients[call] = recorder.site(self.name(call), "output_grad", **details)
-        return found
 
 
 class Entry:
@@ -112,7 +93,6 @@ class Entry:
 
     __slots__ = (
         "axis",
-        "call",
         "dtype",
         "feed",
         "graded",
@@ -126,19 +106,18 @@ class Entry:
         "units",
     )
 
-    def __init__(self, stages: Stages, place: Place, reading: int, tensor: Tensor) -> None:
+    def __init__(self, stages: Stages, place: Place) -> None:
         self.stages = stages
         self.place = place
-        self.reading = reading  # of the output, in the pool
+        self.reading = 0  # of the output, in the pool
         self.root = 0
-        self.shape = tensor.shape
-        self.dtype = tensor.dtype
-        self.needs_grad = tensor.requires_grad
+        self.shape: tuple[int, ...] = ()
+        self.dtype = torch.float32
+        self.needs_grad = False
         self.output_number = 0  # among the outputs of its node
         self.axis: int | None = None
         self.units: UnitWatch | None = None
         self.graded = False
-        self.call = 1
         self.feed: Feed | None = None
 
     def __call__(self, grads: Sequence[Tensor | None]) -> None:
@@ -180,6 +159,47 @@ class Feed:
     numbers: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Where the readings of a backward pass belong; the same ones as long as it is the same.
+
+    Attributes:
+        entries: those recorded, which keeps their identities valid.
+        calls: the how-maniest call of its stage each one is, from 1.
+        ids: int64, of the sites of the outputs, then of the gradients.
+        columns: for each entry, where in a frame its units' shares go, by quantity.
+    """
+
+    entries: list[Entry]
+    calls: list[int]
+    ids: NDArray[np.int64]
+    columns: list[dict[str, int]]
+
+    @classmethod
+    def of(cls, entries: list[Entry], graded: list[Entry], recorder: Recorder) -> Chart:
+        """Find or make the sites, in the order of the calls."""
+        count: dict[str, int] = defaultdict(int)
+        calls: dict[int, int] = {}
+        sites: list[Site] = []
+        for entry in entries:
+            layer = entry.place.layer()
+            count[layer] += 1
+            call = calls[id(entry)] = min(count[layer], MAX_CALLS)
+            details = entry.details(entry.place.name(call))
+            name = details["layer"]
+            sites.append(recorder.site(name, "output", unit_axis=entry.axis, **details))
+        gradients = [
+            recorder.site(details["layer"], "output_grad", **details)
+            for details in (e.details(e.place.name(calls.get(id(e), 1))) for e in graded)
+        ]
+        return cls(
+            entries,
+            list(calls.values()),
+            np.array([site.id for site in (*sites, *gradients)], dtype=np.int64),
+            [{key: recorder.column(site, key) for key in UNIT_QUANTITIES} for site in sites],
+        )
+
+
 class Stages:
     """Measures outputs at once and records them when a gradient has come back through them.
 
@@ -196,6 +216,7 @@ class Stages:
         self._pool = Pool(recorder.reader)
         self._held: list[Entry] = []
         self._graded: list[tuple[Entry, int]] = []
+        self._charts: dict[tuple[tuple[int, ...], tuple[int, ...]], Chart] = {}
         self._hooks: list[RemovableHandle] = []
         self._outputs: dict[int, Callable[[], Tensor | None]] = {}
         self._last: Callable[[], Tensor | None] = lambda: None
@@ -219,15 +240,23 @@ class Stages:
             for old in held[: MAX_HELD // 2]:
                 self._pool.give_back(old.reading)
             del held[: MAX_HELD // 2]
-        entry = Entry(self, place, self._pool.take(tensor), tensor)
+        if place.calls == len(place.entries):
+            place.entries.append(Entry(self, place))
+        entry = place.entries[place.calls]
+        entry.reading = self._pool.take(tensor)
         entry.root = root
-        entry.axis = place.axis(entry.shape, held[-1] if held else None)
+        entry.graded = False
+        entry.feed = None
+        entry.needs_grad = tensor.requires_grad
+        if tensor.shape != entry.shape:
+            entry.shape = tensor.shape
+            entry.dtype = tensor.dtype
+            entry.axis = place.axis(entry.shape, held[-1] if held else None)
+            entry.units = None
         if entry.axis is not None:
-            units = place.units[place.calls] if place.calls < len(place.units) else None
+            units = entry.units
             if units is None or self._reader.turn >= units.busy_from:
                 self._look_at_units(entry, tensor)
-            else:
-                entry.units = units
         place.calls += 1
         held.append(entry)
         self.listen(entry, tensor)
@@ -279,13 +308,7 @@ class Stages:
     def flush(self) -> None:
         """After a backward: record the calls that it went through, forget the others."""
         roots = {entry.root for entry in self._held if entry.graded and entry.root}
-        kept = [e for e in self._held if e.graded or (e.root in roots and not e.needs_grad)]
-        calls: dict[str, int] = defaultdict(int)
-        for entry in kept:
-            layer = entry.place.layer()
-            calls[layer] += 1
-            entry.call = min(calls[layer], MAX_CALLS)
-        self._record(kept)
+        self._record([e for e in self._held if e.graded or (e.root in roots and not e.needs_grad)])
         self.forget()
 
     def flush_all(self) -> None:
@@ -312,53 +335,65 @@ class Stages:
         self._graded.append((entry, self._pool.take(grad)))
 
     def _look_at_units(self, entry: Entry, tensor: Tensor) -> None:
-        axis, place = entry.axis, entry.place
+        axis = entry.axis
         if axis is None or tensor.layout is not torch.strided or not tensor.numel():
             return
         kind = kind_of(tensor)
         if not kind and unreadable(tensor):
             return
-        while len(place.units) <= place.calls:
-            place.units.append(None)
-        units = place.units[place.calls]
+        units = entry.units
         shape = unit_shape(entry.shape, axis)
         if units is None or units.units != shape[1]:
             exact = self._reader.lines is None
-            units = place.units[place.calls] = UnitWatch(shape[1], place.op, exact=exact)
+            units = entry.units = UnitWatch(shape[1], entry.place.op, exact=exact)
         x = tensor.data_ptr() if kind == FLOAT32 else by_unit(tensor, axis)
         units.see(x, shape, self._reader.turn)
-        entry.units = units
 
-    def _record(self, entries: Sequence[Entry]) -> None:
+    def _record(self, entries: list[Entry]) -> None:
         if not entries:
             return
         recorder, pool = self._recorder, self._pool
-        rows_ = pool.settle()
-        places: list[tuple[int, int]] = []
-        for entry in entries:
+        graded = [entry for entry, _ in self._graded]
+        key = tuple(map(id, entries)), tuple(map(id, graded))
+        chart = self._charts.get(key)
+        if chart is None:
+            if len(self._charts) >= _CHARTS:
+                self._charts.clear()
+            chart = self._charts[key] = Chart.of(entries, graded, recorder)
+        readings = [entry.reading for entry in entries]
+        readings += [reading for _, reading in self._graded]
+        recorder.take(pool.settle(), np.array(readings, dtype=np.int64), chart.ids)
+        self._record_units(entries, chart)
+        for entry, call in zip(entries, chart.calls, strict=True):
             if entry.feed is not None:
-                self._record_feed(entry, entry.feed, entry.place.name(entry.call))
-            site = entry.place.output_site(recorder, entry)
-            places.append((entry.reading, site.id))
-            if entry.units is not None:
-                found = entry.units.found
-                if entry.units.bounds is not None:
-                    share = pool.outside(entry.reading, entry.units.bounds)
-                    found = found if share is None else {**found, "saturated": share}
-                recorder.put(site, found)
-        for entry, reading in self._graded:
-            places.append((reading, entry.place.gradient_site(recorder, entry).id))
-        recorder.take(rows_, places)
+                self._record_feed(entry, entry.feed, entry.place.name(call))
         if self._reader.bins:
-            for reading, site_id in places:
+            for reading, site in zip(readings, chart.ids.tolist(), strict=True):
                 counts = pool.counts(reading)
                 if counts is not None:
-                    recorder.count(site_id, counts)
+                    recorder.count(site, counts)
+
+    def _record_units(self, entries: list[Entry], chart: Chart) -> None:
+        columns: list[int] = []
+        values: list[float] = []
+        for entry, at in zip(entries, chart.columns, strict=True):
+            if entry.units is None:
+                continue
+            for quantity, share in entry.units.found.items():
+                columns.append(at[quantity])
+                values.append(share)
+            if entry.units.bounds is not None:
+                outside = self._pool.outside(entry.reading, entry.units.bounds)
+                if outside is not None:
+                    columns.append(at["saturated"])
+                    values.append(outside)
+        if columns:
+            self._recorder.put_columns(np.array(columns, dtype=np.int64), np.array(values))
 
     def _record_feed(self, entry: Entry, feed: Feed, name: str) -> None:
         details = {**entry.details(name), "shape": feed.shape}
         site = self._recorder.site(name, "input", **details)
-        self._recorder.take(feed.row[None], [(0, site.id)])
+        self._recorder.take_one(feed.row, site)
         self._recorder.put(site, feed.numbers)
         if feed.counts is not None:
             self._recorder.count(site.id, feed.counts)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gainstage.probe.recorder import Recorder
@@ -66,33 +65,44 @@ class Line:
 
 
 class Target(NamedTuple):
-    """Where the readings of some lines go.
+    """Where readings of a group go.
 
     Attributes:
-        lines: those that have a site.
-        numbers: int64, theirs.
-        places: int64 [n, 2]: row of the readings, and id of the site.
-        columns: int64: where in a frame their cosines are; none for weights.
+        sites: of those that have one.
+        lines: of which kind each is, and its line.
+        rows: int64, where their readings are in the results.
+        ids: int64, of the sites.
+        cosines: int64, where their cosines are in the results; none for weights.
+        columns: int64, where in a frame they go.
     """
 
-    lines: list[Line]
-    numbers: Numbers
-    places: Numbers
+    sites: list[Site]
+    lines: list[tuple[int, Line]]
+    rows: Numbers
+    ids: Numbers
+    cosines: Numbers
     columns: Numbers
 
 
-class Group(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Group:
     """Parameters that are stepped together.
 
     Attributes:
         lines: theirs.
-        numbers: int64, of the lines.
-        targets: where readings go, by kind and sites.
+        table: int64 [lines, steps.COLUMNS], for the kernels.
+        generation: of the lines; a line that is laid anew begins another.
+        addresses: where the parameters were last.
+        before: where readings of weights and gradients go.
+        after: where readings of updates go.
     """
 
     lines: list[Line]
-    numbers: Numbers
-    targets: dict[tuple[int, ...], Target]
+    table: Numbers
+    generation: int
+    addresses: list[int] = field(default_factory=list)
+    before: Target | None = None
+    after: Target | None = None
 
 
 class StepTable:
@@ -109,9 +119,9 @@ class StepTable:
         """Let go of every copy."""
         self._lines: dict[str, Line] = {}
         self._groups: dict[tuple[object, ...], Group] = {}
+        self._generation = 0
         self._room = 0
         self._plan = (0, 0)
-        self._table = np.zeros((0, steps.COLUMNS), dtype=np.int64)
         self._weights = np.zeros(0, dtype=np.uint32)
         self._grads = np.zeros(0, dtype=np.uint32)
         self._directions = np.zeros((0, steps.DIRECTIONS, steps.ROOM), dtype=np.float32)
@@ -126,23 +136,47 @@ class StepTable:
             for one in ((parameter,) if grad is None else (parameter, grad))
         )
 
-    def before(self, entered: Sequence[Entered]) -> None:
-        """Measure weights and gradients, and keep copies of both."""
-        reader = self._recorder.reader
-        self._plan = (reader.lines or 0, reader.turn)
+    def before(self, entered: Sequence[Entered]) -> Group:
+        """Measure weights and gradients, and keep copies of both.
+
+        Returns:
+            The parameters as a group, for :meth:`before_again`.
+        """
+        self._plan = self._recorder.reader.plan
         group = self._group([(one.name, one.parameter.numel()) for one in entered])
-        table = self._table
-        for line, one in zip(group.lines, entered, strict=True):
+        group.addresses = [one.parameter.data_ptr() for one in entered]
+        for line, address in zip(group.lines, group.addresses, strict=True):
+            line.open, line.address = True, address
+        sites = [(WEIGHT, one.sites.get(WEIGHT)) for one in entered]
+        sites += [(GRAD, one.sites.get(GRAD)) for one in entered]
+        group.before = self._target(group, sites)
+        self._run_before(group, [0 if o.grad is None else o.grad.data_ptr() for o in entered])
+        return group
+
+    def before_again(self, group: Group, gradients: list[int]) -> bool:
+        """The same for a group whose parameters are where they were.
+
+        Args:
+            group: from :meth:`before`.
+            gradients: addresses of their gradients, 0 where there is none.
+
+        Returns:
+            False if the group is out of date, and nothing was done.
+        """
+        if self._recorder.reader.plan[0] != self._plan[0] or group.generation != self._generation:
+            return False
+        self._plan = self._recorder.reader.plan
+        for line in group.lines:
             line.open = True
-            line.address = one.parameter.data_ptr()
-            gradient = 0 if one.grad is None else one.grad.data_ptr()
-            table[line.number, : steps.SIZE] = line.address, gradient
+        self._run_before(group, gradients)
+        return True
+
+    def _run_before(self, group: Group, gradients: list[int]) -> None:
+        group.table[:, steps.WEIGHT] = group.addresses
+        group.table[:, steps.GRAD] = gradients
         kept = self._weights, self._grads
-        steps.before_step(
-            table[group.numbers], self._plan, kept, self._directions, self._out, self._cosines
-        )
-        self._record(group, WEIGHT, [one.sites.get(WEIGHT) for one in entered], self._weights)
-        self._record(group, GRAD, [one.sites.get(GRAD) for one in entered], self._grads)
+        steps.before_step(group.table, self._plan, kept, self._directions, self._out, self._cosines)
+        self._record(group.before)
 
     def holds(self, name: str) -> bool:
         """Whether a parameter of that name is between before and after."""
@@ -173,7 +207,8 @@ class StepTable:
             The first-order change of the loss by these updates.
         """
         done: list[tuple[str, int]] = []
-        sites: list[Site | None] = []
+        sites: list[Site] = []
+        addresses: list[int] = []
         for name, parameter, site in parameters:
             line = self._lines.get(name)
             if line is None or not line.open:
@@ -181,25 +216,30 @@ class StepTable:
             line.open = False
             if parameter.numel() != line.size:
                 continue
-            if parameter.data_ptr() != line.address:  # else it is the memory that was read before
-                if not self.takes(parameter, None):
-                    continue
-                self._table[line.number, steps.WEIGHT] = parameter.data_ptr()
+            address = parameter.data_ptr()
+            if address != line.address and not self.takes(parameter, None):
+                continue  # else it is the memory that was read before
             done.append((name, line.size))
             sites.append(site)
+            addresses.append(address)
         if not done:
             return 0.0
         group = self._group(done)
+        group.addresses = addresses
+        group.table[:, steps.WEIGHT] = addresses
+        return self.after_again(group, sites)
+
+    def after_again(self, group: Group, sites: Sequence[Site]) -> float:
+        """The same for a group whose parameters are still where they were before the step."""
+        for line in group.lines:
+            line.open = False
+        if group.after is None or group.after.sites != sites:
+            group.after = self._target(group, [(UPDATE, site) for site in sites])
         kept = self._weights, self._grads
         predicted = steps.after_step(
-            self._table[group.numbers],
-            self._plan,
-            kept,
-            self._directions,
-            self._out,
-            self._cosines,
+            group.table, self._plan, kept, self._directions, self._out, self._cosines
         )
-        self._record(group, UPDATE, sites, self._weights)
+        self._record(group.after)
         return float(predicted)
 
     def _group(self, named: list[tuple[str, int]]) -> Group:
@@ -209,10 +249,10 @@ class StepTable:
         if group is None:
             lines = [self._enter(name, size) for name, size in named]
             self._grow()
-            for line in lines:
-                self._table[line.number, steps.SIZE :] = line.size, line.place, line.number
-            numbers = np.array([line.number for line in lines], dtype=np.int64)
-            group = Group(lines, numbers, {})
+            table = np.zeros((len(lines), steps.COLUMNS), dtype=np.int64)
+            for row, line in zip(table, lines, strict=True):
+                row[steps.SIZE :] = line.size, line.place, line.number
+            group = Group(lines, table, self._generation)
             if len(self._groups) >= _GROUPS:
                 self._groups.clear()
             self._groups[key] = group
@@ -224,6 +264,7 @@ class StepTable:
         if line is not None and line.size == size and line.room >= wanted:
             return line
         self._groups.clear()  # they may hold what the line was before
+        self._generation += 1
         if line is None:
             line = self._lines[name] = Line(len(self._lines), size, self._room, wanted)
             self._room += wanted
@@ -235,9 +276,8 @@ class StepTable:
 
     def _grow(self) -> None:
         """Make room for new lines; what is kept stays."""
-        missing = len(self._lines) - len(self._table)
+        missing = len(self._lines) - len(self._cosines)
         if missing:
-            self._table = np.pad(self._table, ((0, missing), (0, 0)))
             self._directions = np.pad(self._directions, ((0, missing), (0, 0), (0, 0)))
             self._out = np.pad(self._out, ((0, steps.KINDS * missing), (0, 0)))
             self._cosines = np.pad(self._cosines, ((0, missing), (0, 0)))
@@ -246,37 +286,37 @@ class StepTable:
             self._weights = np.pad(self._weights, (0, extra))
             self._grads = np.pad(self._grads, (0, extra))
 
-    def _record(
-        self,
-        group: Group,
-        what: int,
-        sites: Sequence[Site | None],
-        memory: NDArray[np.uint32],
-    ) -> None:
-        recorder = self._recorder
-        key = (what, *(-1 if site is None else site.id for site in sites))
-        target = group.targets.get(key)
-        if target is None:
-            target = group.targets[key] = self._target(group, what, sites)
-        if not target.lines:
+    def _record(self, target: Target | None) -> None:
+        if target is None or not target.lines:
             return
-        recorder.take(self._out, target.places, anew=True)
-        if what != WEIGHT:
-            recorder.put_columns(target.columns, self._cosines[target.numbers, what - 1])
+        recorder = self._recorder
+        recorder.take(self._out, target.rows, target.ids, anew=True)
+        if target.columns.size:
+            recorder.put_columns(target.columns, self._cosines.reshape(-1)[target.cosines])
         if recorder.bins:
-            for line, site in zip(target.lines, target.places[:, 1].tolist(), strict=True):
+            for (what, line), site in zip(target.lines, target.sites, strict=True):
+                memory = self._grads if what == GRAD else self._weights  # updates are kept there
                 n = steps.room(line.size, self._plan[0])
                 counts = np.zeros(BINS, dtype=np.int64)
                 count_float32(memory[line.place : line.place + n], counts)
-                recorder.count(site, counts, anew=True)
+                recorder.count(site.id, counts, anew=True)
 
-    def _target(self, group: Group, what: int, sites: Sequence[Site | None]) -> Target:
-        pairs = [(line, site) for line, site in zip(group.lines, sites, strict=True) if site]
-        places = [(steps.KINDS * line.number + what, site.id) for line, site in pairs]
-        columns = [self._recorder.column(site, "cosine") for _, site in pairs if what != WEIGHT]
+    def _target(self, group: Group, wanted: Sequence[tuple[int, Site | None]]) -> Target:
+        lines = group.lines * (len(wanted) // len(group.lines))
+        chosen = [
+            (what, line, site) for (what, site), line in zip(wanted, lines, strict=True) if site
+        ]
+        with_cosine = [one for one in chosen if one[0] != WEIGHT]
+        column = self._recorder.column
         return Target(
-            [line for line, _ in pairs],
-            np.array([line.number for line, _ in pairs], dtype=np.int64),
-            np.array(places, dtype=np.int64),
-            np.array(columns, dtype=np.int64),
+            [site for _, _, site in chosen],
+            [(what, line) for what, line, _ in chosen],
+            _numbers(steps.KINDS * line.number + what for what, line, _ in chosen),
+            _numbers(site.id for _, _, site in chosen),
+            _numbers(2 * line.number + what - 1 for what, line, _ in with_cosine),
+            _numbers(column(site, "cosine") for _, _, site in with_cosine),
         )
+
+
+def _numbers(values: Iterable[int]) -> Numbers:
+    return np.array(list(values), dtype=np.int64)

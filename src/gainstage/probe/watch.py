@@ -22,7 +22,7 @@ from gainstage import __version__
 from gainstage.errors import RunFileError, UsageError
 from gainstage.probe import taps
 from gainstage.probe.functions import FunctionTap
-from gainstage.probe.probe import Probe
+from gainstage.probe.probe import WAIT, Probe
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
 from gainstage.sketch.sampling import LINES
@@ -81,7 +81,7 @@ class Watch:
             msg = "This watch has been used already. Make a new one for each training."
             raise UsageError(msg)
         self._writer = Writer(self.path, self._info)
-        probe = self._probe = Probe(self._writer, every=self._every, lines=self._lines)
+        probe = self._probe = Probe(self._writer, every=self._every, lines=self._lines, wait=WAIT)
         self._taps.enter_context(taps.module_tap(probe, self._model, functional=self._functional))
         self._taps.enter_context(taps.optimizer_tap(probe, self._optimizers))
         self._taps.enter_context(taps.backward_tap(probe))
@@ -147,6 +147,7 @@ class Watch:
         if self._probe is None:
             msg = f"Nothing has been watched yet: enter the watch first (with {self!r}: ...)."
             raise UsageError(msg)
+        self._probe.flush()
         return Run(self.path)
 
 

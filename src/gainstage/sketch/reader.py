@@ -79,6 +79,11 @@ class Reader:
         self.bins = True
         self._scratch = _Scratch()
 
+    @property
+    def plan(self) -> tuple[int, int]:
+        """For kernels: lines in a sample (0 reads everything), and number of the turn."""
+        return self.lines or 0, self.turn
+
     def read(self, tensor: Tensor, out: rows.Row, *, fresh: bool = True) -> Counts | None:
         """Read a tensor.
 

@@ -111,17 +111,24 @@ def add(into: Row, other: Row) -> None:  # pragma: no cover
 
 
 @jit()
-def take(places: Numbers, pool: Rows, rows: Rows, taken: Flags) -> None:  # pragma: no cover
+def take(  # pragma: no cover
+    pool: Rows, places: Numbers, sites: Numbers, rows: Rows, taken: Flags, anew: bool
+) -> None:
     """Move readings to their sites; those of a site that has one already are merged.
 
     Args:
-        places: int64 [n, 2]: a row of `pool`, and the site it belongs to.
         pool: where the readings are; one whose COUNT is NaN is none.
+        places: int64 [n]: which of them.
+        sites: int64 [n]: the site each belongs to.
         rows: one a site.
         taken: uint8, one a site: whether this step has a reading there.
+        anew: what this step has at these sites is dropped first.
     """
-    for i in range(places.shape[0]):
-        source, site = places[i, 0], places[i, 1]
+    if anew:
+        for i in range(sites.size):
+            taken[sites[i]] = 0
+    for i in range(places.size):
+        source, site = places[i], sites[i]
         if np.isnan(pool[source, COUNT]):
             continue
         if taken[site]:
