@@ -147,9 +147,10 @@ def test_a_disk_that_refuses_a_frame_does_not_end_the_training(tmp_path, mlp, st
         raise RunFileError(msg)
 
     optimizer = _sgd(mlp)
+    monkeypatch.setattr("gainstage.probe.watch.WAIT", 0.0)
     with gs.watch(mlp, optimizer, dir=tmp_path):
         step(mlp, optimizer)
-        monkeypatch.setattr("gainstage.store.Writer.write_frame", refuse)
+        monkeypatch.setattr("gainstage.store.Writer.write_frames", refuse)
         with pytest.warns(RuntimeWarning, match=r"frame tap failed .* The disk is full"):
             step(mlp, optimizer)
         step(mlp, optimizer)

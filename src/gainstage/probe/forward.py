@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from torch import Tensor, nn
@@ -34,7 +34,9 @@ class Forward:
         recorder: where numbers go.
         guard: what keeps failures from the user.
         parameters: learns of modules' and bare parameters.
-        measuring: tells whether the step that a forward pass belongs to is measured.
+
+    Attributes:
+        measuring: whether the step that a forward pass belongs to is measured.
     """
 
     def __init__(
@@ -42,15 +44,13 @@ class Forward:
         recorder: Recorder,
         guard: Guard,
         parameters: Parameters,
-        measuring: Callable[[], bool],
     ) -> None:
         self.guard = guard
         self.stages = Stages(recorder, guard)
         self.criterion = Criterion()
         self._recorder = recorder
         self._parameters = parameters
-        self.measuring = measuring
-        """Tells whether the step that a forward pass belongs to is measured."""
+        self.measuring = True
         self._names: dict[int, str] = {}
         self._modules: list[nn.Module] = []  # keeps ids in _names valid
         self._prefixes: set[str] = set()
@@ -85,7 +85,7 @@ class Forward:
         """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
         if not self._calls.leave(module) or not _is_stage(module):
             return
-        if self.measuring() and not self.inside_module():
+        if self.measuring and not self.inside_module():
             self.stage_output(self.place_of(module), (module.training, with_grad), inputs, output)
 
     def stage_output(self, place: Place, how: tuple[bool, bool], inputs: Any, output: Any) -> None:
@@ -112,7 +112,7 @@ class Forward:
         if inside_backward() and self.stages.again(place, tensor):
             return
         entry = self.stages.output(place, tensor, root=self._root if self._calls else 0)
-        if entry is not None and place.takes_data:
+        if entry is not None and place.takes_data and self.stages.feeding:
             self.stages.feed(entry, _first_tensor(inputs))
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
@@ -150,7 +150,7 @@ class Forward:
     @tap("function")
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
-        if not self.measuring() or inside_backward():
+        if not self.measuring or inside_backward():
             return
         place = self._place(self._functional_name(op), op)
         self.stages.output(place, tensor, root=self._calling())
@@ -158,12 +158,12 @@ class Forward:
     @tap("function")
     def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
         """A product with a bare parameter returned `tensor`."""
-        if not self.measuring() or inside_backward():
+        if not self.measuring or inside_backward():
             return
         self._parameters.used_by(parameter, op)
         place = self._place_by(parameter, op)
         entry = self.stages.output(place, tensor, root=self._calling())
-        if entry is not None and op != "embedding":
+        if entry is not None and op != "embedding" and self.stages.feeding:
             others = (a for a in args if isinstance(a, Tensor) and a is not parameter)
             self.stages.feed(entry, next(others, None))
 

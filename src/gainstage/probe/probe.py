@@ -50,9 +50,7 @@ class Probe:
         self.recorder = Recorder(sink, lines=lines, wait=wait)
         self.guard = Guard(self._tap_failed)
         self.parameters = Parameters(self.recorder)
-        self.forward = Forward(
-            self.recorder, self.guard, self.parameters, lambda: self._forward_measuring
-        )
+        self.forward = Forward(self.recorder, self.guard, self.parameters)
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
         self._every = every
@@ -69,6 +67,8 @@ class Probe:
         self._held = False
         self._leaves: dict[int, weakref.ref[Tensor]] = {}
         self._frame_seconds = 0.0
+        self._owned_sizes: list[int] = []
+        self._owned_ids: set[int] = set()
 
     # ---- what is known beforehand
 
@@ -88,13 +88,12 @@ class Probe:
         """Whether the current step is one that is measured."""
         return self.recorder.step % self._every == 0
 
-    @property
-    def _forward_measuring(self) -> bool:
-        """Whether the step that a forward belongs to may be measured: this one, or the next."""
-        if self.measuring and not self._stepped:
-            return True
+    def _look_ahead(self) -> None:
+        """Tell whether the step that a forward belongs to may be measured: this, or the next."""
+        this = self.measuring and not self._stepped
         over = self._stepped or not self._steps_seen
-        return over and (self.recorder.step + 1) % self._every == 0
+        following = over and (self.recorder.step + 1) % self._every == 0
+        self.forward.measuring = this or following
 
     # ---- backward
 
@@ -168,8 +167,9 @@ class Probe:
         returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
         loose = [
             leaf
-            for leaf in self._latest()
+            for leaf in self._living()
             if id(leaf) not in owned
+            and self.parameters.is_latest(leaf)
             and returned.get(id(leaf), leaf.grad) is not None
             # beside an optimiser a bare leaf is data: an input that wants a gradient
             and (isinstance(leaf, nn.Parameter) or not owned)
@@ -181,8 +181,14 @@ class Probe:
     def _owned(self) -> set[int]:
         if self._idle > PATIENCE:
             return set()
-        groups = (group for optimizer in self._optimizers for group in optimizer.param_groups)
-        return {id(parameter) for group in groups for parameter in group["params"]}
+        groups = [
+            group["params"] for optimizer in self._optimizers for group in optimizer.param_groups
+        ]
+        sizes = [len(group) for group in groups]
+        if sizes != self._owned_sizes:
+            self._owned_sizes = sizes
+            self._owned_ids = {id(parameter) for group in groups for parameter in group}
+        return self._owned_ids
 
     # ---- step
 
@@ -207,6 +213,7 @@ class Probe:
         """An optimiser's ``step`` returned."""
         self._steps.leave(optimizer)
         self._stepped = self._steps_seen = True
+        self._look_ahead()
         self._idle = 0
         if self._steps.innermost is not None or not self.measuring:
             return
@@ -243,6 +250,7 @@ class Probe:
         spent = self.guard.seconds
         self.recorder.commit(spent - self._frame_seconds)
         self._frame_seconds = spent
+        self._look_ahead()
 
     def _waited(self) -> bool:
         """Whether a backward without a step counts as a step by now."""

@@ -121,14 +121,16 @@ class Entry:
         self.feed: Feed | None = None
 
     def __call__(self, grads: Sequence[Tensor | None]) -> None:
-        """The gradients of a node's outputs are known."""
-        self.of_tensor(grads[self.output_number])
+        """The gradients of a node's outputs are known; torch may pass an undefined one."""
+        stages = self.stages
+        if stages.in_backward:
+            grad = grads[self.output_number]
+            if grad is not None:
+                stages.guard.call_lightly("gradient", stages.measure_gradient, self, grad)
 
     def of_tensor(self, grad: Tensor | None) -> None:
-        """The gradient of the output is known; torch may pass an undefined one."""
-        stages = self.stages
-        if grad is not None and stages.in_backward:
-            stages.guard.call("gradient", stages.measure_gradient, self, grad)
+        """The gradient of an output that is a leaf is known."""
+        self([grad] * (self.output_number + 1))
 
     def details(self, name: str) -> dict[str, Any]:
         """What a site says of this stage."""
@@ -221,6 +223,7 @@ class Stages:
         self._outputs: dict[int, Callable[[], Tensor | None]] = {}
         self._last: Callable[[], Tensor | None] = lambda: None
         self._last_version = 0
+        self._last_pointer = 0
 
     def output(self, place: Place, tensor: Tensor, *, root: int = 0) -> Entry | None:
         """Read what a stage returned and listen for its gradient.
@@ -233,17 +236,22 @@ class Stages:
         Returns:
             The entry; None if the tensor is a view of the previous one, or a scalar.
         """
-        if tensor.dim() == 0 or self._is_last(tensor):
+        if tensor.dim() == 0:
             return None
-        held = self._held
+        pool, held = self._pool, self._held
+        reading = pool.take(tensor)
+        # a view of what was read last begins where that begins
+        if pool.pointer in (0, self._last_pointer) and self._is_last(tensor):
+            pool.give_back(reading)
+            return None
         if len(held) >= MAX_HELD:
             for old in held[: MAX_HELD // 2]:
-                self._pool.give_back(old.reading)
+                pool.give_back(old.reading)
             del held[: MAX_HELD // 2]
         if place.calls == len(place.entries):
             place.entries.append(Entry(self, place))
         entry = place.entries[place.calls]
-        entry.reading = self._pool.take(tensor)
+        entry.reading = reading
         entry.root = root
         entry.graded = False
         entry.feed = None
@@ -260,9 +268,18 @@ class Stages:
         place.calls += 1
         held.append(entry)
         self.listen(entry, tensor)
-        self._last = self._outputs[id(tensor)] = weakref.ref(tensor)
+        self._last = weakref.ref(tensor)
+        self._last_pointer = pool.pointer
         self._last_version = _version(tensor)
+        if self.feeding:
+            self._outputs[id(tensor)] = self._last
         return entry
+
+    @property
+    def feeding(self) -> bool:
+        """Whether this is a step in which the data that enter are looked at."""
+        step = self._recorder.step
+        return step < ALWAYS or step % EVERY == 0
 
     def listen(self, entry: Entry, tensor: Tensor) -> None:
         """Record the gradient that reaches `tensor` as the entry's."""
@@ -278,9 +295,6 @@ class Stages:
 
     def feed(self, entry: Entry, tensor: Any) -> None:
         """Measure the data that enters the network at this stage, if that is what `tensor` is."""
-        step = self._recorder.step
-        if step >= ALWAYS and step % EVERY:
-            return
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.requires_grad:
             return
         if self._is_output(tensor) or tensor.dim() < 2:
@@ -399,6 +413,7 @@ class Stages:
             self._recorder.count(site.id, feed.counts)
 
     def _is_last(self, tensor: Tensor) -> bool:
+        """Whether a tensor is, or is another view of, what was read last."""
         last = self._last()
         if last is None or _version(last) != self._last_version:
             return False

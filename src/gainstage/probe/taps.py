@@ -51,14 +51,14 @@ def _hooks(probe: Probe) -> tuple[Hook, Hook]:
 
 def _stage_hook(probe: Probe, module: nn.Module) -> Hook:
     """For a module that is a stage whoever calls it: one call instead of two."""
-    guard, forward = probe.guard, probe.forward
-    place = forward.place_of(module)
+    forward, stage_output = probe.forward, probe.forward.stage_output
+    call, place = probe.guard.call_lightly, forward.place_of(module)
     is_compiling, is_grad_enabled = torch.compiler.is_compiling, torch.is_grad_enabled
 
     def hook(module: nn.Module, inputs: Any, *rest: Any) -> None:
-        if forward.measuring() and not is_compiling():
+        if forward.measuring and not is_compiling():
             how = module.training, is_grad_enabled()
-            guard.call("module", forward.stage_output, place, how, inputs, rest[-1])
+            call("module", stage_output, place, how, inputs, rest[-1])
 
     return Hook(hook)
 

@@ -166,7 +166,7 @@ def watch(
         model: the module whose stages are watched.
         optimizer: the optimiser, or several.
         dir: folder of the run file; made if missing.
-        detail: ``"sampled"`` reads up to 4,096 elements of each tensor at each step, whole cache
+        detail: ``"sampled"`` reads up to 2,048 elements of each tensor at each step, whole cache
             lines spread evenly and other ones at the next step; ``"exact"`` reads every element.
         every: measure each `every`-th step; the loss is recorded at each.
         functional: see functional calls (``F.relu`` inside a ``forward``) as well. Costs about
