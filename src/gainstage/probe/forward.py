@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class Forward:
         recorder: where numbers go.
         guard: what keeps failures from the user.
         parameters: learns of modules' and bare parameters.
+        wanted: says by name which stages are measured; None for all.
 
     Attributes:
         measuring: whether the step that a forward pass belongs to is measured.
@@ -44,7 +45,9 @@ class Forward:
         recorder: Recorder,
         guard: Guard,
         parameters: Parameters,
+        wanted: Callable[[str], bool] | None = None,
     ) -> None:
+        self._wanted = wanted
         self.guard = guard
         self.stages = Stages(recorder, guard)
         self.criterion = Criterion()
@@ -85,8 +88,9 @@ class Forward:
         """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
         if not self._calls.leave(module) or not _is_stage(module):
             return
-        if self.measuring and not self.inside_module():
-            self.stage_output(self.place_of(module), (module.training, with_grad), inputs, output)
+        place = self.place_of(module)
+        if self.measuring and self._wants(place) and not self.inside_module():
+            self.stage_output(place, (module.training, with_grad), inputs, output)
 
     def stage_output(self, place: Place, how: tuple[bool, bool], inputs: Any, output: Any) -> None:
         """A module that is a stage returned `output`, in a step that is measured.
@@ -118,10 +122,14 @@ class Forward:
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""
         if _is_stage(model):
-            yield model
+            if self._wants(self.place_of(model)):
+                yield model
             return
         for child in model.children():
             yield from self.stages_of(child)
+
+    def _wants(self, place: Place) -> bool:
+        return self._wanted is None or self._wanted(place.layer())
 
     def place_of(self, module: nn.Module) -> Place:
         """The stage that a module is."""
@@ -153,6 +161,8 @@ class Forward:
         if not self.measuring or inside_backward():
             return
         place = self._place(self._functional_name(op), op)
+        if not self._wants(place):
+            return
         self.stages.output(place, tensor, root=self._calling())
 
     @tap("function")
@@ -162,6 +172,8 @@ class Forward:
             return
         self._parameters.used_by(parameter, op)
         place = self._place_by(parameter, op)
+        if not self._wants(place):
+            return
         entry = self.stages.output(place, tensor, root=self._calling())
         if entry is not None and op != "embedding" and self.stages.feeding:
             others = (a for a in args if isinstance(a, Tensor) and a is not parameter)

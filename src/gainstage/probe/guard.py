@@ -6,10 +6,10 @@ import contextlib
 import functools
 import os
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, cast
 
 import torch
@@ -71,7 +71,7 @@ class Guard:
         """
         if tap in self._off or self._forks != _forks[0]:
             return
-        start = perf_counter()
+        start = time.perf_counter()
         with self._lock:
             if self._busy:  # what we call has brought us here
                 return
@@ -90,7 +90,7 @@ class Guard:
                 self._fail(tap, error)
             finally:
                 self._busy = False
-                self.seconds += perf_counter() - start
+                self.seconds += time.perf_counter() - start
 
     def call_lightly(self, tap: str, body: Callable[..., None], *args: Any) -> None:
         """The same for a body that reads memory and asks torch for nothing that it computes.
@@ -103,7 +103,7 @@ class Guard:
             return
         if tap in self._off or self._forks != _forks[0] or is_tracing():
             return
-        start = perf_counter()
+        start = time.perf_counter()
         with self._lock:
             if self._busy:
                 return
@@ -114,7 +114,7 @@ class Guard:
                 self._fail(tap, error)
             finally:
                 self._busy = False
-                self.seconds += perf_counter() - start
+                self.seconds += time.perf_counter() - start
 
     def _fail(self, tap: str, error: Exception) -> None:
         self._off.add(tap)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,8 +65,9 @@ class Parameters:
     its parameters at every step (``w = (w - lr * g).detach().requires_grad_()``).
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, wanted: Callable[[str], bool] | None = None) -> None:
         self._recorder = recorder
+        self._wanted = wanted
         self._labels: dict[int, Label] = {}
         self._known: dict[int, weakref.ref[Tensor]] = {}
         self._used: dict[int, weakref.ref[Tensor]] = {}
@@ -175,6 +176,7 @@ class Parameters:
             returned: gradients that were handed to the script rather than accumulated, by the
                 ``id`` of their parameter.
         """
+        parameters = self._chosen(parameters)
         if returned is None and self._before_again(parameters):
             return
         self._routine = None
@@ -222,6 +224,7 @@ class Parameters:
         Returns:
             The first-order change of the loss by these updates: gradient times update, summed.
         """
+        parameters = self._chosen(parameters)
         routine, self._routine = self._routine, None
         if routine is not None and routine.holds(parameters):
             if not routine.updates:
@@ -237,6 +240,14 @@ class Parameters:
             if name in self._before:
                 predicted += self._after_slowly(name, parameter)
         return predicted
+
+    def _chosen(self, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Those that are to be measured."""
+        wanted = self._wanted
+        if wanted is None:
+            return parameters
+        labels = [(parameter, self.label(parameter)) for parameter in parameters]
+        return [p for p, label in labels if wanted(label.name) or wanted(label.layer)]
 
     def _sites_of(self, parameter: Tensor, has_grad: bool) -> dict[int, Site]:
         name = self._labels[id(parameter)].name

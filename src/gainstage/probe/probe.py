@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
+from gainstage.probe.governor import Effort, Governor
 from gainstage.probe.graph import leaves, value_of
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.parameters import Parameters
@@ -41,19 +42,33 @@ class Probe:
         sink: where frames go.
         every: measure each `every`-th step only; the loss is recorded at each.
         lines: lines in a sample of a tensor; None reads every element.
+        budget: what measuring may cost, as a share of the training's own time; None for what
+            it costs.
+        wanted: says by name which stages and parameters are measured; None for all.
         wait: seconds that a step may wait for others, to be written with them at once.
     """
 
     def __init__(
-        self, sink: Sink, *, every: int = 1, lines: int | None = None, wait: float = 0.0
+        self,
+        sink: Sink,
+        *,
+        every: int = 1,
+        lines: int | None = None,
+        budget: float | None = None,
+        wanted: Callable[[str], bool] | None = None,
+        wait: float = 0.0,
     ) -> None:
         self.recorder = Recorder(sink, lines=lines, wait=wait)
+        self.governor = None if budget is None else Governor(budget, Effort(lines, every))
+        self.hooks_seconds = 0.0
+        """What torch itself spends on calling our hooks, a step; the taps cannot see it."""
         self.guard = Guard(self._tap_failed)
-        self.parameters = Parameters(self.recorder)
-        self.forward = Forward(self.recorder, self.guard, self.parameters)
+        self.parameters = Parameters(self.recorder, wanted)
+        self.forward = Forward(self.recorder, self.guard, self.parameters, wanted)
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
         self._every = every
+        self._next = 0  # the step that is measured next
         self._optimizers: list[torch.optim.Optimizer] = []
         self._backwards = 0
         self._losses = 0  # backwards whose loss is in the current frame
@@ -66,6 +81,8 @@ class Probe:
         self._evaluated = False  # a backward ran inside the step
         self._held = False
         self._leaves: dict[int, weakref.ref[Tensor]] = {}
+        self.probe_seconds = 0.0
+        """Time spent measuring, up to the last frame."""
         self._frame_seconds = 0.0
         self._owned_sizes: list[int] = []
         self._owned_ids: set[int] = set()
@@ -86,14 +103,21 @@ class Probe:
     @property
     def measuring(self) -> bool:
         """Whether the current step is one that is measured."""
-        return self.recorder.step % self._every == 0
+        return self.recorder.step >= self._next
 
     def _look_ahead(self) -> None:
         """Tell whether the step that a forward belongs to may be measured: this, or the next."""
         this = self.measuring and not self._stepped
         over = self._stepped or not self._steps_seen
-        following = over and (self.recorder.step + 1) % self._every == 0
-        self.forward.measuring = this or following
+        step = self.recorder.step
+        upcoming = step + self._every if self.measuring else self._next
+        self.forward.measuring = this or (over and step + 1 >= upcoming)
+
+    @property
+    def _asleep(self) -> bool:
+        """Whether this step is not even recorded."""
+        governor = self.governor
+        return governor is not None and governor.effort.asleep and not self.measuring
 
     # ---- backward
 
@@ -148,6 +172,8 @@ class Probe:
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
+        if self._asleep:
+            return
         value = self.forward.criterion.unscaled(value_of(roots, weights))
         self.recorder.add_run(loss=value, chance_loss=self.forward.criterion.take(value))
 
@@ -235,7 +261,7 @@ class Probe:
 
     @tap("frame")
     def _close(self, last: bool) -> None:
-        if not self.recorder.pending:
+        if not (self.recorder.pending or self._losses):
             return
         leaves_held = self._latest() if self._held else []
         by_hand = any(self.parameters.changed(leaf) for leaf in leaves_held)
@@ -247,10 +273,29 @@ class Probe:
         self._stepped = False
         self._evaluated = False
         self._losses = 0
-        spent = self.guard.seconds
-        self.recorder.commit(spent - self._frame_seconds)
-        self._frame_seconds = spent
+        self._commit()
+
+    def _commit(self) -> None:
+        spent = self.guard.seconds - self._frame_seconds + self.hooks_seconds
+        self._frame_seconds = self.guard.seconds
+        self.probe_seconds += spent
+        measured, asleep = self.measuring, self._asleep
+        if measured:
+            self._next = self.recorder.step + self._every
+        seconds = self.recorder.skip() if asleep else self.recorder.commit(spent)
+        governor = self.governor
+        if governor is not None:
+            effort = governor.see(seconds=seconds, spent=spent, measured=measured)
+            if effort is not None:
+                self._adopt(effort)
         self._look_ahead()
+
+    def _adopt(self, effort: Effort) -> None:
+        """Read as much as the governor says, and say so."""
+        self._every = effort.every
+        self._next = min(self._next, self.recorder.step + effort.every)
+        self.recorder.reader.lines = effort.lines
+        self.recorder.event("effort", lines=effort.lines, every=effort.every, asleep=effort.asleep)
 
     def _waited(self) -> bool:
         """Whether a backward without a step counts as a step by now."""
@@ -296,7 +341,7 @@ class Probe:
         return {
             "facts": {**self.facts, **self.forward.criterion.facts},
             "seconds": self.recorder.seconds,
-            "probe_seconds": self.guard.seconds,
+            "probe_seconds": self.probe_seconds,
         }
 
     def release(self) -> None:

@@ -268,11 +268,24 @@ class Recorder:
         """Whether anything was measured since the last frame."""
         return self._any or bool(self._numbers)
 
-    def commit(self, probe_seconds: float) -> None:
-        """End this step and begin the next; it is written now or, soon, with others."""
+    def skip(self) -> float:
+        """End this step without a record of it; how long it took."""
         now = time.monotonic()
-        self.put_run(seconds=now - self._last, probe_seconds=probe_seconds)
-        self._last = now
+        seconds, self._last = now - self._last, now
+        self._numbers.clear()
+        self.step += 1
+        self.reader.bins = has_histograms(self.step)
+        return seconds
+
+    def commit(self, probe_seconds: float) -> float:
+        """End this step and begin the next; it is written now or, soon, with others.
+
+        Returns:
+            How long the step took.
+        """
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        self.put_run(seconds=seconds, probe_seconds=probe_seconds)
         n = len(self._sites)
         self._steps.append(
             _Step(
@@ -293,6 +306,7 @@ class Recorder:
         self.reader.bins = has_histograms(self.step)
         if now - self._written >= self._wait or len(self._steps) >= _MOST_WAITING:
             self.flush()
+        return seconds
 
     def flush(self) -> None:
         """Write the steps that wait."""

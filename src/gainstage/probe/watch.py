@@ -9,7 +9,8 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, get_args
@@ -22,6 +23,7 @@ from gainstage import __version__
 from gainstage.errors import RunFileError, UsageError
 from gainstage.probe import taps
 from gainstage.probe.functions import FunctionTap
+from gainstage.probe.naming import clean
 from gainstage.probe.probe import WAIT, Probe
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
@@ -33,6 +35,23 @@ if TYPE_CHECKING:
 
 Detail = Literal["sampled", "exact"]
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a training is watched: the arguments of :func:`watch` of the same names."""
+
+    detail: Detail = "sampled"
+    every: int = 1
+    sites: tuple[str, ...] | None = None
+    budget: float | None = None
+    functional: bool = False
+
+    def wants(self, name: str) -> bool:
+        """Whether a pattern fits a stage or parameter, or a module that it is in."""
+        parts = name.split(".")
+        paths = [".".join(parts[: i + 1]) for i in range(len(parts))]
+        return any(fnmatchcase(path, pattern) for pattern in self.sites or () for path in paths)
 
 
 class Watch:
@@ -51,9 +70,7 @@ class Watch:
         optimizers: Sequence[torch.optim.Optimizer],
         *,
         path: Path,
-        detail: Detail,
-        every: int,
-        functional: bool,
+        settings: Settings,
     ) -> None:
         self.path = path
         self._model: nn.Module | None = model
@@ -61,7 +78,7 @@ class Watch:
         self._info = RunInfo(
             id=path.stem,
             started=time.time(),
-            detail=detail,
+            detail=settings.detail,
             versions={
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -69,9 +86,7 @@ class Watch:
                 "sqlite": sqlite3.sqlite_version,
             },
         )
-        self._lines = LINES if detail == "sampled" else None
-        self._every = every
-        self._functional = functional
+        self._settings = settings
         self._taps = ExitStack()
         self._writer: Writer | None = None
         self._probe: Probe | None = None
@@ -81,11 +96,20 @@ class Watch:
             msg = "This watch has been used already. Make a new one for each training."
             raise UsageError(msg)
         self._writer = Writer(self.path, self._info)
-        probe = self._probe = Probe(self._writer, every=self._every, lines=self._lines, wait=WAIT)
-        self._taps.enter_context(taps.module_tap(probe, self._model, functional=self._functional))
+        settings = self._settings
+        probe = self._probe = Probe(
+            self._writer,
+            every=settings.every,
+            lines=LINES if settings.detail == "sampled" else None,
+            budget=settings.budget,
+            wanted=None if settings.sites is None else settings.wants,
+            wait=WAIT,
+        )
+        functional = settings.functional
+        self._taps.enter_context(taps.module_tap(probe, self._model, functional=functional))
         self._taps.enter_context(taps.optimizer_tap(probe, self._optimizers))
         self._taps.enter_context(taps.backward_tap(probe))
-        if self._functional:
+        if functional:
             self._taps.enter_context(FunctionTap(probe.forward))
         return self
 
@@ -135,7 +159,7 @@ class Watch:
         """Time spent measuring as a share of the rest, so far."""
         if self._probe is None:
             return 0.0
-        spent, seconds = self._probe.guard.seconds, self._probe.recorder.seconds
+        spent, seconds = self._probe.probe_seconds, self._probe.recorder.seconds
         return spent / (seconds - spent) if seconds > spent else 0.0
 
     @override
@@ -151,13 +175,15 @@ class Watch:
         return Run(self.path)
 
 
-def watch(
+def watch(  # noqa: PLR0913 - by name, and few need any
     model: nn.Module,
     optimizer: Optimizers,
     *,
     dir: str | os.PathLike[str] = "runs",  # noqa: A002 - the design's name
     detail: Detail = "sampled",
     every: int = 1,
+    sites: Sequence[str] | None = None,
+    budget: float | None = None,
     functional: bool = False,
 ) -> Watch:
     """Watch a training loop: outputs, their gradients, weights, gradients and exact updates.
@@ -169,6 +195,11 @@ def watch(
         detail: ``"sampled"`` reads up to 2,048 elements of each tensor at each step, whole cache
             lines spread evenly and other ones at the next step; ``"exact"`` reads every element.
         every: measure each `every`-th step; the loss is recorded at each.
+        sites: patterns of the stages and parameters to measure, as the shell writes them:
+            ``["layers.*", "head.weight"]``; all of them by default.
+        budget: what measuring may cost, as a share of the training's own time: ``0.02`` for 2 %.
+            The watch measures its own cost, and reads fewer elements, then fewer steps, until it
+            keeps to that; what it did is in the run. By default it costs what it costs.
         functional: see functional calls (``F.relu`` inside a ``forward``) as well. Costs about
             3 microseconds for each torch function called.
 
@@ -204,14 +235,27 @@ def watch(
     if not isinstance(every, int) or every < 1:
         msg = f"every must be a whole number from 1 (measure each step) on, but got {every!r}."
         raise UsageError(msg)
+    if budget is not None and not 0.0 < budget < 1.0:
+        msg = f"budget must be a share of the step's time between 0 and 1, but got {budget!r}."
+        raise UsageError(msg)
+    if sites is not None:
+        _check_sites(model, sites)
     if detail not in get_args(Detail):
         msg = f'detail must be "sampled" or "exact", but got {detail!r}.'
         raise UsageError(msg)
-    return Watch(
-        model,
-        optimizers,
-        path=new_run_path(dir),
-        detail=detail,
-        every=every,
-        functional=functional,
-    )
+    patterns = None if sites is None else tuple(sites)
+    settings = Settings(detail, every, patterns, budget, functional)
+    return Watch(model, optimizers, path=new_run_path(dir), settings=settings)
+
+
+def _check_sites(model: nn.Module, patterns: Sequence[str]) -> None:
+    if isinstance(patterns, str):
+        msg = f"sites must be a list of patterns, but got a string: write [{patterns!r}]."
+        raise UsageError(msg)
+    modules = [clean(name) for name, _ in model.named_modules() if name]
+    names = modules + [clean(name) for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            some = ", ".join(names[:6])
+            msg = f"sites: {pattern!r} matches nothing in this model, which has {some}, ..."
+            raise UsageError(msg)
