@@ -87,12 +87,12 @@ class Frame(NamedTuple):
 
     Attributes:
         step: which.
-        values: float32, one for each series known at that step; NaN where nothing was measured.
+        values: float64, one for each series known at that step; NaN where nothing was measured.
         t: seconds since the start of the run.
     """
 
     step: int
-    values: NDArray[np.float32]
+    values: NDArray[np.float32] | NDArray[np.float64]
     t: float
 
 

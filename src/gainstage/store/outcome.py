@@ -58,15 +58,18 @@ def merged_events(
     ]
     ends = {rank: int(part.steps[-1]) + 1 if len(part.steps) else 0 for rank, part in parts.items()}
     furthest = max(ends.values())
+    at_work = all(part.info.status == "running" for part in parts.values())
     for rank in sorted({*range(min(info.world, _MOST)), *unreadable}):
         since = ends.get(rank, 0)
-        # beside ranks at work, one that is a step behind is just about to write it
-        late = 1 if all(part.info.status == "running" for part in parts.values()) else 0
+        late = _BEHIND if rank in parts and at_work else 0
         if rank in unreadable or (since + late < furthest and _unfinished(parts, rank)):
             why = unreadable.get(rank, "")
             events.append(Event(since, "rank-missing", "", {"rank": rank, "reason": why}))
     return events
 
+
+_BEHIND: Final = 64
+"""Steps that a rank at work may be behind: it writes them a few at a time."""
 
 _MOST: Final = 65_536
 """More ranks than any training has; a stranger's file may claim any number."""

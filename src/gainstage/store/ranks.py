@@ -77,6 +77,11 @@ def new_rank_path(folder: str | os.PathLike[str], rank: Rank, name: str = "") ->
     raise AssertionError  # count() has no end
 
 
+def run_name(path: Path) -> str:
+    """A run's id by its file: the stem, or the name of the folder of its ranks."""
+    return path.parent.name if _FILE.fullmatch(path.name) else path.stem
+
+
 def rank_files(folder: Path) -> dict[int, Path]:
     """The ranks' files in the folder of one run, by rank; empty if it is no such folder."""
     try:

@@ -169,8 +169,9 @@ class Writer:
                 self._compact(connection)
 
     def _row(self, frame: Frame) -> tuple[int, float, int, int, bytes]:
-        step, t, values = int(frame.step), float(frame.t), frame.values
-        values = np.asarray(values, np.float64) if self._wide else to_float32(values)
+        step, t = int(frame.step), float(frame.t)
+        given = frame.values
+        values = np.asarray(given, np.float64) if self._wide else to_float32(given)
         if values.shape != (self._roster.series,):
             msg = f"A frame has {self._roster.series} values by now, got shape {values.shape}."
             raise UsageError(msg)
