@@ -190,11 +190,11 @@ def test_a_killed_rank_does_not_take_the_run_away(tmp_path):
     assert merged.info.status == "failed"
     assert "rank 0" in merged.info.outcome
     missing = [event for event in merged.events if event.code == "rank-missing"]
-    assert [(event.data["rank"], event.step) for event in missing] == [(1, 1)]
-    site = merged.site("layers.0", "output")
-    # frame 1 was still open when the rank was killed
-    assert merged.values(site, "count")[0] == (4 + 5) * 10
-    assert merged.values(site, "count")[1] == 4 * 10
+    ((who, since),) = [(event.data["rank"], event.step) for event in missing]
+    assert who == 1
+    assert since < 2  # what was not written when the rank was killed is lost
+    counts = merged.values(merged.site("layers.0", "output"), "count").tolist()
+    assert counts[:2] == [(4 + 5 if step < since else 4) * 10 for step in range(2)]
 
 
 def torchrun(folder, *command):
