@@ -141,6 +141,8 @@ def test_the_run_as_a_whole_is_merged_too(training):
             grads, updates = ([note[n, kind] for n in names] for kind in ("grad", "update"))
             wanted.append(float(number(grads, updates)))
         assert merged.exact(run, quantity) == pytest.approx(wanted, rel=1e-9), quantity
+    judged = gs.Run(merged.path).diagnose()
+    assert [finding for finding in judged if finding.code == "non-finite"] == []
     assert merged.info.world == training.world
     assert merged.info.status == "finished"
     assert merged.events == ()
