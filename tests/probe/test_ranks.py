@@ -17,6 +17,7 @@ from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
 import gainstage as gs
+from gainstage.errors import UsageError
 from gainstage.probe import ranks
 from gainstage.probe.naming import class_of, paths
 from gainstage.quantities import SUMMARY_KEYS
@@ -293,3 +294,11 @@ def test_a_plain_parameter_is_a_copy_and_all_local():
     assert ranks.merge_of(parameter, "sum") == "sum"
     assert ranks.local(parameter) is parameter
     assert not ranks.is_distributed(parameter)
+
+
+def test_ranks_keep_no_budget_each_for_itself(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    model = nn.Linear(1, 1)
+    with pytest.raises(UsageError, match="several ranks"):
+        gs.watch(model, torch.optim.SGD(model.parameters(), lr=0.1), budget=0.02)
