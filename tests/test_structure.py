@@ -55,6 +55,7 @@ COVERED_BY = {
         (f"store/{name}.py" for name in ("amend", "codec", "compaction", "files", "roster")),
         "store/test_writer.py",
     ),
+    "store/outcome.py": "store/test_merged.py",  # the records of the merged recording
     **dict.fromkeys(
         (f"store/{name}.py" for name in ("catalogue", "frame", "timeline")), "store/test_reader.py"
     ),

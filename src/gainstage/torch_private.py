@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,6 +58,15 @@ def is_fake(tensor: Tensor) -> bool:
     Fallback: by the name of its class.
     """
     return type(tensor).__name__ in {"FakeTensor", "FunctionalTensor"}
+
+
+def default_store() -> Any:
+    """The key-value store of the default process group.
+
+    Fallback: None; ranks then name their run each by itself.
+    """
+    find = getattr(torch.distributed.distributed_c10d, "_get_default_store", None)
+    return None if find is None else find()
 
 
 _graph_task: Callable[[], int] = getattr(torch._C, "_current_graph_task_id", lambda: -1)

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
-from gainstage.probe.naming import clean, enclosing_module
+from gainstage.probe.naming import class_of, enclosing_module, paths
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.stages import Place, Stages
@@ -68,8 +68,8 @@ class Forward:
         if prefix in self._prefixes and prefix:
             prefix = f"{prefix}_{len(self._prefixes)}"
         self._prefixes.add(prefix)
-        for path, module in root.named_modules():
-            self._names[id(module)] = clean(".".join(part for part in (prefix, path) if part))
+        for path, module in paths(root):
+            self._names[id(module)] = ".".join(part for part in (prefix, path) if part)
         self._modules.append(root)
         self._parameters.add_module(root, self._names)
 
@@ -134,7 +134,7 @@ class Forward:
     def place_of(self, module: nn.Module) -> Place:
         """The stage that a module is."""
         name = self._names.get(id(module))
-        kind = type(module).__name__
+        kind = class_of(module).__name__
         if name is None:  # known by nobody: its id may be another's tomorrow
             return self._place(kind, _OPS.get(kind, kind), module)
         place = self._places.get(id(module))
@@ -230,7 +230,7 @@ def _is_stage(module: nn.Module) -> bool:
         return "Loss" not in type(module).__name__
     if not _has_own_parameters(module):
         return False
-    torchs_own = type(module).__module__.startswith("torch.nn.")
+    torchs_own = class_of(module).__module__.startswith("torch.nn.")
     return torchs_own or not any(next(c.parameters(), None) is not None for c in module.children())
 
 

@@ -11,7 +11,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from gainstage.probe.naming import clean, name_tensors
+from gainstage.probe.naming import class_of, clean, name_tensors
+from gainstage.probe.ranks import is_distributed, local, merge_of
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.steptable import GRAD, UPDATE, WEIGHT, Entered, Group, StepTable
 from gainstage.probe.units import sample
@@ -91,7 +92,7 @@ class Parameters:
         """
         for module in root.modules():
             path = names[id(module)]
-            layer = path or type(module).__name__
+            layer = path or class_of(module).__name__
             for key, parameter in module.named_parameters(recurse=False):
                 name = clean(f"{path}.{key}")
                 held = self._labels.get(id(parameter))
@@ -99,7 +100,7 @@ class Parameters:
                     aliases = (*held.aliases, name)
                     label = Label(held.name, held.layer, held.op, aliases)
                 else:
-                    label = Label(name, layer, type(module).__name__)
+                    label = Label(name, layer, class_of(module).__name__)
                 self._labels[id(parameter)] = label
                 self._known[id(parameter)] = weakref.ref(parameter)
 
@@ -186,14 +187,16 @@ class Parameters:
             grad = (returned or {}).get(id(parameter), parameter.grad)
             name = self._labels[id(parameter)].name
             sites = self._sites_of(parameter, grad is not None)
-            if StepTable.takes(parameter, grad):
-                fast.append(Entered(name, parameter, grad, sites))
+            held, held_grad = local(parameter), None if grad is None else local(grad)
+            if StepTable.takes(held, held_grad):
+                fast.append(Entered(name, held, held_grad, sites))
             else:
-                self._before_slowly(name, parameter, grad, sites)
+                self._before_slowly(name, held, held_grad, sites)
         if not fast:
             return
         group = self._table.before(fast)
-        if returned is None and len(fast) == len(parameters):
+        plain = not any(is_distributed(parameter) for parameter in parameters)
+        if returned is None and plain and len(fast) == len(parameters):
             if len(self._routines) >= _ROUTINES:
                 self._routines.clear()
             self._routines[tuple(map(id, parameters))] = Routine(
@@ -232,7 +235,7 @@ class Parameters:
             return self._table.after_again(routine.group, routine.updates)
         named = [(self.label(parameter).name, parameter) for parameter in parameters]
         predicted = self._table.after(
-            (name, parameter, self._update_site(name, parameter))
+            (name, local(parameter), self._update_site(name, parameter))
             for name, parameter in named
             if self._table.holds(name)
         )
@@ -270,12 +273,10 @@ class Parameters:
         """Whether a parameter differs from what was kept before the step."""
         name = self.label(parameter).name
         if self._table.holds(name):
-            return self._table.changed(name, parameter)
-        kept = self._before.get(name)
+            return self._table.changed(name, local(parameter))
+        kept, held = self._before.get(name), local(parameter)
         return (
-            kept is not None
-            and kept.shape == parameter.shape
-            and not torch.equal(kept, parameter.detach())
+            kept is not None and kept.shape == held.shape and not torch.equal(kept, held.detach())
         )
 
     def _before_slowly(
@@ -300,9 +301,10 @@ class Parameters:
     def _after_slowly(self, name: str, parameter: Tensor) -> float:
         change = self._before.pop(name, None)
         grad = self._grads.pop(name, None)
-        if change is None or change.shape != parameter.shape:
+        held = local(parameter)
+        if change is None or change.shape != held.shape:
             return 0.0
-        torch.sub(parameter.detach(), change, out=change)
+        torch.sub(held.detach(), change, out=change)
         site = self._update_site(name, parameter)
         self._set(site, change)
         self._align(site, change)
@@ -334,6 +336,7 @@ class Parameters:
             shape=tuple(parameter.shape),
             dtype=str(parameter.dtype).removeprefix("torch."),
             aliases=label.aliases,
+            merge=merge_of(parameter),
         )
 
     def _is_known(self, parameter: Tensor) -> bool:

@@ -21,6 +21,7 @@ from gainstage.probe.governor import Effort, Governor
 from gainstage.probe.graph import leaves, value_of
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.parameters import Parameters
+from gainstage.probe.ranks import local
 from gainstage.probe.recorder import Recorder, Sink
 
 WAIT: Final = 0.1
@@ -316,7 +317,7 @@ class Probe:
     def _accumulating(self) -> bool:
         """Whether gradients of earlier backwards are still there, to be added to."""
         grads = (leaf.grad for leaf in self._living()[:4])
-        return any(grad is not None and bool(grad.any()) for grad in grads)
+        return any(grad is not None and bool(local(grad).any()) for grad in grads)
 
     def finish(self, *, failed: bool = False) -> None:
         """Write the last frame.

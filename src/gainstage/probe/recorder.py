@@ -75,7 +75,7 @@ class MemorySink:
         self.sites: list[Site] = []
         self.series: list[Series] = []
         self.steps: list[int] = []
-        self.rows: list[NDArray[np.float32]] = []
+        self.rows: list[NDArray[np.float32] | NDArray[np.float64]] = []
         self.histograms: dict[int, Histogram] = {}
         self.events: list[Event] = []
 
@@ -102,8 +102,9 @@ class MemorySink:
     def recording(self) -> MemoryRecording:
         """What was kept, as a recording."""
         matrix = np.full((len(self.rows), len(self.series)), np.nan, dtype=np.float32)
-        for row, values in zip(matrix, self.rows, strict=True):
-            row[: len(values)] = values
+        with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
+            for row, values in zip(matrix, self.rows, strict=True):
+                row[: len(values)] = values
         return MemoryRecording(
             self.sites,
             {(s.site, s.quantity): matrix[:, s.id] for s in self.series},
@@ -321,16 +322,15 @@ class Recorder:
         self._written = time.monotonic()
 
     def _frame(self, step: _Step, grads: Numbers) -> Frame:
-        values = np.full(self._series, np.nan, dtype=np.float32)
-        with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
-            if step.rows is not None:
-                norm = rows.norm_of_all(step.rows, step.taken, grads)
-                values[self._offsets["run"]["grad_norm"]] = norm
-                rows.write(step.rows, step.taken, self._columns, values)
-            for columns, many in step.many:
-                values[columns] = many
-            for column, value in step.numbers.items():
-                values[column] = value
+        values = np.full(self._series, np.nan)
+        if step.rows is not None:
+            norm = rows.norm_of_all(step.rows, step.taken, grads)
+            values[self._offsets["run"]["grad_norm"]] = norm
+            rows.write(step.rows, step.taken, self._columns, values)
+        for columns, many in step.many:
+            values[columns] = many
+        for column, value in step.numbers.items():
+            values[column] = value
         return Frame(step.number, values, step.t)
 
     @property

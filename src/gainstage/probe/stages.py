@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gainstage.probe.guard import Guard
+from gainstage.probe.ranks import is_distributed, merge_of
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.units import (
     UnitWatch,
@@ -24,7 +25,7 @@ from gainstage.probe.units import (
     unit_axis,
     unit_shape,
 )
-from gainstage.records import Site
+from gainstage.records import Merge, Site
 from gainstage.sketch import rows
 from gainstage.sketch.pool import Pool
 from gainstage.sketch.reader import Counts, kind_of
@@ -96,6 +97,7 @@ class Entry:
         "dtype",
         "feed",
         "graded",
+        "merge",
         "needs_grad",
         "output_number",
         "place",
@@ -113,6 +115,7 @@ class Entry:
         self.root = 0
         self.shape: tuple[int, ...] = ()
         self.dtype = torch.float32
+        self.merge: Merge = "sum"
         self.needs_grad = False
         self.output_number = 0  # among the outputs of its node
         self.axis: int | None = None
@@ -135,7 +138,13 @@ class Entry:
     def details(self, name: str) -> dict[str, Any]:
         """What a site says of this stage."""
         dtype = str(self.dtype).removeprefix("torch.")
-        return {"layer": name, "op": self.place.op, "shape": tuple(self.shape), "dtype": dtype}
+        return {
+            "layer": name,
+            "op": self.place.op,
+            "shape": tuple(self.shape),
+            "dtype": dtype,
+            "merge": self.merge,
+        }
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Silent:
         return _Silent()
@@ -259,6 +268,7 @@ class Stages:
         if tensor.shape != entry.shape:
             entry.shape = tensor.shape
             entry.dtype = tensor.dtype
+            entry.merge = "sum" if type(tensor) is Tensor else merge_of(tensor, "sum")
             entry.axis = place.axis(entry.shape, held[-1] if held else None)
             entry.units = None
         if entry.axis is not None:
@@ -303,7 +313,7 @@ class Stages:
         counts = self._reader.read(tensor, row, fresh=False)
         axis = 1 if entry.axis == 1 and tensor.dim() >= 3 else tensor.dim() - 1
         numbers: dict[str, float] = {}
-        if row[rows.COUNT] > 0 and tensor.layout == torch.strided:
+        if row[rows.COUNT] > 0 and tensor.layout == torch.strided and not is_distributed(tensor):
             numbers = feature_numbers(by_unit(tensor, axis))
         entry.feed = Feed(row, counts, tuple(tensor.shape), numbers)
 
@@ -353,7 +363,7 @@ class Stages:
         if axis is None or tensor.layout is not torch.strided or not tensor.numel():
             return
         kind = kind_of(tensor)
-        if not kind and unreadable(tensor):
+        if not kind and (is_distributed(tensor) or unreadable(tensor)):
             return
         units = entry.units
         shape = unit_shape(entry.shape, axis)

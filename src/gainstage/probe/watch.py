@@ -23,12 +23,13 @@ from gainstage import __version__
 from gainstage.errors import RunFileError, UsageError
 from gainstage.probe import taps
 from gainstage.probe.functions import FunctionTap
-from gainstage.probe.naming import clean
+from gainstage.probe.naming import clean, paths
 from gainstage.probe.probe import WAIT, Probe
+from gainstage.probe.ranks import run_path, this_rank
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
 from gainstage.sketch.sampling import LINES
-from gainstage.store import Writer, new_run_path
+from gainstage.store import Rank, Writer, run_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ class Watch:
     raised or was interrupted. The training is bit-identical with and without it.
 
     Attributes:
-        path: the run file.
+        path: the run file; where there are several ranks, this one's.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class Watch:
         optimizers: Sequence[torch.optim.Optimizer],
         *,
         path: Path,
+        rank: Rank | None,
         settings: Settings,
     ) -> None:
         self.path = path
         self._model: nn.Module | None = model
         self._optimizers = optimizers
         self._info = RunInfo(
-            id=path.stem,
+            id=run_name(path),
             started=time.time(),
             detail=settings.detail,
             versions={
@@ -85,6 +87,8 @@ class Watch:
                 "gainstage": __version__,
                 "sqlite": sqlite3.sqlite_version,
             },
+            rank=rank and rank.number,
+            world=rank.world if rank else 1,
         )
         self._settings = settings
         self._taps = ExitStack()
@@ -172,7 +176,7 @@ class Watch:
             msg = f"Nothing has been watched yet: enter the watch first (with {self!r}: ...)."
             raise UsageError(msg)
         self._probe.flush()
-        return Run(self.path)
+        return Run(self.path if self._info.rank is None else self.path.parent)
 
 
 def watch(  # noqa: PLR0913 - by name, and few need any
@@ -238,6 +242,13 @@ def watch(  # noqa: PLR0913 - by name, and few need any
     if budget is not None and not 0.0 < budget < 1.0:
         msg = f"budget must be a share of the step's time between 0 and 1, but got {budget!r}."
         raise UsageError(msg)
+    rank = this_rank()
+    if budget is not None and rank is not None:
+        msg = (
+            "budget cannot be kept by several ranks: each would choose for itself which steps to "
+            "measure, and their readings would not add up. Give every= instead."
+        )
+        raise UsageError(msg)
     if sites is not None:
         _check_sites(model, sites)
     if detail not in get_args(Detail):
@@ -245,15 +256,18 @@ def watch(  # noqa: PLR0913 - by name, and few need any
         raise UsageError(msg)
     patterns = None if sites is None else tuple(sites)
     settings = Settings(detail, every, patterns, budget, functional)
-    return Watch(model, optimizers, path=new_run_path(dir), settings=settings)
+    path = run_path(dir, rank)
+    return Watch(model, optimizers, path=path, rank=rank, settings=settings)
 
 
 def _check_sites(model: nn.Module, patterns: Sequence[str]) -> None:
     if isinstance(patterns, str):
         msg = f"sites must be a list of patterns, but got a string: write [{patterns!r}]."
         raise UsageError(msg)
-    modules = [clean(name) for name, _ in model.named_modules() if name]
-    names = modules + [clean(name) for name, _ in model.named_parameters()]
+    modules = dict(paths(model))
+    names = [name for name in modules if name]
+    for path, module in modules.items():
+        names += [clean(f"{path}.{key}") for key, _ in module.named_parameters(recurse=False)]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             some = ", ".join(names[:6])
