@@ -11,10 +11,11 @@ from torch.utils import _pytree as pytree
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
+from gainstage.probe.labels import Labels
 from gainstage.probe.naming import class_of, enclosing_module, paths
-from gainstage.probe.parameters import Parameters
+from gainstage.probe.places import Place
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.stages import Place, Stages
+from gainstage.probe.stages import Stages
 from gainstage.torch_private import inside_backward
 
 _OPS: Final = {
@@ -33,7 +34,7 @@ class Forward:
     Args:
         recorder: where numbers go.
         guard: what keeps failures from the user.
-        parameters: learns of modules' and bare parameters.
+        labels: learns of modules' and bare parameters.
         wanted: says by name which stages are measured; None for all.
 
     Attributes:
@@ -44,7 +45,7 @@ class Forward:
         self,
         recorder: Recorder,
         guard: Guard,
-        parameters: Parameters,
+        labels: Labels,
         wanted: Callable[[str], bool] | None = None,
     ) -> None:
         self._wanted = wanted
@@ -52,7 +53,7 @@ class Forward:
         self.stages = Stages(recorder, guard)
         self.criterion = Criterion()
         self._recorder = recorder
-        self._parameters = parameters
+        self._labels = labels
         self.measuring = True
         self._names: dict[int, str] = {}
         self._modules: list[nn.Module] = []  # keeps ids in _names valid
@@ -71,7 +72,7 @@ class Forward:
         for path, module in paths(root):
             self._names[id(module)] = ".".join(part for part in (prefix, path) if part)
         self._modules.append(root)
-        self._parameters.add_module(root, self._names)
+        self._labels.add_module(root, self._names)
 
     @tap("module")
     def enter_module(self, module: nn.Module) -> None:
@@ -170,7 +171,7 @@ class Forward:
         """A product with a bare parameter returned `tensor`."""
         if not self.measuring or inside_backward():
             return
-        self._parameters.used_by(parameter, op)
+        self._labels.used_by(parameter, op)
         place = self._place_by(parameter, op)
         if not self._wants(place):
             return
@@ -181,9 +182,9 @@ class Forward:
 
     def _place_by(self, parameter: Tensor, op: str) -> Place:
         """The stage of a bare parameter; made anew while its name is not known yet."""
-        label = self._parameters.known(parameter)
+        label = self._labels.get(parameter)
         if label is None:
-            return Place(lambda: self._parameters.label(parameter).layer, op)
+            return Place(lambda: self._labels.of(parameter).layer, op)
         return self._place(label.layer, op)
 
     @tap("loss")

@@ -8,7 +8,6 @@ backward, accumulated micro-batches and updates by hand all fall into place.
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -18,11 +17,13 @@ from torch import Tensor, nn
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
 from gainstage.probe.governor import Effort, Governor
-from gainstage.probe.graph import leaves, value_of
+from gainstage.probe.graph import value_of
 from gainstage.probe.guard import Guard, tap
+from gainstage.probe.leaves import Leaves
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.ranks import local
-from gainstage.probe.recorder import Recorder, Sink
+from gainstage.probe.recorder import Recorder
+from gainstage.probe.sink import Sink
 
 WAIT: Final = 0.1
 """Seconds that a step may wait to be written. To write each by itself would cost fast trainings
@@ -65,7 +66,7 @@ class Probe:
         """What torch itself spends on calling our hooks, a step; the taps cannot see it."""
         self.guard = Guard(self._tap_failed)
         self.parameters = Parameters(self.recorder, wanted)
-        self.forward = Forward(self.recorder, self.guard, self.parameters, wanted)
+        self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
         self._every = every
@@ -81,7 +82,7 @@ class Probe:
         self._steps_seen = False
         self._evaluated = False  # a backward ran inside the step
         self._held = False
-        self._leaves: dict[int, weakref.ref[Tensor]] = {}
+        self._leaves = Leaves(self.parameters.labels)
         self.probe_seconds = 0.0
         """Time spent measuring, up to the last frame."""
         self._frame_seconds = 0.0
@@ -150,22 +151,7 @@ class Probe:
     def _discover(self, roots: Sequence[Tensor]) -> None:
         """Find and name the leaves of this graph, where they may be new."""
         n = self._backwards = self._backwards + 1
-        self._leaves.update(self.parameters.take_used())
-        alive = self._living()
-        if n <= 3 or n & (n - 1) == 0 or len(alive) < len(self._leaves):
-            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in alive}
-            for leaf in leaves(list(roots)):
-                self._leaves[id(leaf)] = weakref.ref(leaf)
-            self.parameters.name_all(self._living())
-            ordered = self.parameters.in_order(self._living())
-            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in ordered}
-
-    def _living(self) -> list[Tensor]:
-        found = (reference() for reference in self._leaves.values())
-        return [leaf for leaf in found if leaf is not None]
-
-    def _latest(self) -> list[Tensor]:
-        return [leaf for leaf in self._living() if self.parameters.is_latest(leaf)]
+        self._leaves.discover(roots, thoroughly=n <= 3 or n & (n - 1) == 0)
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
@@ -194,9 +180,9 @@ class Probe:
         returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
         loose = [
             leaf
-            for leaf in self._living()
+            for leaf in self._leaves.living()
             if id(leaf) not in owned
-            and self.parameters.is_latest(leaf)
+            and self.parameters.labels.is_latest(leaf)
             and returned.get(id(leaf), leaf.grad) is not None
             # beside an optimiser a bare leaf is data: an input that wants a gradient
             and (isinstance(leaf, nn.Parameter) or not owned)
@@ -264,7 +250,7 @@ class Probe:
     def _close(self, last: bool) -> None:
         if not (self.recorder.pending or self._losses):
             return
-        leaves_held = self._latest() if self._held else []
+        leaves_held = self._leaves.latest() if self._held else []
         by_hand = any(self.parameters.changed(leaf) for leaf in leaves_held)
         if not (by_hand or self._stepped or last or self._waited()):
             return
@@ -316,7 +302,7 @@ class Probe:
 
     def _accumulating(self) -> bool:
         """Whether gradients of earlier backwards are still there, to be added to."""
-        grads = (leaf.grad for leaf in self._living()[:4])
+        grads = (leaf.grad for leaf in self._leaves.living()[:4])
         return any(grad is not None and bool(local(grad).any()) for grad in grads)
 
     def finish(self, *, failed: bool = False) -> None:
