@@ -17,9 +17,10 @@ MOST_STEPS: Final = 4096
 SETTLING: Final = 4
 """Measured steps before the first decision: the first ones compile, allocate and name things."""
 
-_SECONDS: Final = 0.25
+_SECONDS: Final = 0.1
+_STEPS: Final = 64
 _MEASURED: Final = 3
-"""What a decision rests on, at least."""
+"""What a decision rests on: some time or some steps, and some of them measured."""
 
 _COMFORT: Final = 0.5
 """Below that share of the budget, more is read again."""
@@ -88,7 +89,8 @@ class Governor:
             self._on_measured += spent
         else:
             self._on_others += spent
-        if self._rest < _SECONDS or self._measured < _MEASURED:
+        enough = self._rest >= _SECONDS or self._steps >= _STEPS
+        if not enough or self._measured < _MEASURED:
             return None
         share = self._share()
         new = self.effort
