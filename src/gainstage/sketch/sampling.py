@@ -188,7 +188,7 @@ def finish(x: Floats, n: int, out: Row) -> None:  # pragma: no cover
         return
     m = x.size // LINE
     if m < 2 or out[rows.NAN] + out[rows.INF] > 0:
-        out[rows.ERROR] = np.nan  # one line says nothing of how lines differ
+        out[rows.ERROR] = np.nan  # nothing is known of how lines differ
         return
     total = 0.0
     squares = 0.0
