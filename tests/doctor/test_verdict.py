@@ -65,3 +65,9 @@ def test_evidence_that_is_no_number_is_null_in_json():
 def test_the_overhead_is_the_share_of_the_rest():
     assert verdict(recording([1.0], seconds=11.0, probe_seconds=1.0), ()).overhead == 0.1
     assert verdict(recording([1.0], seconds=0.0, probe_seconds=0.0), ()).overhead == 0.0
+
+
+def test_numbers_of_numpy_in_the_evidence_are_numbers_in_the_json():
+    given = {"share": np.float64(0.5), "count": np.int64(3), "all": np.array([1.0, 2.0])}
+    told = json.loads(verdict(recording([1.0]), (finding("error", **given),)).to_json())
+    assert told["findings"][0]["evidence"] == {"share": 0.5, "count": 3, "all": [1.0, 2.0]}

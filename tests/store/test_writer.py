@@ -84,19 +84,6 @@ def test_hostile_names_survive_verbatim(writer):
     assert StoredRecording(writer.path).sites == tuple(sites)
 
 
-def test_site_is_renamed(writer, make_sites):
-    old, other = make_sites(2)
-    writer.add([old, other], [Series(0, 1, "rms")])
-    writer.write_frame(0, ONE, t=0.0)
-    new = Site(1, "encoder", "output", "encoder", "Linear", 1, (3, 4))
-    writer.replace_site(new)
-    run = StoredRecording(writer.path)
-    assert run.sites == (old, new)
-    assert run.values(new, "rms").tolist() == [1.0]
-    with pytest.raises(UsageError, match="There is no site 7 yet"):
-        writer.replace_site(Site(7, "x", "output", "x", "", 0))
-
-
 @pytest.mark.parametrize("finish", [True, False])
 def test_findings_may_be_saved_later(tmp_path, make_run, finish):
     path = tmp_path / "a.gs"

@@ -57,7 +57,7 @@ class Verdict:
 
     def to_json(self) -> bytes:
         """The verdict as JSON; a number that is not finite becomes null."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+        return msgspec.json.format(msgspec.json.encode(self, enc_hook=_plain), indent=2)
 
 
 def verdict(
@@ -93,6 +93,12 @@ def verdict(
         overhead=round(info.overhead, 4),
         findings=findings,
     )
+
+
+def _plain(value: Any) -> Any:
+    """What a rule put into its evidence, for JSON: numpy's numbers and arrays as Python's."""
+    tolist = getattr(value, "tolist", None)
+    return str(value) if tolist is None else tolist()
 
 
 def _number(value: float) -> float | None:

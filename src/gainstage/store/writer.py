@@ -119,20 +119,6 @@ class Writer:
                 )
             self._roster.extend(sites, series)
 
-    def replace_site(self, site: Site) -> None:
-        """Give a known site another name or other details; its series stay.
-
-        Raises:
-            UsageError: there is no site of that id.
-        """
-        with self._writing() as connection:
-            if connection is None:
-                return
-            self._roster.check_site(site.id)
-            connection.execute(
-                "UPDATE site SET name = ?, kind = ?, json = ? WHERE id = ?", _site_row(site)
-            )
-
     def write_frame(self, step: int, values: Numbers, t: float) -> None:
         """Write one step and commit it.
 
@@ -151,7 +137,7 @@ class Writer:
         with self._writing() as connection:
             if connection is None or not frames:
                 return
-            made = [self._row(frame) for frame in frames]
+            made = self._rows(frames)
             steps = [row[0] for row in made]
             if not all(a < b for a, b in pairwise([self._step, *steps])) or steps[-1] >= _LAST_STEP:
                 msg = f"Steps must ascend from 0, got {steps[-1]} after {self._step}."
@@ -167,9 +153,9 @@ class Writer:
             if self._tail >= self._compact_every:
                 self._compact(connection)
 
-    def _row(self, frame: Frame) -> FrameRow:
+    def _rows(self, frames: Sequence[Frame]) -> list[FrameRow]:
         try:
-            return frame_row(frame, self._roster.series, wide=self._wide)
+            return [frame_row(frame, self._roster.series, wide=self._wide) for frame in frames]
         except ValueError as error:
             raise UsageError(str(error)) from error
 
