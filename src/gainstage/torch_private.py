@@ -43,6 +43,31 @@ has_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_s
 Fallback: 1; the taps then switch all of them off, which is dearer.
 """
 
+_pop_mode: Callable[[], Any] | None = getattr(torch._C, "_pop_torch_function_stack", None)
+_push_mode: Callable[[Any], object] | None = getattr(
+    torch._C, "_push_on_torch_function_stack", None
+)
+
+
+def remove_function_mode(mode: Any) -> bool:
+    """Take a ``TorchFunctionMode`` off this thread's stack, wherever on it; whether it was there.
+
+    Fallback: False; it is left to the mode's own ``__exit__``, which takes off the innermost.
+    """
+    if _pop_mode is None or _push_mode is None:
+        return False
+    above: list[Any] = []
+    found = False
+    while has_function_modes() and not found:
+        innermost = _pop_mode()
+        found = innermost is mode
+        if not found:
+            above.append(innermost)
+    for other in reversed(above):
+        _push_mode(other)
+    return found
+
+
 is_functorch_wrapped: Callable[[Tensor], bool] = getattr(
     getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", lambda _: False
 )
