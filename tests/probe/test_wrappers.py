@@ -163,3 +163,18 @@ def test_a_watch_that_is_closed_by_another_thread_takes_nobodys_mode(tmp_path):
         stack.callback(torch._C._pop_torch_function_stack)
         _step(net, optimizer)
     assert _off(run) == []
+
+
+@pytest.mark.parametrize("of", ["parameters", "data"])
+def test_many_gradients_at_once_are_no_step(tmp_path, of):
+    net, optimizer = _training()
+    with gs.watch(net, optimizer, dir=tmp_path) as run:
+        for _ in range(3):
+            x = torch.randn(2, 4, requires_grad=True)
+            inputs = x if of == "data" else list(net.parameters())
+            units = torch.eye(6).reshape(6, 2, 3)
+            torch.autograd.grad(net(x), inputs, units, is_grads_batched=True)
+            torch.autograd.functional.jacobian(net, x, vectorize=True)
+            _step(net, optimizer)
+    assert _off(run) == []
+    assert _steps(run) == 3
