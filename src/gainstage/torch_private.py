@@ -49,23 +49,34 @@ _push_mode: Callable[[Any], object] | None = getattr(
 )
 
 
+def take_function_modes() -> list[Any]:
+    """Take every ``TorchFunctionMode`` off this thread's stack; which they were, innermost last.
+
+    Fallback: none are taken.
+    """
+    modes: list[Any] = []
+    if _pop_mode is not None and _push_mode is not None:
+        while has_function_modes():
+            modes.append(_pop_mode())
+    return modes[::-1]
+
+
+def put_function_modes(modes: list[Any]) -> None:
+    """Put modes that were taken off onto this thread's stack."""
+    if _push_mode is not None:
+        for mode in modes:
+            _push_mode(mode)
+
+
 def remove_function_mode(mode: Any) -> bool:
     """Take a ``TorchFunctionMode`` off this thread's stack, wherever on it; whether it was there.
 
     Fallback: False; it is left to the mode's own ``__exit__``, which takes off the innermost.
     """
-    if _pop_mode is None or _push_mode is None:
-        return False
-    above: list[Any] = []
-    found = False
-    while has_function_modes() and not found:
-        innermost = _pop_mode()
-        found = innermost is mode
-        if not found:
-            above.append(innermost)
-    for other in reversed(above):
-        _push_mode(other)
-    return found
+    modes = take_function_modes()
+    others = [other for other in modes if other is not mode]
+    put_function_modes(others)
+    return len(others) < len(modes)
 
 
 is_functorch_wrapped: Callable[[Tensor], bool] = getattr(

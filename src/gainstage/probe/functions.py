@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final, Protocol
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from typing_extensions import Self, override
 
+from gainstage.probe import fastpaths
 from gainstage.probe.criterion import LOSSES
 from gainstage.probe.guard import Guard
 from gainstage.torch_private import has_function_modes, remove_function_mode
@@ -126,13 +128,17 @@ class FunctionTap(TorchFunctionMode):
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self._listener = listener
+        self.guard = listener.guard
         self._derived: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor]]] = {}
         self._thread = 0
         self._left = False
+        self._patches = ExitStack()
 
     @override
     def __enter__(self) -> Self:
         self._thread = threading.get_ident()
+        for patch in fastpaths.PATCHES:
+            self._patches.enter_context(patch.heard_by(self))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -140,6 +146,7 @@ class FunctionTap(TorchFunctionMode):
     def __exit__(self, *error: object) -> None:
         """Leave this thread's modes, wherever among them: others may end after us."""
         self._left = True
+        self._patches.close()
         if threading.get_ident() != self._thread:  # its modes are out of reach
             return
         if not remove_function_mode(self) and has_function_modes():
@@ -162,7 +169,7 @@ class FunctionTap(TorchFunctionMode):
                 return result
             if handler is not None and not self._left:
                 tap = "loss" if func in LOSSES else "function"
-                self._listener.guard.call(tap, self._report, handler, func, args, kwargs, result)
+                self.guard.call(tap, self._report, handler, func, args, kwargs, result)
         return result
 
     def _report(

@@ -31,12 +31,12 @@ class Installation:
         wrap: makes the wrapper.
 
     Attributes:
-        probes: who listens; without any, the wrapper only passes calls on.
+        listeners: who listens; without any, the wrapper only passes calls on.
     """
 
     def __init__(self, original: Function, wrap: Callable[[Installation], Function]) -> None:
         self.original = original
-        self.probes: tuple[Probe, ...] = ()
+        self.listeners: tuple[Any, ...] = ()
         self.wrapper = functools.wraps(original)(wrap(self))
         vars(self.wrapper)[_MARK] = self
 
@@ -49,7 +49,7 @@ class Installation:
 
 
 class Patch:
-    """A function of torch that is replaced as long as any probe listens.
+    """A function of torch that is replaced as long as anybody listens.
 
     Args:
         owner: the module or class that has it.
@@ -63,18 +63,18 @@ class Patch:
         self._wrap = wrap
 
     @contextmanager
-    def heard_by(self, probe: Probe) -> Iterator[None]:
-        """Let a probe listen."""
+    def heard_by(self, listener: Any) -> Iterator[None]:
+        """Let a probe, or a tap, listen."""
         with _lock:
             here = self._installed()
-            here.probes = (*here.probes, probe)
+            here.listeners = (*here.listeners, listener)
         try:
             yield
         finally:
             with _lock:
-                here.probes = tuple(one for one in here.probes if one is not probe)
+                here.listeners = tuple(one for one in here.listeners if one is not listener)
                 # whoever replaced it after us may call it: then it stays, and passes calls on
-                if not here.probes and getattr(self._owner, self._name) is here.wrapper:
+                if not here.listeners and getattr(self._owner, self._name) is here.wrapper:
                     setattr(self._owner, self._name, here.original)
 
     def _installed(self) -> Installation:
@@ -94,7 +94,7 @@ def _backward(here: Installation) -> Function:
             grad_tensors = tuple(grad_tensors)
         begun: list[Probe] = []
         try:
-            for probe in here.probes:
+            for probe in here.listeners:
                 if probe.guard.shield("backward", _begin, probe, tensors, grad_tensors):
                     begun.append(probe)  # noqa: PERF401 - known also if a later one ends it
             return here.original(tensors, grad_tensors, *args, **kwargs)
@@ -119,7 +119,7 @@ def _grad(here: Installation) -> Function:
         begun: list[tuple[Probe, list[Tensor]]] = []
         found: Any = ()
         try:
-            for probe in here.probes:
+            for probe in here.listeners:
                 call = (probe, outputs, inputs, args, kwargs)
                 wanted = probe.guard.shield("backward", _begin_grad, *call)
                 if wanted is not None:
@@ -175,7 +175,7 @@ def _for_a_step(
 def _init(here: Installation) -> Function:
     def init(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
         here.original(self, *args, **kwargs)
-        for probe in here.probes:
+        for probe in here.listeners:
             probe.guard.shield("optimizer", probe.add_optimizer, self)
 
     return init
