@@ -20,9 +20,10 @@ from torch.optim import optimizer as global_optimizer
 
 from gainstage.probe import wrappers
 from gainstage.probe.probe import Probe
+from gainstage.probe.scripting import SCRIPT, Unscripted
 
 
-class Hook:
+class Hook(Unscripted):
     """A callable that calls a bound function, and becomes inert when copied or pickled."""
 
     def __init__(self, function: Callable[..., None] | None = None) -> None:
@@ -103,7 +104,7 @@ def module_tap(probe: Probe, model: nn.Module, *, functional: bool = True) -> It
     enter, leave = _hooks(probe)
     probe.add_model(model)
     stages = set() if functional else set(probe.forward.stages_of(model))
-    with ExitStack() as stack:
+    with SCRIPT.heard_by(probe), ExitStack() as stack:
         for module in model.modules():
             if module in stages:
                 probe.hooks_seconds += hook_seconds()
