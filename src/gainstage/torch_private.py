@@ -43,6 +43,42 @@ has_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_s
 Fallback: 1; the taps then switch all of them off, which is dearer.
 """
 
+_pop_mode: Callable[[], Any] | None = getattr(torch._C, "_pop_torch_function_stack", None)
+_push_mode: Callable[[Any], object] | None = getattr(
+    torch._C, "_push_on_torch_function_stack", None
+)
+
+
+def take_function_modes() -> list[Any]:
+    """Take every ``TorchFunctionMode`` off this thread's stack; which they were, innermost last.
+
+    Fallback: none are taken.
+    """
+    modes: list[Any] = []
+    if _pop_mode is not None and _push_mode is not None:
+        while has_function_modes():
+            modes.append(_pop_mode())
+    return modes[::-1]
+
+
+def put_function_modes(modes: list[Any]) -> None:
+    """Put modes that were taken off onto this thread's stack."""
+    if _push_mode is not None:
+        for mode in modes:
+            _push_mode(mode)
+
+
+def remove_function_mode(mode: Any) -> bool:
+    """Take a ``TorchFunctionMode`` off this thread's stack, wherever on it; whether it was there.
+
+    Fallback: False; it is left to the mode's own ``__exit__``, which takes off the innermost.
+    """
+    modes = take_function_modes()
+    others = [other for other in modes if other is not mode]
+    put_function_modes(others)
+    return len(others) < len(modes)
+
+
 is_functorch_wrapped: Callable[[Tensor], bool] = getattr(
     getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", lambda _: False
 )

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import gainstage as gs
+from gainstage.probe.launch import Options, Session
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,13 +39,32 @@ class Net(nn.Module):
         return torch.relu(self.b(torch.tanh(self.a(x)))) @ self.bare
 
 
-def _train(folder=None, during=nullcontext):
+class Launched:
+    """A training under ``gainstage run``, in this process."""
+
+    def __init__(self, folder):
+        folder.mkdir(exist_ok=True)
+        self.path = folder / f"{len(list(folder.iterdir()))}.gs"
+
+    def __enter__(self):
+        self._session = Session(Options(run=str(self.path), seconds=60.0), ["train.py"])
+        self._session.arm()
+
+    def __exit__(self, *_):
+        self._session.finish("finished")
+
+
+def _train(folder=None, during=nullcontext, *, launched=False):
     """Two steps: one gets its gradients by ``backward``, the other by ``grad``."""
     torch.manual_seed(0)
     net = Net()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     run = nullcontext() if folder is None else gs.watch(net, optimizer, dir=folder, functional=True)
+    if launched:
+        run = Launched(folder)
     with run, during():
+        if launched:
+            optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
         for i in range(2):
             optimizer.zero_grad()
             loss = F.cross_entropy(net(torch.randn(6, 4)), torch.arange(6) % 3)
@@ -68,40 +88,75 @@ def _at_each_call(see):
         sys.setprofile(None)
 
 
-def _guarded(frame):
-    """Whether a call of ours was made from within the guard."""
+def _is_ours(frame):
+    return frame.f_code.co_filename.startswith(HOME)
+
+
+# what torch and the guard itself call: no code of ours is there to catch what these raise
+SKIN = {
+    ("taps.py", "__call__"),
+    ("taps.py", "enter"),
+    ("taps.py", "leave"),
+    ("functions.py", "__torch_function__"),
+    ("wrappers.py", "backward"),
+    ("wrappers.py", "grad"),
+    ("wrappers.py", "init"),
+    ("places.py", "__call__"),
+}
+
+
+def _is_skin(code):
+    path = Path(code.co_filename)
+    return str(path) == GUARD or (path.name, code.co_name) in SKIN
+
+
+def _inside(frame):
+    """Whether a call was made by ours, directly or not."""
     above = frame.f_back
-    while above is not None and above.f_code.co_filename != GUARD:
+    while above is not None and not _is_ours(above):
         above = above.f_back
-    return above is not None and frame.f_code.co_filename != GUARD
+    return above is not None and not _is_skin(frame.f_code)
 
 
-def _is_function(code):
-    return code.co_filename.startswith(HOME) and not code.co_name.startswith("<")
+def _is_function(frame):
+    """Whether a frame is that of a function of ours; numba shows its own without a caller."""
+    return _is_ours(frame) and frame.f_back and not frame.f_code.co_name.startswith("<")
 
 
 @pytest.fixture(scope="module")
 def reached(tmp_path_factory):
-    """How often each function of ours is called under the guard in a training."""
-    folder, calls = tmp_path_factory.mktemp("runs"), {}
+    """By gs.watch, and what else by ``gainstage run``."""
+    watched = _reached(tmp_path_factory.mktemp("runs"), launched=False)
+    launched = _reached(tmp_path_factory.mktemp("runs"), launched=True)
+    assert {code.co_name for code in launched} - {code.co_name for code in watched}
+    calls = [(code, count, False) for code, count in watched.items()]
+    return calls + [(c, count, True) for c, count in launched.items() if c not in watched]
+
+
+def _reached(folder, *, launched):
+    """How often each function of ours is called in a training, and who is called by torch."""
+    calls, skin = {}, set()
 
     def see(frame):
-        if _is_function(frame.f_code) and _guarded(frame):
+        if _is_function(frame) and not _inside(frame):
+            skin.add(frame.f_code)
+        elif _is_function(frame):
             calls[frame.f_code] = calls.get(frame.f_code, 0) + 1
 
-    _train(folder)
-    _train(folder, lambda: _at_each_call(see))
+    _train(folder, launched=launched)
+    _train(folder, lambda: _at_each_call(see), launched=launched)
     assert len(calls) > 50
+    assert [(c.co_filename, c.co_name) for c in skin if not _is_skin(c)] == []
     return calls
 
 
 def _failing(code, nth, fail):
-    """Have the `nth` guarded call of a function fail."""
+    """Have the `nth` call of a function fail."""
     calls = 0
 
     def see(frame):
         nonlocal calls
-        if frame.f_code is code and _guarded(frame):
+        if frame.f_code is code and _inside(frame):
             calls += 1
             if calls == nth:
                 fail()
@@ -137,10 +192,10 @@ def test_a_failure_of_any_function_is_told_and_changes_nothing(tmp_path, reached
     plain, _ = _train()
     expected = [p.detach().numpy().tobytes() for p in plain.parameters()]
     wrong = []
-    for (code, count), fail in zip(reached.items(), itertools.cycle(FAILURES)):
+    for (code, count, launched), fail in zip(reached, itertools.cycle(FAILURES)):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            net, run = _train(tmp_path, _failing(code, (count + 1) // 2, fail))
+            net, run = _train(tmp_path, _failing(code, (count + 1) // 2, fail), launched=launched)
         same = [p.detach().numpy().tobytes() for p in net.parameters()] == expected
         off = _events(run)
         if not same or not off or len(told) != len(off) or len(set(off)) != len(off):
@@ -150,10 +205,10 @@ def test_a_failure_of_any_function_is_told_and_changes_nothing(tmp_path, reached
 
 def test_an_interrupt_in_any_function_is_the_users(tmp_path, reached):
     swallowed = []
-    for code, count in list(reached.items())[::4]:
+    for code, count, launched in reached[::4]:
         backward = torch.autograd.backward
         try:
-            _train(tmp_path, _failing(code, count, _interrupt))
+            _train(tmp_path, _failing(code, count, _interrupt), launched=launched)
             swallowed.append((code.co_filename, code.co_name))
         except KeyboardInterrupt:
             assert torch.autograd.backward is backward

@@ -156,7 +156,6 @@ class Forward:
         """Whether a measured module is running, which stands for what it calls."""
         return any(_is_stage(module) for module in self._calls.all)
 
-    @tap("function")
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
         if not self.measuring or inside_backward():
@@ -166,7 +165,6 @@ class Forward:
             return
         self.stages.output(place, tensor, root=self._calling())
 
-    @tap("function")
     def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
         """A product with a bare parameter returned `tensor`."""
         if not self.measuring or inside_backward():
@@ -187,7 +185,6 @@ class Forward:
             return Place(lambda: self._labels.of(parameter).layer, op)
         return self._place(label.layer, op)
 
-    @tap("loss")
     def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
         """A loss function returned `tensor`."""
         if tensor.requires_grad:

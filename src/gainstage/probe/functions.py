@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from typing_extensions import Self, override
 
+from gainstage.probe import fastpaths
 from gainstage.probe.criterion import LOSSES
+from gainstage.probe.guard import Guard
+from gainstage.torch_private import has_function_modes, remove_function_mode
 
 Function = Callable[..., Any]
 
@@ -99,7 +105,9 @@ NORMS: Final[dict[Function, str]] = {
 
 
 class Listener(Protocol):
-    """What the function tap reports to."""
+    """What the function tap reports to, under its guard."""
+
+    guard: Guard
 
     def function_output(self, op: str, tensor: Tensor) -> None:
         """An activation, a norm or attention returned `tensor`."""
@@ -120,7 +128,30 @@ class FunctionTap(TorchFunctionMode):
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self._listener = listener
+        self.guard = listener.guard
         self._derived: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor]]] = {}
+        self._thread = 0
+        self._left = False
+        self._patches = ExitStack()
+
+    @override
+    def __enter__(self) -> Self:
+        self._thread = threading.get_ident()
+        for patch in fastpaths.PATCHES:
+            self._patches.enter_context(patch.heard_by(self))
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    @override
+    def __exit__(self, *error: object) -> None:
+        """Leave this thread's modes, wherever among them: others may end after us."""
+        self._left = True
+        self._patches.close()
+        if threading.get_ident() != self._thread:  # its modes are out of reach
+            return
+        if not remove_function_mode(self) and has_function_modes():
+            # taken off by one that ended before us, whose place is ours now
+            super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function, then report it."""
@@ -132,15 +163,19 @@ class FunctionTap(TorchFunctionMode):
             and not torch.compiler.is_compiling()
             and torch.is_grad_enabled()
         ):
-            self._report(func, args, kwargs, result)
+            try:
+                handler = _HANDLERS.get(func)
+            except Exception:  # noqa: BLE001 - a callable without a hash is none of ours
+                return result
+            if handler is not None and not self._left:
+                tap = "loss" if func in LOSSES else "function"
+                self.guard.call(tap, self._report, handler, func, args, kwargs, result)
         return result
 
-    def _report(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
-        try:
-            handler = _HANDLERS.get(func)
-        except TypeError:  # an unhashable callable is none of ours
-            return
-        if handler is not None and (func in LOSSES or not self._listener.inside_module()):
+    def _report(
+        self, handler: Callable[..., None], func: Any, args: Any, kwargs: Any, result: Tensor
+    ) -> None:
+        if func in LOSSES or not self._listener.inside_module():
             handler(self, func, args, kwargs, result)
 
     def _loss(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:

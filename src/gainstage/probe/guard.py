@@ -116,7 +116,22 @@ class Guard:
                 self._busy = False
                 self.seconds += time.perf_counter() - start
 
+    def shield(self, tap: str, body: Callable[..., Any], *args: Any) -> Any:
+        """What `body` returns, which runs its parts by :meth:`call`; None if it fails beside them.
+
+        It is called even while the tap is off, for those parts may belong to other taps.
+        """
+        if self._forks != _forks[0]:
+            return None
+        try:
+            return body(*args)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(tap, error)
+            return None
+
     def _fail(self, tap: str, error: Exception) -> None:
+        if tap in self._off:
+            return
         self._off.add(tap)
         last = traceback.format_exception_only(error)[-1].strip()
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -125,7 +140,7 @@ class Guard:
             self._on_failure(tap, message)
         except Exception as second:  # noqa: BLE001 - telling must not raise either
             message = f"{message}; and telling the run failed: {second}"
-        with contextlib.suppress(RuntimeWarning):  # the user may have made warnings errors
+        with contextlib.suppress(Exception):  # the user may have made warnings errors
             warnings.warn(
                 f"Gainstage's {tap} tap failed and switched itself off; the training goes on "
                 f"unchanged. {message}",

@@ -9,19 +9,21 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules import module as global_module
 from torch.optim import optimizer as global_optimizer
 
+from gainstage.probe import wrappers
 from gainstage.probe.probe import Probe
+from gainstage.probe.scripting import SCRIPT, Unscripted
 
 
-class Hook:
+class Hook(Unscripted):
     """A callable that calls a bound function, and becomes inert when copied or pickled."""
 
     def __init__(self, function: Callable[..., None] | None = None) -> None:
@@ -84,7 +86,9 @@ def _stage_hook(probe: Probe, module: nn.Module) -> Hook:
 
 
 def _step_hooks(probe: Probe) -> tuple[Hook, Hook]:
-    return Hook(lambda o, *_: probe.before_step(o)), Hook(lambda o, *_: probe.after_step(o))
+    shield = probe.guard.shield
+    before = Hook(lambda o, *_: shield("optimizer", probe.before_step, o))
+    return before, Hook(lambda o, *_: probe.after_step(o))
 
 
 @contextmanager
@@ -100,7 +104,7 @@ def module_tap(probe: Probe, model: nn.Module, *, functional: bool = True) -> It
     enter, leave = _hooks(probe)
     probe.add_model(model)
     stages = set() if functional else set(probe.forward.stages_of(model))
-    with ExitStack() as stack:
+    with SCRIPT.heard_by(probe), ExitStack() as stack:
         for module in model.modules():
             if module in stages:
                 probe.hooks_seconds += hook_seconds()
@@ -136,18 +140,10 @@ def optimizer_tap(probe: Probe, optimizers: Iterable[torch.optim.Optimizer]) -> 
 @contextmanager
 def every_optimizer_tap(probe: Probe) -> Iterator[None]:
     """Watch the steps of every torch optimiser of the process, and learn of each when made."""
-    original = torch.optim.Optimizer.__init__
-
-    def init(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        probe.add_optimizer(self)
-
-    with ExitStack() as stack:
+    with wrappers.OPTIMIZER_INIT.heard_by(probe), ExitStack() as stack:
         before, after = _step_hooks(probe)
         stack.callback(global_optimizer.register_optimizer_step_pre_hook(before).remove)
         stack.callback(global_optimizer.register_optimizer_step_post_hook(after).remove)
-        torch.optim.Optimizer.__init__ = init  # type: ignore[method-assign]
-        stack.callback(setattr, torch.optim.Optimizer, "__init__", original)
         yield
 
 
@@ -157,59 +153,5 @@ def backward_tap(probe: Probe) -> Iterator[None]:
 
     ``Tensor.backward`` calls ``torch.autograd.backward`` by name, so two functions are enough.
     """
-    backward, grad = torch.autograd.backward, torch.autograd.grad
-
-    def watched_backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
-        tensors, grad_tensors = _kept(tensors), _kept(grad_tensors)
-        probe.before_backward(_tensors(tensors), grad_tensors)
-        try:
-            backward(tensors, grad_tensors, *args, **kwargs)
-        finally:
-            probe.after_backward()
-
-    def watched_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        outputs, inputs = _kept(outputs), _kept(inputs)
-        wanted = _tensors(inputs)
-        if _makes_graph(*args, **kwargs) or not probe.trains(wanted):
-            return grad(outputs, inputs, *args, **kwargs)
-        probe.before_backward(_tensors(outputs))
-        found: Sequence[Any] = ()
-        try:
-            found = grad(outputs, inputs, *args, **kwargs)
-        finally:
-            probe.after_backward(list(zip(wanted, found, strict=False)))
-        return found
-
-    torch.autograd.backward = watched_backward
-    torch.autograd.grad = watched_grad
-    try:
+    with wrappers.BACKWARD.heard_by(probe), wrappers.GRAD.heard_by(probe):
         yield
-    finally:
-        torch.autograd.backward = backward
-        torch.autograd.grad = grad
-
-
-def _kept(tensors: Any) -> Any:
-    """What may be looked at more than once: a generator is unrolled."""
-    return tuple(tensors) if isinstance(tensors, Iterator) else tensors
-
-
-def _tensors(tensors: Any) -> list[Tensor]:
-    """The tensors among what was given; what else there is, torch takes or refuses."""
-    if isinstance(tensors, Tensor):
-        return [tensors]
-    if not isinstance(tensors, Iterable):
-        return []
-    return [tensor for tensor in tensors if isinstance(tensor, Tensor)]
-
-
-def _makes_graph(
-    grad_outputs: Any = None,
-    retain_graph: Any = None,
-    create_graph: Any = False,
-    *_: Any,
-    **__: Any,
-) -> bool:
-    """Whether a call of ``autograd.grad`` asks for gradients to differentiate: a penalty's."""
-    del grad_outputs, retain_graph
-    return bool(create_graph)

@@ -6,11 +6,11 @@ import os
 import platform
 import sqlite3
 import time
-import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, get_args
@@ -20,8 +20,9 @@ from torch import nn
 from typing_extensions import Self, override
 
 from gainstage import __version__
-from gainstage.errors import RunFileError, UsageError
+from gainstage.errors import UsageError
 from gainstage.probe import taps
+from gainstage.probe.ending import finish_quietly, outcome
 from gainstage.probe.functions import FunctionTap
 from gainstage.probe.naming import clean, paths
 from gainstage.probe.probe import WAIT, Probe
@@ -100,9 +101,17 @@ class Watch:
             msg = "This watch has been used already. Make a new one for each training."
             raise UsageError(msg)
         self._writer = Writer(self.path, self._info)
+        try:
+            self._attach(self._writer, self._model)
+        except BaseException as error:  # what is attached so far goes; the error is the user's
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def _attach(self, writer: Writer, model: nn.Module) -> None:
         settings = self._settings
         probe = self._probe = Probe(
-            self._writer,
+            writer,
             every=settings.every,
             lines=LINES if settings.detail == "sampled" else None,
             budget=settings.budget,
@@ -110,12 +119,11 @@ class Watch:
             wait=WAIT,
         )
         functional = settings.functional
-        self._taps.enter_context(taps.module_tap(probe, self._model, functional=functional))
+        self._taps.enter_context(taps.module_tap(probe, model, functional=functional))
         self._taps.enter_context(taps.optimizer_tap(probe, self._optimizers))
         self._taps.enter_context(taps.backward_tap(probe))
         if functional:
             self._taps.enter_context(FunctionTap(probe.forward))
-        return self
 
     def __exit__(
         self,
@@ -123,28 +131,26 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._taps.close()
         probe, writer = self._probe, self._writer
-        if probe is None or writer is None:
+        if writer is None:
             return
-        probe.finish(failed=kind is not None)
         status = "finished"
         if kind is not None:
             status = "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
-        self._info = replace(
-            self._info,
-            status=status,
-            outcome="" if error is None else f"{type(error).__name__}: {error}",
-            **probe.ending(),
-        )
+        told = "" if kind is None else outcome(kind, error)
+        self._info = replace(self._info, status=status, outcome=told)
+        acts = [self._taps.close]
+        if probe is not None:
+            acts.append(partial(probe.finish, failed=kind is not None))
+            acts += [partial(self._learn, probe), partial(self._let_go, probe)]
+        finish_quietly(self.path, [*acts, lambda: writer.finish(self._info)])
+
+    def _learn(self, probe: Probe) -> None:
+        self._info = replace(self._info, **probe.ending())
+
+    def _let_go(self, probe: Probe) -> None:
         self._model, self._optimizers = None, ()  # a run that is kept keeps no model alive
         probe.release()
-        try:
-            writer.finish(self._info)
-        except RunFileError as refused:  # nothing of ours may end a training, or hide its error
-            text = f"Gainstage could not finish {self.path}. {refused}"
-            with suppress(RuntimeWarning):
-                warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def diagnose(self) -> Diagnosis:
         """Judge the training so far, or as it ended."""
