@@ -8,7 +8,9 @@ from typing import Any, Final
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gainstage.probe.blind import BlindSpots
 from gainstage.probe.calls import OpenCalls
+from gainstage.probe.compiled import Compiled, CompiledStage
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.naming import clean, enclosing_module
@@ -46,6 +48,8 @@ class Forward:
     ) -> None:
         self.guard = guard
         self.stages = Stages(recorder, guard)
+        self.compiled = Compiled(recorder, self.stages, guard)
+        self._blind = BlindSpots(recorder)
         self.criterion = Criterion()
         self._recorder = recorder
         self._parameters = parameters
@@ -137,6 +141,12 @@ class Forward:
             self._places[id(module)] = place
         return place
 
+    def compiled_stage(self, module: nn.Module) -> CompiledStage:
+        """What measures a stage where it runs inside a compiled graph."""
+        place = self.place_of(module)
+        self._blind.expect(self._modules[-1], module, place)
+        return CompiledStage(self.compiled, place, module)
+
     def _place(self, name: str, op: str, module: nn.Module | None = None) -> Place:
         place = self._places.get(name)
         if place is None:
@@ -184,13 +194,17 @@ class Forward:
         """A backward pass went through what was seen: record it, or drop it unmeasured."""
         if measured:
             self.stages.flush()
+            self.compiled.flush()
+            self._blind.look()
         else:
             self.stages.forget()
+            self.compiled.forget()
         self._ordinals.clear()
 
     def release(self) -> None:
         """Let go of the user's modules and tensors."""
         self.stages.forget()
+        self.compiled.release()
         self._calls.clear()
         self._modules.clear()
         self._names.clear()

@@ -146,6 +146,7 @@ class Probe:
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
         self.forward.stages.in_backward = True
+        self.forward.compiled.begin()
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
@@ -207,6 +208,7 @@ class Probe:
         """An optimiser's ``step`` returned."""
         self._steps.leave(optimizer)
         self._stepped = self._steps_seen = True
+        self.forward.compiled.on = self._forward_measuring
         self._idle = 0
         if self._steps.innermost is not None or not self.measuring:
             return
@@ -243,6 +245,7 @@ class Probe:
         spent = self.guard.seconds
         self.recorder.commit(spent - self._frame_seconds)
         self._frame_seconds = spent
+        self.forward.compiled.on = self._forward_measuring
 
     def _waited(self) -> bool:
         """Whether a backward without a step counts as a step by now."""

@@ -276,6 +276,10 @@ class Stages:
         entry.output_number = tensor.output_nr
         self._hooks.append(node.register_prehook(entry))
 
+    def layers(self) -> list[str]:
+        """The stages whose outputs are held."""
+        return [entry.place.layer() for entry in self._held]
+
     def feed(self, entry: Entry, tensor: Any) -> None:
         """Measure the data that enters the network at this stage, if that is what `tensor` is."""
         step = self._recorder.step

@@ -54,6 +54,7 @@ class Watch:
         detail: Detail,
         every: int,
         functional: bool,
+        recompile: bool,
     ) -> None:
         self.path = path
         self._model: nn.Module | None = model
@@ -72,6 +73,7 @@ class Watch:
         self._lines = LINES if detail == "sampled" else None
         self._every = every
         self._functional = functional
+        self._recompile = recompile
         self._taps = ExitStack()
         self._writer: Writer | None = None
         self._probe: Probe | None = None
@@ -87,6 +89,8 @@ class Watch:
         self._taps.enter_context(taps.backward_tap(probe))
         if self._functional:
             self._taps.enter_context(FunctionTap(probe.forward))
+        if self._recompile:
+            torch.compiler.reset()
         return self
 
     def __exit__(
@@ -159,6 +163,7 @@ def watch(
     detail: Detail = "sampled",
     every: int = 1,
     functional: bool = False,
+    recompile: bool = False,
 ) -> Watch:
     """Watch a training loop: outputs, their gradients, weights, gradients and exact updates.
 
@@ -171,6 +176,8 @@ def watch(
         every: measure each `every`-th step; the loss is recorded at each.
         functional: see functional calls (``F.relu`` inside a ``forward``) as well. Costs about
             3 microseconds for each torch function called.
+        recompile: let go of every graph that ``torch.compile`` has made in this process, so that
+            a model which has been compiled and called before is compiled anew and seen inside.
 
     Returns:
         A context manager; the training loop goes inside.
@@ -214,4 +221,5 @@ def watch(
         detail=detail,
         every=every,
         functional=functional,
+        recompile=recompile,
     )
