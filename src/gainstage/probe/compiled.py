@@ -13,25 +13,33 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gainstage.probe.guard import Guard
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.stages import Place, Stages
 from gainstage.records import Site
-from gainstage.sketch import rows
-from gainstage.sketch.traceable import number, row_of, wide_dtype
+from gainstage.sketch import rows, sampling
+from gainstage.sketch.histogram import BINS
+from gainstage.sketch.kernels import count_few
+from gainstage.sketch.sampling import LINE
+from gainstage.sketch.traceable import number, row_of, sample_of, wide_dtype
 from gainstage.torch_private import inside_transform, while_tracing
 
 CALLS: Final = 8
 """Calls of one compiled stage within a step that are kept; later ones share the last place."""
 
-NEEDS_GRAD: Final = rows.WIDTH
-DTYPE: Final = rows.WIDTH + 1
-SHAPE: Final = rows.WIDTH + 2
 AXES: Final = 8
-WIDTH: Final = SHAPE + AXES
-"""Columns of an output's row after those of a reading; axes that are not there are NaN."""
+NEEDS_GRAD: Final = 0
+DTYPE: Final = 1
+SHAPE: Final = 2
+FACTS: Final = SHAPE + AXES
+"""Columns that follow what was read: there is something if the first is no NaN. Axes beyond those
+of the tensor are NaN."""
+
+FRESH: Final = NEEDS_GRAD - FACTS
+"""The first of them, counted from the end."""
 
 _DTYPES: Final = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _DENSE: Final = (Tensor, nn.Parameter)
@@ -46,15 +54,19 @@ class _Passage(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor, place: Tensor, gradients: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.place = place
+    def forward(  # type: ignore[override]
+        ctx: Any, tensor: Tensor, gradients: Tensor, place: Tensor, turn: Tensor, lines: int | None
+    ) -> Tensor:
         ctx.gradients = gradients
+        ctx.place = place
+        ctx.turn = turn
+        ctx.lines = lines
         return tensor.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        _write(ctx.gradients, ctx.place, row_of(grad))
-        return grad, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        _write(ctx.gradients, ctx.place, _read(grad, ctx.lines, ctx.turn))
+        return grad, None, None, None, None
 
 
 class CompiledStage:
@@ -66,9 +78,9 @@ class CompiledStage:
         module: what it is in the model.
 
     Attributes:
-        calls: int64 [1], calls since the last reading.
-        outputs: [CALLS, WIDTH], a row each; COUNT is NaN where there is none.
-        gradients: [CALLS, rows.WIDTH], likewise.
+        calls: int64 [2], calls since the last reading, and calls in all.
+        outputs: [CALLS, n + FACTS], of each call what was read: a sample, or a row.
+        gradients: likewise.
     """
 
     calls: Tensor
@@ -108,55 +120,62 @@ class CompiledStage:
             return None
         if not _announce(self, tensor.device):
             return None
-        place = self.calls.clamp(max=CALLS - 1)
-        _write(self.outputs, place, _described(tensor))
+        lines = self.owner.lines
+        place, turn = self.calls[:1].clamp(max=CALLS - 1), self.calls[1:] + 0
+        _write(self.outputs, place, _read(tensor, lines, turn))
         self.calls.data.add_(1)  # by way of `data`, or a checkpoint takes its input for damaged
         if not tensor.requires_grad:
             return None
-        passed: Tensor = _Passage.apply(tensor, place, self.gradients)  # type: ignore[no-untyped-call]
+        passed: Tensor = _Passage.apply(tensor, self.gradients, place, turn, lines)  # type: ignore[no-untyped-call]
         return passed
 
     def make_room(self, device: torch.device) -> None:
         """Have tensors on a device."""
         if device != self.device:
-            dtype = wide_dtype(device)
-            self.calls = torch.zeros(1, dtype=torch.int64, device=device)
-            self.outputs = torch.full((CALLS, WIDTH), math.nan, dtype=dtype, device=device)
-            shape = (CALLS, rows.WIDTH)
-            self.gradients = torch.full(shape, math.nan, dtype=dtype, device=device)
+            lines = self.owner.lines
+            width = rows.WIDTH if lines is None else lines * LINE
+            dtype = wide_dtype(device) if lines is None else torch.float32
+            none = torch.full((CALLS, width + FACTS), math.nan, dtype=dtype, device=device)
+            self.outputs, self.gradients = none, none.clone()
+            self.calls = torch.zeros(2, dtype=torch.int64, device=device)
             self.device = device
 
     def clear(self) -> None:
         """Forget what was written."""
-        self.calls.data.zero_()
-        self.outputs.data.fill_(math.nan)
-        self.gradients.data.fill_(math.nan)
+        self.calls.data[:1].zero_()
+        self.outputs.data[:, FRESH] = math.nan
+        self.gradients.data[:, FRESH] = math.nan
 
-    def sites_of(self, call: int, described: Sequence[float], recorder: Recorder) -> None:
-        """Make the sites of the next call that has none yet, from the row of its output."""
-        shape = self.shape = tuple(int(n) for n in described[SHAPE:] if n == n)  # noqa: PLR0124
+    def add_sites(self, call: int, facts: Sequence[float], recorder: Recorder) -> None:
+        """Make the sites of the next call that has none yet, from the facts of its output."""
+        shape = self.shape = _shape(facts)
         self.axis = self.place.axis(shape, self.owner.before(self))
         name = self.place.name(call)
         details: dict[str, Any] = {
             "layer": name,
             "op": self.place.op,
             "shape": shape,
-            "dtype": str(_DTYPES[int(described[DTYPE])]).removeprefix("torch."),
+            "dtype": str(_DTYPES[int(facts[DTYPE])]).removeprefix("torch."),
         }
         output = recorder.site(name, "output", unit_axis=self.axis, **details)
         self.sites.append((output, recorder.site(name, "output_grad", **details)))
 
 
-def _write(into: Tensor, place: Tensor, row: Tensor) -> None:
-    into.data.index_copy_(0, place, row[None])
+def _write(into: Tensor, place: Tensor, found: Tensor) -> None:
+    into.data.index_copy_(0, place, found[None])
 
 
-def _described(tensor: Tensor) -> Tensor:
-    """The row of an output, with its shape and kind: [WIDTH]."""
-    row = row_of(tensor)
+def _read(tensor: Tensor, lines: int | None, turn: Tensor) -> Tensor:
+    """A tensor's sample, or its row, and its facts: [n + FACTS]."""
+    found = row_of(tensor) if lines is None else sample_of(tensor, lines, turn)
     facts = [float(tensor.requires_grad), _DTYPES.index(tensor.dtype), *tensor.shape[:AXES]]
-    facts += [math.nan] * (WIDTH - rows.WIDTH - len(facts))
-    return torch.cat([row, torch.stack([number(x, row.dtype, row.device) for x in facts])])
+    facts += [math.nan] * (FACTS - len(facts))
+    numbers = [number(x, found.dtype, found.device) for x in facts]
+    return torch.cat([found, torch.stack(numbers)])
+
+
+def _shape(facts: Sequence[float]) -> tuple[int, ...]:
+    return tuple(int(n) for n in facts[SHAPE:] if not math.isnan(n))
 
 
 @while_tracing
@@ -170,10 +189,12 @@ class Compiled:
 
     Attributes:
         on: whether graphs are to write; each value has a graph of its own.
+        lines: in a sample; None reads every element.
     """
 
     def __init__(self, recorder: Recorder, stages: Stages, guard: Guard) -> None:
         self.on = True
+        self.lines = recorder.reader.lines
         self._recorder = recorder
         self._stages = stages
         self._guard = guard
@@ -202,7 +223,7 @@ class Compiled:
     def begin(self) -> None:
         """A backward for a step begins: gradients that were written before are of another."""
         for stage in self._running:
-            stage.gradients.data.fill_(math.nan)
+            stage.gradients.data[:, FRESH] = math.nan
 
     def flush(self) -> None:
         """After a backward: record the calls that it went through, forget the others."""
@@ -211,25 +232,49 @@ class Compiled:
             return
         outputs = _on_cpu([stage.outputs for stage in running])
         gradients = _on_cpu([stage.gradients for stage in running])
+        needs_grad = np.stack([found[:, FRESH] for found in outputs])
+        graded = np.stack([found[:, FRESH] for found in gradients])
+        graded = ~np.isnan(needs_grad) & ~np.isnan(graded)
+        if graded.any():
+            self._keep(outputs, gradients, needs_grad, graded)
         self.forget()
-        fresh = ~np.isnan(outputs[:, :, rows.COUNT])
-        graded = fresh & ~np.isnan(gradients[:, :, rows.COUNT])
-        if not graded.any():
-            return
-        kept = graded | (fresh & (outputs[:, :, NEEDS_GRAD] == 0.0))
-        places: list[int] = []
+
+    def _keep(
+        self,
+        outputs: Sequence[rows.Rows],
+        gradients: Sequence[rows.Rows],
+        needs_grad: NDArray[Any],
+        graded: NDArray[np.bool_],
+    ) -> None:
+        """Record the calls that a gradient came back to, and those that need none: [stages, CALLS]."""
         sites: list[int] = []
-        back = fresh.size  # where gradients follow in the pool
-        for i, stage in enumerate(running):
-            for call, j in enumerate(np.flatnonzero(kept[i]).tolist(), start=1):
+        found: list[rows.Rows] = []
+        for i, stage in enumerate(self._running):
+            kept = np.flatnonzero(graded[i] | (needs_grad[i] == 0.0))
+            for call, j in enumerate(kept.tolist(), start=1):
                 if call > len(stage.sites):
-                    stage.sites_of(call, outputs[i, j].tolist(), self._recorder)
-                output, gradient = stage.sites[call - 1]
-                places += (i * CALLS + j, back + i * CALLS + j)
-                sites += (output.id, gradient.id)
-        read = outputs[:, :, : rows.WIDTH].reshape(-1, rows.WIDTH)
-        pool = np.concatenate([read, gradients.reshape(-1, rows.WIDTH)])
-        self._recorder.take(pool, np.array(places), np.array(sites))
+                    stage.add_sites(call, outputs[i][j, -FACTS:].tolist(), self._recorder)
+                sites.append(stage.sites[call - 1][0].id)
+                found.append(outputs[i][j])
+                if graded[i, j]:
+                    sites.append(stage.sites[call - 1][1].id)
+                    found.append(gradients[i][j])
+        self._record(np.stack(found), sites)
+
+    def _record(self, found: rows.Rows, sites: list[int]) -> None:
+        """Record what was read: [n, what was read and FACTS], one line for each site."""
+        read = np.ascontiguousarray(found[:, :-FACTS])
+        if self.lines is not None:
+            samples, read = read, rows.new(len(read))
+            sizes = np.array([math.prod(_shape(facts)) for facts in found[:, -FACTS:].tolist()])
+            taken = np.stack([np.minimum(sizes, samples.shape[1]), sizes], axis=1)
+            sampling.settle(samples, taken, len(taken), read)
+            if self._recorder.bins:
+                for sample, m, site in zip(samples, taken[:, 0], sites, strict=True):
+                    counts = np.zeros(BINS, dtype=np.int64)
+                    count_few(sample[:m].view(np.uint32), counts)
+                    self._recorder.count(site, counts)
+        self._recorder.take(read, np.arange(len(read)), np.array(sites))
 
     def forget(self) -> None:
         """Drop what was written."""
@@ -246,13 +291,11 @@ class Compiled:
         self._running.clear()
 
 
-def _on_cpu(tensors: Sequence[Tensor]) -> rows.Rows:
-    """Tensors of one shape as one float64 array, by one transfer for each device."""
-    found = [torch.empty(0)] * len(tensors)
-    for device in {tensor.device for tensor in tensors}:
+def _on_cpu(tensors: Sequence[Tensor]) -> list[rows.Rows]:
+    """Tensors of one shape and kind as arrays, by one transfer for each device."""
+    found = list(tensors)
+    for device in {tensor.device for tensor in tensors if not tensor.is_cpu}:
         here = [i for i, tensor in enumerate(tensors) if tensor.device == device]
-        stacked = torch.stack([tensors[i] for i in here]).to("cpu", torch.float64)
-        for i, tensor in zip(here, stacked, strict=True):
+        for i, tensor in zip(here, torch.stack([tensors[i] for i in here]).cpu(), strict=True):
             found[i] = tensor
-    array: rows.Rows = torch.stack(found).numpy()
-    return array
+    return [tensor.numpy() for tensor in found]

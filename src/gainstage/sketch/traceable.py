@@ -13,9 +13,14 @@ import torch
 from torch import Tensor
 
 from gainstage.sketch import rows
+from gainstage.sketch.sampling import LINE
 
 _WITHOUT_FLOAT64: Final = frozenset({"mps"})
 """Kinds of device that know no float64; their sums are of float32."""
+
+_SCATTER: Final = 40_503
+_ONWARD: Final = 10_007
+"""Odd steps from line to line and from turn to turn, so that samples meet no pattern twice."""
 
 
 def wide_dtype(device: torch.device) -> torch.dtype:
@@ -24,10 +29,10 @@ def wide_dtype(device: torch.device) -> torch.dtype:
 
 
 def row_of(tensor: Tensor) -> Tensor:
-    """Read a tensor into a row: [rows.WIDTH], on its device.
+    """Read every element of a tensor into a row: [rows.WIDTH], on its device.
 
     Args:
-        tensor: floating-point and dense, of one element or more; every element is read.
+        tensor: floating-point and dense, of one element or more.
 
     Example:
         >>> row = row_of(torch.tensor([1.0, -1.0, 0.0, float("nan")]))
@@ -39,9 +44,9 @@ def row_of(tensor: Tensor) -> Tensor:
     wide = tensor.detach().to(dtype)
     finite = torch.isfinite(wide)
     n = finite.sum(dtype=dtype)
+    nan = torch.isnan(wide).sum(dtype=dtype)
     mean = torch.where(finite, wide, 0.0).sum() / n.clamp(min=1.0)
     count = number(tensor.numel(), dtype, tensor.device)
-    nan = torch.isnan(wide).sum(dtype=dtype)
     return torch.stack(
         [
             count,
@@ -56,6 +61,34 @@ def row_of(tensor: Tensor) -> Tensor:
             torch.zeros_like(count),
         ]
     )
+
+
+def sample_of(tensor: Tensor, lines: int, turn: Tensor) -> Tensor:
+    """Copy a sample of a tensor's elements, which are read later: float32 [lines * LINE].
+
+    A tensor with fewer elements comes first and whole, and what follows it means nothing.
+    Whether it has fewer is not asked, for a compiler would make a graph for each answer.
+
+    Args:
+        tensor: floating-point and dense, of one element or more.
+        lines: how many lines to take.
+        turn: int64 [1], number of the sample; the next one takes other lines.
+
+    Example:
+        >>> sample_of(torch.ones(100, 100), 4, torch.zeros(1, dtype=torch.int64)).shape
+        torch.Size([256])
+    """
+    device = tensor.device
+    size = tensor.numel()
+    total = torch.sym_max(size // LINE, lines)  # whole lines, or as many as are taken
+    part = total // lines
+    line = torch.arange(lines, device=device)
+    # spread evenly, each somewhere in its part; the whole moves on if there is more than is taken
+    moved = turn * _ONWARD * torch.sym_min(total - lines, 1)
+    first = (line * total // lines + (line * _SCATTER).remainder(part) + moved).remainder(total)
+    places = first[:, None] * LINE + torch.arange(LINE, device=device)
+    chosen = places.reshape(-1).clamp(max=size - 1)
+    return tensor.detach().reshape(-1).index_select(0, chosen).to(torch.float32)
 
 
 def number(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
