@@ -27,6 +27,13 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Severity = Literal["error", "warning", "info"]
 
+Merge = Literal["sum", "same"]
+"""How the ranks of one training add up at a site.
+
+``sum``: each rank has a part (its share of the batch, its shard of a parameter), and the parts
+add up; ``same``: the rank has a copy of what another one has, and one of them is enough.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -44,6 +51,7 @@ class Site:
         dtype: its element type, for example ``"float32"``.
         unit_axis: the axis that numbers the units (channels, features), if there is one.
         aliases: other names of the same parameter (tied weights).
+        merge: how the ranks of a training with several processes add up here.
     """
 
     id: int
@@ -56,11 +64,12 @@ class Site:
     dtype: str = "float32"
     unit_axis: int | None = None
     aliases: tuple[str, ...] = ()
+    merge: Merge = "sum"
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One measured quantity at one site: one float32 a step.
+    """One measured quantity at one site: one number a step.
 
     Attributes:
         id: column of the quantity in the step's row.
@@ -78,12 +87,12 @@ class Frame(NamedTuple):
 
     Attributes:
         step: which.
-        values: float32, one for each series known at that step; NaN where nothing was measured.
+        values: float64, one for each series known at that step; NaN where nothing was measured.
         t: seconds since the start of the run.
     """
 
     step: int
-    values: NDArray[np.float32]
+    values: NDArray[np.float32] | NDArray[np.float64]
     t: float
 
 
@@ -109,7 +118,7 @@ class RunInfo:
     """What is known of a run as a whole.
 
     Attributes:
-        id: short unique name, also the file's stem.
+        id: short unique name, also the file's stem; of a rank's file, that of its folder.
         started: seconds since the epoch.
         script: path of the user's script, or ``""`` for a watch inside a program.
         args: the script's own arguments.
@@ -122,6 +131,9 @@ class RunInfo:
         probe_seconds: how much of that was spent in the probe.
         facts: what was learned of the training: ``optimizers``, ``loss`` (the function's name),
             ``classes``.
+        rank: number of the process that wrote the file, where a training has several; None for a
+            whole training, of one process or merged.
+        world: how many processes the training has.
         schema: version of these records.
     """
 
@@ -136,6 +148,8 @@ class RunInfo:
     seconds: float = 0.0
     probe_seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
+    rank: int | None = None
+    world: int = 1
     schema: int = SCHEMA
 
     @property

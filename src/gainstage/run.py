@@ -13,7 +13,7 @@ from typing_extensions import override
 from gainstage.diagnosis import RULES, diagnose
 from gainstage.recording import Recording
 from gainstage.records import Finding, RunInfo
-from gainstage.store import StoredRecording, find_run
+from gainstage.store import find_run, open_recording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,13 +74,13 @@ class Run:
     """A stored run.
 
     Attributes:
-        path: its file.
+        path: its file, or the folder of its ranks' files.
         recording: its sites and series, for those who want every number.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.recording = StoredRecording(self.path)
+        self.recording = open_recording(self.path)
 
     @property
     def info(self) -> RunInfo:

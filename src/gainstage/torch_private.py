@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
@@ -34,23 +34,25 @@ Fallback: the public function of the same meaning.
 """
 
 
-def is_tracing() -> bool:
-    """Whether ``torch.jit.trace`` is recording on this thread.
+is_tracing: Callable[[], bool] = getattr(torch._C, "_is_tracing", bool)
+"""Whether ``torch.jit.trace`` is recording on this thread.
 
-    Fallback: False; what the taps read then becomes part of the trace.
-    """
-    test = getattr(torch._C, "_is_tracing", None)
-    return test is not None and bool(test())
+Fallback: False; what the taps read then becomes part of the trace.
+"""
 
+has_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
+"""How many ``TorchFunctionMode`` are active.
 
-def is_functorch_wrapped(tensor: Tensor) -> bool:
-    """Whether a tensor belongs to a running ``vmap``, ``grad`` or ``jvp`` and has no plain values.
+Fallback: 1; the taps then switch all of them off, which is dearer.
+"""
 
-    Fallback: False; reading its values then raises inside the tap, which switches itself off.
-    """
-    functorch = getattr(torch._C, "_functorch", None)
-    test = getattr(functorch, "is_functorch_wrapped_tensor", None)
-    return bool(test(tensor)) if test else False
+is_functorch_wrapped: Callable[[Tensor], bool] = getattr(
+    getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", lambda _: False
+)
+"""Whether a tensor belongs to a running ``vmap``, ``grad`` or ``jvp`` and has no plain values.
+
+Fallback: False; reading its values then raises inside the tap, which switches itself off.
+"""
 
 
 def is_fake(tensor: Tensor) -> bool:
@@ -61,13 +63,24 @@ def is_fake(tensor: Tensor) -> bool:
     return type(tensor).__name__ in {"FakeTensor", "FunctionalTensor"}
 
 
+def default_store() -> Any:
+    """The key-value store of the default process group.
+
+    Fallback: None; ranks then name their run each by itself.
+    """
+    find = getattr(torch.distributed.distributed_c10d, "_get_default_store", None)
+    return None if find is None else find()
+
+
+_graph_task: Callable[[], int] = getattr(torch._C, "_current_graph_task_id", lambda: -1)
+
+
 def inside_backward() -> bool:
     """Whether the autograd engine is running on this thread (a checkpoint's recomputation).
 
     Fallback: False; forward values are then counted once more under checkpointing.
     """
-    task = getattr(torch._C, "_current_graph_task_id", None)
-    return task is not None and task() != -1
+    return _graph_task() != -1
 
 
 def while_tracing(function: Callable[P, bool]) -> Callable[P, bool]:
@@ -124,3 +137,5 @@ def is_compiled(module: torch.nn.Module) -> bool:
     return "_orig_mod" in module._modules or (
         getattr(module, "_compiled_call_impl", None) is not None
     )
+
+    return _graph_task() != -1

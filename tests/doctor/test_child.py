@@ -128,6 +128,15 @@ def test_an_interrupt_keeps_the_run(tmp_path):
     assert "gainstage" not in err.replace(str(SCRIPTS), "")
 
 
+def test_a_request_to_terminate_reaches_the_script(tmp_path):
+    with loop("run", "endless", tmp_path) as process:
+        assert any(line == "step 10\n" for line in process.stdout)
+        process.terminate()  # this process alone, as torchrun does
+        process.communicate(timeout=LIMIT)  # ends only when the script has let go of its output
+    assert process.returncode == 128 + signal.SIGTERM
+    assert only_run(tmp_path)[0].status == "running"
+
+
 def test_a_killed_script_leaves_a_readable_run(tmp_path):
     with loop("doctor", "killed", tmp_path, "--no-report") as process:
         out, err = process.communicate(timeout=LIMIT)

@@ -12,7 +12,7 @@ from torch import nn
 from gainstage.probe import taps
 from gainstage.probe.functions import FunctionTap
 from gainstage.probe.probe import Probe
-from gainstage.probe.recorder import MemorySink
+from gainstage.probe.sink import MemorySink
 
 
 class Seen:

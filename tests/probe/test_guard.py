@@ -19,11 +19,11 @@ PLACES = {
     "gainstage.probe.units.UnitWatch.see": ["module", "function"],
     "gainstage.probe.parameters.Parameters.before": ["optimizer"],
     "gainstage.probe.parameters.Parameters.after": ["optimizer"],
-    "gainstage.probe.probe.leaves": ["backward"],
+    "gainstage.probe.leaves.Leaves.discover": ["backward"],
     "gainstage.probe.criterion.Criterion.saw": ["loss"],
     "gainstage.probe.criterion.Criterion.take": ["backward"],
     "gainstage.probe.recorder.Recorder.commit": ["frame"],
-    "gainstage.probe.recorder.MemorySink.write_frames": ["frame"],
+    "gainstage.probe.sink.MemorySink.write_frames": ["frame"],
     "gainstage.probe.forward.Forward._functional_name": ["function"],
     "gainstage.probe.stages.Stages.measure_gradient": ["gradient"],
 }

@@ -21,6 +21,13 @@ HOME = str(Path(gs.__file__).parent)
 GUARD = str(Path(HOME, "probe", "guard.py"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _every_step_is_written_at_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gainstage.probe.watch.WAIT", 0.0)
+        yield
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from gainstage.probe.recorder import MemorySink, Recorder
+from gainstage.probe.recorder import Recorder
+from gainstage.probe.sink import MemorySink
 from gainstage.quantities import QUANTITIES, SUMMARY_KEYS
 from gainstage.sketch.tensors import measure
 

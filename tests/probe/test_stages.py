@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from gainstage.probe import stages, taps
+from gainstage.probe import places, taps
 from gainstage.probe.probe import Probe
-from gainstage.probe.recorder import MemorySink
+from gainstage.probe.sink import MemorySink
 
 
 class Net(nn.Module):
@@ -61,15 +61,15 @@ def test_a_module_called_several_times_has_a_site_for_each_call(watching):
 
 
 def test_very_many_calls_share_the_last_site(watching):
-    net = Net(lambda s, x: [x := s.a(x) for _ in range(stages.MAX_CALLS + 6)][-1], a=nn.Tanh())
+    net = Net(lambda s, x: [x := s.a(x) for _ in range(places.MAX_CALLS + 6)][-1], a=nn.Tanh())
     net.p = nn.Parameter(torch.ones(2, 2))
     net._is = None
     optimizer = _sgd(net)
     inner = Net(lambda s, x: net._forward(net, x * s.p), p=nn.Parameter(torch.ones(2)), net=net)
     with watching(net, optimizer) as seen:
         inner._forward(inner, torch.ones(2, 2)).sum().backward()
-    assert len(seen.names("output")) == stages.MAX_CALLS
-    last = f"a#{stages.MAX_CALLS}"
+    assert len(seen.names("output")) == places.MAX_CALLS
+    last = f"a#{places.MAX_CALLS}"
     assert seen.values(last, "output", "count") == [4.0 * 7]
 
 

@@ -345,7 +345,7 @@ def test_module_tap_removes_what_it_hung_when_the_model_is_refused():
 
     net = nn.Sequential(nn.Linear(2, 2), Refusing(2, 2))
     from gainstage.probe.probe import Probe
-    from gainstage.probe.recorder import MemorySink
+    from gainstage.probe.sink import MemorySink
 
     with pytest.raises(RuntimeError), taps.module_tap(Probe(MemorySink()), net):
         pass

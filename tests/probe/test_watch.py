@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -147,9 +148,10 @@ def test_a_disk_that_refuses_a_frame_does_not_end_the_training(tmp_path, mlp, st
         raise RunFileError(msg)
 
     optimizer = _sgd(mlp)
+    monkeypatch.setattr("gainstage.probe.watch.WAIT", 0.0)
     with gs.watch(mlp, optimizer, dir=tmp_path):
         step(mlp, optimizer)
-        monkeypatch.setattr("gainstage.store.Writer.write_frame", refuse)
+        monkeypatch.setattr("gainstage.store.Writer.write_frames", refuse)
         with pytest.warns(RuntimeWarning, match=r"frame tap failed .* The disk is full"):
             step(mlp, optimizer)
         step(mlp, optimizer)
@@ -184,3 +186,86 @@ def test_memory_does_not_grow_with_the_steps(tmp_path, step):
                 step(net, optimizer)
             counts.append(tensors())
     assert counts[0] == counts[1] == counts[2]
+
+
+def _values(run, name, kind, quantity="rms"):
+    recording = gs.open(run.path).recording
+    return recording.values(recording.site(name, kind), quantity)
+
+
+def test_a_sample_is_near_and_says_how_near(tmp_path, step):
+    torch.manual_seed(0)
+    found = {}
+    for detail in ("sampled", "exact"):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 3000), nn.ReLU(), nn.Linear(3000, 2))
+        optimizer = _sgd(net)
+        with gs.watch(net, optimizer, dir=tmp_path, detail=detail) as run:
+            for _ in range(3):
+                step(net, optimizer)
+        assert gs.open(run.path).info.detail == detail
+        found[detail] = run
+    for name, kind in [("1", "output"), ("1", "output_grad"), ("2.weight", "update")]:
+        exact, sampled = (_values(found[d], name, kind) for d in ("exact", "sampled"))
+        error = _values(found["sampled"], name, kind, "rms_error")
+        assert (error > 0).all()
+        assert (np.abs(sampled / exact - 1) < 5 * error).all()
+        assert (_values(found["exact"], name, kind, "rms_error") == 0).all()
+        assert (_values(found["sampled"], name, kind, "count") <= 2048).all()
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_sites_are_chosen_by_pattern(tmp_path, mlp, step, functional):
+    optimizer = _sgd(mlp)
+    with gs.watch(mlp, optimizer, dir=tmp_path, sites=["0", "2.w*"], functional=functional) as run:
+        for _ in range(3):
+            step(mlp, optimizer)
+    sites = gs.open(run.path).recording.sites
+    assert {site.name for site in sites if site.kind == "output"} == {"0"}
+    assert {site.name for site in sites if site.kind == "update"} == {
+        "0.weight",
+        "0.bias",
+        "2.weight",
+    }
+    assert len(run.frame()) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sites": "0"}, r"sites must be a list of patterns, but got a string: write \['0'\]"),
+        ({"sites": ["layers.*"]}, r"'layers\.\*' matches nothing in this model, which has 0, 1"),
+        ({"budget": 3}, "budget must be a share of the step's time between 0 and 1, but got 3"),
+        ({"detail": "full"}, 'detail must be "sampled" or "exact", but got \'full\''),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_in_words(tmp_path, mlp, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        gs.watch(mlp, _sgd(mlp), dir=tmp_path, **arguments)
+
+
+def test_a_budget_is_kept_by_measuring_fewer_steps(tmp_path, mlp, step):
+    optimizer = _sgd(mlp)
+    with gs.watch(mlp, optimizer, dir=tmp_path, budget=0.05) as run:
+        for _ in range(1500):
+            step(mlp, optimizer)
+    recording = gs.open(run.path).recording
+    efforts = [event.data for event in recording.events if event.code == "effort"]
+    assert efforts, "so small a network cannot be watched at each step for 5 %"
+    assert efforts[0]["lines"] < 32
+    assert efforts[-1]["every"] > 1
+    measured = ~np.isnan(_values(run, "0", "output"))
+    assert 3 < measured.sum() < 1000
+    assert (np.diff(recording.steps) > 0).all()
+    assert recording.steps[-1] >= 1400
+
+
+def test_a_number_that_is_not_finite_is_counted_although_the_tensor_is_sampled(tmp_path, step):
+    net = nn.Sequential(nn.Linear(4, 3000), nn.Linear(3000, 2))
+    with torch.no_grad():
+        net[0].weight[::3] = float("inf")
+    optimizer = _sgd(net)
+    with gs.watch(net, optimizer, dir=tmp_path) as run:
+        step(net, optimizer)
+    assert _values(run, "0.weight", "weight", "inf").tolist() == [4000.0]
+    assert _values(run, "0.weight", "weight", "count").tolist() == [12000.0]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from gainstage.errors import ScriptError, UsageError
-from gainstage.store import StoredRecording, new_run_path
+from gainstage.store import StoredRecording, new_rank_path, new_run_path, rank_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Observation:
 
     Attributes:
         code: the script's own exit code; negative for a signal.
-        path: the run file.
+        path: the run file; under torchrun, this rank's.
         recording: what was recorded; None if the child died before it could begin.
     """
 
@@ -111,7 +111,8 @@ def observe(
             msg = f"{limit} must be a number from 0 (no limit) upward, but got {value}."
             raise UsageError(msg)
     _check(target, module=module)
-    path = new_run_path(folder)
+    rank = rank_in(os.environ)
+    path = new_rank_path(folder, rank) if rank else new_run_path(folder)
     options = {"run": str(path), "steps": steps, "seconds": seconds, "module": module}
     command = [sys.executable, "-c", _LAUNCH, json.dumps(options), target, *args]
     sys.stdout.flush()
@@ -122,16 +123,23 @@ def observe(
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the child; an interrupt goes to it by the terminal, so only outlast it here."""
+    """Wait for the child; an interrupt goes to it by the terminal, so only outlast it here.
+
+    A request to terminate comes to this process alone, as from torchrun when another rank has
+    failed, and is passed on.
+    """
     previous = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGTERM)
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     except ValueError:  # not the main thread: there is no interrupt to outlast
         return process.wait()
     try:
         return process.wait()
     finally:
         signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check(target: str, *, module: bool) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 from torch import nn
 
 from gainstage.probe.naming import clean
+from gainstage.probe.places import Place
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.stages import Place
 from gainstage.torch_private import has_compiled, is_compiled
 
 LOOKS: Final = 3
@@ -59,9 +59,9 @@ class BlindSpots:
             yield model, ""
             return
         for path, part in model.named_modules():
-            if is_compiled(part) and any(True for _ in self._trained(part)):
-                if not self._is_seen(part):
-                    yield part, clean(path)
+            trained = is_compiled(part) and any(True for _ in self._trained(part))
+            if trained and not self._is_seen(part):
+                yield part, clean(path)
 
     def _trained(self, part: nn.Module) -> Iterator[Place]:
         """The stages of a part of the model that have parameters with gradients."""

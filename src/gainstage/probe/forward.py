@@ -10,13 +10,15 @@ from torch.utils import _pytree as pytree
 
 from gainstage.probe.blind import BlindSpots
 from gainstage.probe.calls import OpenCalls
-from gainstage.probe.compiled import Compiled, CompiledStage
+from gainstage.probe.compiled import Compiled
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
-from gainstage.probe.naming import clean, enclosing_module
-from gainstage.probe.parameters import Parameters
+from gainstage.probe.labels import Labels
+from gainstage.probe.naming import class_of, enclosing_module, paths
+from gainstage.probe.places import Place
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.stages import Place, Stages
+from gainstage.probe.stages import Stages
+from gainstage.probe.traced import CompiledStage
 from gainstage.torch_private import inside_backward
 
 _OPS: Final = {
@@ -35,26 +37,29 @@ class Forward:
     Args:
         recorder: where numbers go.
         guard: what keeps failures from the user.
-        parameters: learns of modules' and bare parameters.
-        measuring: tells whether the step that a forward pass belongs to is measured.
+        labels: learns of modules' and bare parameters.
+        wanted: says by name which stages are measured; None for all.
+
+    Attributes:
+        measuring: whether the step that a forward pass belongs to is measured.
     """
 
     def __init__(
         self,
         recorder: Recorder,
         guard: Guard,
-        parameters: Parameters,
-        measuring: Callable[[], bool],
+        labels: Labels,
+        wanted: Callable[[str], bool] | None = None,
     ) -> None:
+        self._wanted = wanted
         self.guard = guard
         self.stages = Stages(recorder, guard)
         self.compiled = Compiled(recorder, self.stages, guard)
         self._blind = BlindSpots(recorder)
         self.criterion = Criterion()
         self._recorder = recorder
-        self._parameters = parameters
-        self.measuring = measuring
-        """Tells whether the step that a forward pass belongs to is measured."""
+        self._labels = labels
+        self.measuring = True
         self._names: dict[int, str] = {}
         self._modules: list[nn.Module] = []  # keeps ids in _names valid
         self._prefixes: set[str] = set()
@@ -69,10 +74,10 @@ class Forward:
         if prefix in self._prefixes and prefix:
             prefix = f"{prefix}_{len(self._prefixes)}"
         self._prefixes.add(prefix)
-        for path, module in root.named_modules():
-            self._names[id(module)] = clean(".".join(part for part in (prefix, path) if part))
+        for path, module in paths(root):
+            self._names[id(module)] = ".".join(part for part in (prefix, path) if part)
         self._modules.append(root)
-        self._parameters.add_module(root, self._names)
+        self._labels.add_module(root, self._names)
 
     @tap("module")
     def enter_module(self, module: nn.Module) -> None:
@@ -89,8 +94,9 @@ class Forward:
         """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
         if not self._calls.leave(module) or not _is_stage(module):
             return
-        if self.measuring() and not self.inside_module():
-            self.stage_output(self.place_of(module), (module.training, with_grad), inputs, output)
+        place = self.place_of(module)
+        if self.measuring and self._wants(place) and not self.inside_module():
+            self.stage_output(place, (module.training, with_grad), inputs, output)
 
     def stage_output(self, place: Place, how: tuple[bool, bool], inputs: Any, output: Any) -> None:
         """A module that is a stage returned `output`, in a step that is measured.
@@ -116,21 +122,25 @@ class Forward:
         if inside_backward() and self.stages.again(place, tensor):
             return
         entry = self.stages.output(place, tensor, root=self._root if self._calls else 0)
-        if entry is not None and place.takes_data:
+        if entry is not None and place.takes_data and self.stages.feeding:
             self.stages.feed(entry, _first_tensor(inputs))
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""
         if _is_stage(model):
-            yield model
+            if self._wants(self.place_of(model)):
+                yield model
             return
         for child in model.children():
             yield from self.stages_of(child)
 
+    def _wants(self, place: Place) -> bool:
+        return self._wanted is None or self._wanted(place.layer())
+
     def place_of(self, module: nn.Module) -> Place:
         """The stage that a module is."""
         name = self._names.get(id(module))
-        kind = type(module).__name__
+        kind = class_of(module).__name__
         if name is None:  # known by nobody: its id may be another's tomorrow
             return self._place(kind, _OPS.get(kind, kind), module)
         place = self._places.get(id(module))
@@ -145,7 +155,7 @@ class Forward:
         """What measures a stage where it runs inside a compiled graph."""
         place = self.place_of(module)
         self._blind.expect(self._modules[-1], module, place)
-        return CompiledStage(self.compiled, place, module)
+        return self.compiled.stage(place, module)
 
     def _place(self, name: str, op: str, module: nn.Module | None = None) -> Place:
         place = self._places.get(name)
@@ -160,28 +170,32 @@ class Forward:
     @tap("function")
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
-        if not self.measuring() or inside_backward():
+        if not self.measuring or inside_backward():
             return
         place = self._place(self._functional_name(op), op)
+        if not self._wants(place):
+            return
         self.stages.output(place, tensor, root=self._calling())
 
     @tap("function")
     def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
         """A product with a bare parameter returned `tensor`."""
-        if not self.measuring() or inside_backward():
+        if not self.measuring or inside_backward():
             return
-        self._parameters.used_by(parameter, op)
+        self._labels.used_by(parameter, op)
         place = self._place_by(parameter, op)
+        if not self._wants(place):
+            return
         entry = self.stages.output(place, tensor, root=self._calling())
-        if entry is not None and op != "embedding":
+        if entry is not None and op != "embedding" and self.stages.feeding:
             others = (a for a in args if isinstance(a, Tensor) and a is not parameter)
             self.stages.feed(entry, next(others, None))
 
     def _place_by(self, parameter: Tensor, op: str) -> Place:
         """The stage of a bare parameter; made anew while its name is not known yet."""
-        label = self._parameters.known(parameter)
+        label = self._labels.get(parameter)
         if label is None:
-            return Place(lambda: self._parameters.label(parameter).layer, op)
+            return Place(lambda: self._labels.of(parameter).layer, op)
         return self._place(label.layer, op)
 
     @tap("loss")
@@ -232,7 +246,7 @@ def _is_stage(module: nn.Module) -> bool:
         return "Loss" not in type(module).__name__
     if not _has_own_parameters(module):
         return False
-    torchs_own = type(module).__module__.startswith("torch.nn.")
+    torchs_own = class_of(module).__module__.startswith("torch.nn.")
     return torchs_own or not any(next(c.parameters(), None) is not None for c in module.children())
 
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from gainstage.probe.ranks import local
+
 MAX_NODES: Final = 200_000
 """Nodes looked at; a graph beyond that is walked in part."""
 
@@ -48,7 +50,7 @@ def value_of(roots: Sequence[Tensor], weights: Any = None) -> float:
 
 
 def _scalar(root: Tensor, weight: Tensor | None) -> float:
-    value = root.detach()
+    value = local(root.detach())
     if root.numel() == 1:
         return float(value)
     return float((value if weight is None else value * weight.detach()).sum())

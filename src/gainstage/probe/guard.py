@@ -14,9 +14,26 @@ from typing import Any, Concatenate, ParamSpec, cast
 
 import torch
 
-from gainstage.torch_private import is_tracing, set_gradients, without_overrides
+from gainstage.torch_private import (
+    has_function_modes,
+    is_tracing,
+    set_gradients,
+    without_overrides,
+)
 
 P = ParamSpec("P")
+
+
+_forks = [0]
+"""How often this process was forked off: a guard of the parent's is none of the child's."""
+
+
+def _count_fork() -> None:
+    _forks[0] += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
 
 
 class StopTraining(BaseException):
@@ -36,9 +53,9 @@ class Guard:
 
     def __init__(self, on_failure: Callable[[str, str], None]) -> None:
         self._on_failure = on_failure
-        self._pid = os.getpid()
-        self._local = threading.local()
-        self._lock = threading.Lock()
+        self._forks = _forks[0]
+        self._lock = threading.RLock()
+        self._busy = False
         self._off: set[str] = set()
         self.seconds = 0.0
 
@@ -47,28 +64,57 @@ class Guard:
         return tap in self._off
 
     def call(self, tap: str, body: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Run `body` so that it neither raises nor disturbs: no gradients, no function modes."""
-        if tap in self._off or os.getpid() != self._pid or getattr(self._local, "busy", False):
+        """Run `body` so that it neither raises nor disturbs: no gradients, no function modes.
+
+        One thread at a time, for what kernels write to must not move; never within itself; and
+        not while torch traces, for what we read would become part of the user's trace.
+        """
+        if tap in self._off or self._forks != _forks[0]:
             return
         start = time.perf_counter()
-        self._local.busy = True
-        try:
-            # one thread at a time, for what kernels write to must not move; and no tracing, for
-            # what we read would become part of the user's trace
-            with self._lock, without_overrides():
-                if is_tracing():
-                    return
-                gradients = torch.is_grad_enabled()
-                set_gradients(False)
-                try:
-                    body(*args, **kwargs)
-                finally:
-                    set_gradients(gradients)
-        except Exception as error:  # noqa: BLE001 - the promise is that nothing gets through
-            self._fail(tap, error)
-        finally:
-            self._local.busy = False
-            self.seconds += time.perf_counter() - start
+        with self._lock:
+            if self._busy:  # what we call has brought us here
+                return
+            self._busy = True
+            try:
+                with without_overrides():
+                    if is_tracing():
+                        return
+                    gradients = torch.is_grad_enabled()
+                    set_gradients(False)
+                    try:
+                        body(*args, **kwargs)
+                    finally:
+                        set_gradients(gradients)
+            except Exception as error:  # noqa: BLE001 - the promise is that nothing gets through
+                self._fail(tap, error)
+            finally:
+                self._busy = False
+                self.seconds += time.perf_counter() - start
+
+    def call_lightly(self, tap: str, body: Callable[..., None], *args: Any) -> None:
+        """The same for a body that reads memory and asks torch for nothing that it computes.
+
+        It is called for every layer, so it does without the precautions that such a body does
+        not need, unless a mode that watches functions is active.
+        """
+        if has_function_modes():
+            self.call(tap, body, *args)
+            return
+        if tap in self._off or self._forks != _forks[0] or is_tracing():
+            return
+        start = time.perf_counter()
+        with self._lock:
+            if self._busy:
+                return
+            self._busy = True
+            try:
+                body(*args)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._fail(tap, error)
+            finally:
+                self._busy = False
+                self.seconds += time.perf_counter() - start
 
     def _fail(self, tap: str, error: Exception) -> None:
         self._off.add(tap)

@@ -31,7 +31,7 @@ from gainstage import __version__
 from gainstage.errors import GainstageError
 from gainstage.probe.tracebacks import without_our_frames
 from gainstage.records import RunInfo
-from gainstage.store import Writer
+from gainstage.store import Writer, rank_in, run_name
 
 if TYPE_CHECKING:
     from gainstage.probe.probe import Probe
@@ -61,8 +61,9 @@ class Session:
 
     def __init__(self, options: Options, target: Sequence[str]) -> None:
         self.options = options
+        rank = rank_in(os.environ)
         self.info = RunInfo(
-            id=Path(options.run).stem,
+            id=run_name(Path(options.run)),
             started=time.time(),
             script=target[0],
             args=tuple(target[1:]),
@@ -71,6 +72,8 @@ class Session:
                 "gainstage": __version__,
                 "sqlite": sqlite3.sqlite_version,
             },
+            rank=rank and rank.number,
+            world=rank.world if rank else 1,
         )
         self.writer = Writer(Path(options.run), self.info)
         self.probe: Probe | None = None

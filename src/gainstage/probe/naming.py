@@ -18,6 +18,7 @@ _TORCH: Final = str(Path(torch.__file__).resolve().parent)
 _WRAPPERS: Final = re.compile(
     r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.|$)"
 )
+_PARALLEL: Final = frozenset({"DistributedDataParallel", "DataParallel"})
 _DEPTH: Final = 12
 _CONTAINED: Final = 4096
 
@@ -30,6 +31,34 @@ def clean(path: str) -> str:
         ('layers.0', 'layers.1')
     """
     return _WRAPPERS.sub("", path).lstrip(".")
+
+
+def paths(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules of a tree with their paths, as ``named_modules`` has them without wrappers.
+
+    ``DistributedDataParallel`` holds the user's model as ``module``; a module that a user called
+    so keeps its name.
+    """
+    known: dict[str, str] = {}
+    wrappers: set[str] = set()
+    for raw, module in root.named_modules():
+        parent, _, key = raw.rpartition(".")
+        inner = key == "module" and parent in wrappers
+        known[raw] = known.get(parent, "") if inner or not raw else _join(known[parent], key)
+        if type(module).__name__ in _PARALLEL:
+            wrappers.add(raw)
+        yield clean(known[raw]), module
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def class_of(module: nn.Module) -> type[nn.Module]:
+    """The class that the user chose: ``fully_shard`` makes an ``FSDPLinear`` of a ``Linear``."""
+    bases = type(module).__bases__
+    sharded = len(bases) > 1 and any(base.__name__ == "FSDPModule" for base in bases)
+    return bases[-1] if sharded else type(module)
 
 
 def user_frames() -> Iterator[FrameType]:

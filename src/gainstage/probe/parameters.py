@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gainstage.probe.naming import clean, name_tensors
+from gainstage.probe.labels import Labels
+from gainstage.probe.lines import GRAD, UPDATE, WEIGHT, Entered, Group
+from gainstage.probe.ranks import is_distributed, local, merge_of
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.steptable import GRAD, UPDATE, WEIGHT, Entered, Group, StepTable
+from gainstage.probe.steptable import StepTable
 from gainstage.probe.units import sample
 from gainstage.records import Site
 from gainstage.sketch import rows
@@ -22,16 +24,6 @@ from gainstage.sketch.sampling import FLOAT32
 
 _ROUTINES: Final = 64
 """Steps that are remembered: an optimiser in backward steps each parameter by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a parameter is called and where it belongs."""
-
-    name: str
-    layer: str
-    op: str
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,17 +51,16 @@ class Routine:
 
 
 class Parameters:
-    """Names parameters and measures them around a step.
+    """Measures parameters around a step.
 
     What is kept from one step to the next is kept by name, for a script may make new tensors of
     its parameters at every step (``w = (w - lr * g).detach().requires_grad_()``).
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, wanted: Callable[[str], bool] | None = None) -> None:
         self._recorder = recorder
-        self._labels: dict[int, Label] = {}
-        self._known: dict[int, weakref.ref[Tensor]] = {}
-        self._used: dict[int, weakref.ref[Tensor]] = {}
+        self._wanted = wanted
+        self.labels = Labels()
         self._before: dict[str, Tensor] = {}
         self._grads: dict[str, Tensor] = {}
         self._table = StepTable(recorder)
@@ -77,93 +68,15 @@ class Parameters:
         self._routine: Routine | None = None  # between before and after
         self._sites: dict[str, dict[int, Site]] = {}
         self._samples: dict[tuple[str, str], Tensor] = {}
-        self._ops: dict[int, str] = {}
-        self._holders: dict[str, weakref.ref[Tensor]] = {}
-        self._unnamed: list[weakref.ref[Tensor]] = []
-
-    def add_module(self, root: nn.Module, names: dict[int, str]) -> None:
-        """Learn the names of a module tree's parameters.
-
-        Args:
-            root: the outermost module.
-            names: the path of each of its modules by ``id``.
-        """
-        for module in root.modules():
-            path = names[id(module)]
-            layer = path or type(module).__name__
-            for key, parameter in module.named_parameters(recurse=False):
-                name = clean(f"{path}.{key}")
-                held = self._labels.get(id(parameter))
-                if held is not None and self._is_known(parameter):
-                    aliases = (*held.aliases, name)
-                    label = Label(held.name, held.layer, held.op, aliases)
-                else:
-                    label = Label(name, layer, type(module).__name__)
-                self._labels[id(parameter)] = label
-                self._known[id(parameter)] = weakref.ref(parameter)
-
-    def used_by(self, parameter: Tensor, op: str) -> None:
-        """Note that a parameter outside any module takes part in an operation."""
-        self._ops.setdefault(id(parameter), op)
-        self._used[id(parameter)] = weakref.ref(parameter)
-
-    def take_used(self) -> dict[int, weakref.ref[Tensor]]:
-        """The parameters noted since the last time, by id."""
-        used, self._used = self._used, {}
-        return used
 
     def release(self) -> None:
         """Let go of every tensor, kept or copied."""
-        for held in (self._labels, self._known, self._before, self._grads, self._samples):
+        for held in (self._before, self._grads, self._samples):
             held.clear()
-        self._used.clear()
+        self.labels.release()
         self._routines.clear()
         self._routine = None
         self._table.release()
-
-    def name_all(self, parameters: Iterable[Tensor]) -> None:
-        """Give a name to each parameter that has none yet, by the user's variables."""
-        unknown = [p for p in parameters if not self._is_known(p)]
-        if not unknown:
-            return
-        found = name_tensors(unknown)
-        taken: set[str] = set()
-        for parameter in unknown:
-            name = found.get(id(parameter)) or self._number(parameter)
-            if name in taken:  # two variables of one name, in two scopes
-                name = f"{name}_{len(taken)}"
-            taken.add(name)
-            op = self._ops.get(id(parameter), "")
-            self._labels.pop(id(parameter), None)  # of a tensor that is gone: the order is new
-            self._labels[id(parameter)] = Label(name, name, op)
-            self._known[id(parameter)] = self._holders[name] = weakref.ref(parameter)
-
-    def is_latest(self, parameter: Tensor) -> bool:
-        """Whether no newer tensor has taken over the parameter's name."""
-        holder = self._holders.get(self.label(parameter).name)
-        return holder is None or holder() is parameter
-
-    def _number(self, parameter: Tensor) -> str:
-        """A name for a tensor that no variable holds; numbers of tensors that are gone return."""
-        free = (i for i, held in enumerate(self._unnamed) if held() is None)
-        number = next(free, len(self._unnamed))
-        self._unnamed[number : number + 1] = [weakref.ref(parameter)]
-        return f"parameter_{number}"
-
-    def in_order(self, parameters: Iterable[Tensor]) -> list[Tensor]:
-        """Parameters in the order in which they were named: that of their modules."""
-        rank = {ident: i for i, ident in enumerate(self._labels)}
-        return sorted(parameters, key=lambda p: rank.get(id(p), len(rank)))
-
-    def known(self, parameter: Tensor) -> Label | None:
-        """The label of a parameter that has one."""
-        return self._labels.get(id(parameter)) if self._is_known(parameter) else None
-
-    def label(self, parameter: Tensor) -> Label:
-        """The label of a parameter; it is named now if it had to be."""
-        if not self._is_known(parameter):
-            self.name_all([parameter])
-        return self._labels[id(parameter)]
 
     def before(
         self, parameters: Sequence[Tensor], returned: Mapping[int, Tensor] | None = None
@@ -175,27 +88,30 @@ class Parameters:
             returned: gradients that were handed to the script rather than accumulated, by the
                 ``id`` of their parameter.
         """
+        parameters = self._chosen(parameters)
         if returned is None and self._before_again(parameters):
             return
         self._routine = None
-        self.name_all(parameters)
+        self.labels.name_all(parameters)
         fast: list[Entered] = []
         for parameter in parameters:
             grad = (returned or {}).get(id(parameter), parameter.grad)
-            name = self._labels[id(parameter)].name
+            name = self.labels.of(parameter).name
             sites = self._sites_of(parameter, grad is not None)
-            if StepTable.takes(parameter, grad):
-                fast.append(Entered(name, parameter, grad, sites))
+            held, held_grad = local(parameter), None if grad is None else local(grad)
+            if StepTable.takes(held, held_grad):
+                fast.append(Entered(name, held, held_grad, sites))
             else:
-                self._before_slowly(name, parameter, grad, sites)
+                self._before_slowly(name, held, held_grad, sites)
         if not fast:
             return
         group = self._table.before(fast)
-        if returned is None and len(fast) == len(parameters):
+        plain = not any(is_distributed(parameter) for parameter in parameters)
+        if returned is None and plain and len(fast) == len(parameters):
             if len(self._routines) >= _ROUTINES:
                 self._routines.clear()
             self._routines[tuple(map(id, parameters))] = Routine(
-                [self._known[id(parameter)] for parameter in parameters],
+                [self.labels.reference(parameter) for parameter in parameters],
                 [one.grad is not None for one in fast],
                 group,
             )
@@ -222,14 +138,15 @@ class Parameters:
         Returns:
             The first-order change of the loss by these updates: gradient times update, summed.
         """
+        parameters = self._chosen(parameters)
         routine, self._routine = self._routine, None
         if routine is not None and routine.holds(parameters):
             if not routine.updates:
-                routine.updates = [self._update_site(self.label(p).name, p) for p in parameters]
+                routine.updates = [self._update_site(self.labels.of(p).name, p) for p in parameters]
             return self._table.after_again(routine.group, routine.updates)
-        named = [(self.label(parameter).name, parameter) for parameter in parameters]
+        named = [(self.labels.of(parameter).name, parameter) for parameter in parameters]
         predicted = self._table.after(
-            (name, parameter, self._update_site(name, parameter))
+            (name, local(parameter), self._update_site(name, parameter))
             for name, parameter in named
             if self._table.holds(name)
         )
@@ -238,8 +155,16 @@ class Parameters:
                 predicted += self._after_slowly(name, parameter)
         return predicted
 
+    def _chosen(self, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Those that are to be measured."""
+        wanted = self._wanted
+        if wanted is None:
+            return parameters
+        labels = [(parameter, self.labels.of(parameter)) for parameter in parameters]
+        return [p for p, label in labels if wanted(label.name) or wanted(label.layer)]
+
     def _sites_of(self, parameter: Tensor, has_grad: bool) -> dict[int, Site]:
-        name = self._labels[id(parameter)].name
+        name = self.labels.of(parameter).name
         sites = self._sites.setdefault(name, {})
         if WEIGHT not in sites:
             sites[WEIGHT] = self._site(parameter, "weight")
@@ -257,14 +182,12 @@ class Parameters:
 
     def changed(self, parameter: Tensor) -> bool:
         """Whether a parameter differs from what was kept before the step."""
-        name = self.label(parameter).name
+        name = self.labels.of(parameter).name
         if self._table.holds(name):
-            return self._table.changed(name, parameter)
-        kept = self._before.get(name)
+            return self._table.changed(name, local(parameter))
+        kept, held = self._before.get(name), local(parameter)
         return (
-            kept is not None
-            and kept.shape == parameter.shape
-            and not torch.equal(kept, parameter.detach())
+            kept is not None and kept.shape == held.shape and not torch.equal(kept, held.detach())
         )
 
     def _before_slowly(
@@ -289,9 +212,10 @@ class Parameters:
     def _after_slowly(self, name: str, parameter: Tensor) -> float:
         change = self._before.pop(name, None)
         grad = self._grads.pop(name, None)
-        if change is None or change.shape != parameter.shape:
+        held = local(parameter)
+        if change is None or change.shape != held.shape:
             return 0.0
-        torch.sub(parameter.detach(), change, out=change)
+        torch.sub(held.detach(), change, out=change)
         site = self._update_site(name, parameter)
         self._set(site, change)
         self._align(site, change)
@@ -314,7 +238,7 @@ class Parameters:
             self._recorder.put(site, {"cosine": float((a * b).sum()) / norm})
 
     def _site(self, parameter: Tensor, kind: str) -> Site:
-        label = self.label(parameter)
+        label = self.labels.of(parameter)
         return self._recorder.site(
             label.name,
             kind,  # type: ignore[arg-type]
@@ -323,8 +247,5 @@ class Parameters:
             shape=tuple(parameter.shape),
             dtype=str(parameter.dtype).removeprefix("torch."),
             aliases=label.aliases,
+            merge=merge_of(parameter),
         )
-
-    def _is_known(self, parameter: Tensor) -> bool:
-        reference = self._known.get(id(parameter))
-        return reference is not None and reference() is parameter

@@ -8,7 +8,6 @@ backward, accumulated micro-batches and updates by hand all fall into place.
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,10 +16,14 @@ from torch import Tensor, nn
 
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
-from gainstage.probe.graph import leaves, value_of
+from gainstage.probe.governor import Effort, Governor
+from gainstage.probe.graph import value_of
 from gainstage.probe.guard import Guard, tap
+from gainstage.probe.leaves import Leaves
 from gainstage.probe.parameters import Parameters
-from gainstage.probe.recorder import Recorder, Sink
+from gainstage.probe.ranks import local
+from gainstage.probe.recorder import Recorder
+from gainstage.probe.sink import Sink
 
 WAIT: Final = 0.1
 """Seconds that a step may wait to be written. To write each by itself would cost fast trainings
@@ -41,21 +44,33 @@ class Probe:
         sink: where frames go.
         every: measure each `every`-th step only; the loss is recorded at each.
         lines: lines in a sample of a tensor; None reads every element.
+        budget: what measuring may cost, as a share of the training's own time; None for what
+            it costs.
+        wanted: says by name which stages and parameters are measured; None for all.
         wait: seconds that a step may wait for others, to be written with them at once.
     """
 
     def __init__(
-        self, sink: Sink, *, every: int = 1, lines: int | None = None, wait: float = 0.0
+        self,
+        sink: Sink,
+        *,
+        every: int = 1,
+        lines: int | None = None,
+        budget: float | None = None,
+        wanted: Callable[[str], bool] | None = None,
+        wait: float = 0.0,
     ) -> None:
         self.recorder = Recorder(sink, lines=lines, wait=wait)
+        self.governor = None if budget is None else Governor(budget, Effort(lines, every))
+        self.hooks_seconds = 0.0
+        """What torch itself spends on calling our hooks, a step; the taps cannot see it."""
         self.guard = Guard(self._tap_failed)
-        self.parameters = Parameters(self.recorder)
-        self.forward = Forward(
-            self.recorder, self.guard, self.parameters, lambda: self._forward_measuring
-        )
+        self.parameters = Parameters(self.recorder, wanted)
+        self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
         self._every = every
+        self._next = 0  # the step that is measured next
         self._optimizers: list[torch.optim.Optimizer] = []
         self._backwards = 0
         self._losses = 0  # backwards whose loss is in the current frame
@@ -67,8 +82,12 @@ class Probe:
         self._steps_seen = False
         self._evaluated = False  # a backward ran inside the step
         self._held = False
-        self._leaves: dict[int, weakref.ref[Tensor]] = {}
+        self._leaves = Leaves(self.parameters.labels)
+        self.probe_seconds = 0.0
+        """Time spent measuring, up to the last frame."""
         self._frame_seconds = 0.0
+        self._owned_sizes: list[int] = []
+        self._owned_ids: set[int] = set()
 
     # ---- what is known beforehand
 
@@ -86,15 +105,22 @@ class Probe:
     @property
     def measuring(self) -> bool:
         """Whether the current step is one that is measured."""
-        return self.recorder.step % self._every == 0
+        return self.recorder.step >= self._next
+
+    def _look_ahead(self) -> None:
+        """Tell whether the step that a forward belongs to may be measured: this, or the next."""
+        this = self.measuring and not self._stepped
+        over = self._stepped or not self._steps_seen
+        step = self.recorder.step
+        upcoming = step + self._every if self.measuring else self._next
+        self.forward.measuring = this or (over and step + 1 >= upcoming)
+        self.forward.compiled.measure(on=self.forward.measuring)
 
     @property
-    def _forward_measuring(self) -> bool:
-        """Whether the step that a forward belongs to may be measured: this one, or the next."""
-        if self.measuring and not self._stepped:
-            return True
-        over = self._stepped or not self._steps_seen
-        return over and (self.recorder.step + 1) % self._every == 0
+    def _asleep(self) -> bool:
+        """Whether this step is not even recorded."""
+        governor = self.governor
+        return governor is not None and governor.effort.asleep and not self.measuring
 
     # ---- backward
 
@@ -126,22 +152,7 @@ class Probe:
     def _discover(self, roots: Sequence[Tensor]) -> None:
         """Find and name the leaves of this graph, where they may be new."""
         n = self._backwards = self._backwards + 1
-        self._leaves.update(self.parameters.take_used())
-        alive = self._living()
-        if n <= 3 or n & (n - 1) == 0 or len(alive) < len(self._leaves):
-            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in alive}
-            for leaf in leaves(list(roots)):
-                self._leaves[id(leaf)] = weakref.ref(leaf)
-            self.parameters.name_all(self._living())
-            ordered = self.parameters.in_order(self._living())
-            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in ordered}
-
-    def _living(self) -> list[Tensor]:
-        found = (reference() for reference in self._leaves.values())
-        return [leaf for leaf in found if leaf is not None]
-
-    def _latest(self) -> list[Tensor]:
-        return [leaf for leaf in self._living() if self.parameters.is_latest(leaf)]
+        self._leaves.discover(roots, thoroughly=n <= 3 or n & (n - 1) == 0)
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
@@ -150,6 +161,8 @@ class Probe:
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
+        if self._asleep:
+            return
         value = self.forward.criterion.unscaled(value_of(roots, weights))
         self.recorder.add_run(loss=value, chance_loss=self.forward.criterion.take(value))
 
@@ -169,8 +182,9 @@ class Probe:
         returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
         loose = [
             leaf
-            for leaf in self._latest()
+            for leaf in self._leaves.living()
             if id(leaf) not in owned
+            and self.parameters.labels.is_latest(leaf)
             and returned.get(id(leaf), leaf.grad) is not None
             # beside an optimiser a bare leaf is data: an input that wants a gradient
             and (isinstance(leaf, nn.Parameter) or not owned)
@@ -182,8 +196,14 @@ class Probe:
     def _owned(self) -> set[int]:
         if self._idle > PATIENCE:
             return set()
-        groups = (group for optimizer in self._optimizers for group in optimizer.param_groups)
-        return {id(parameter) for group in groups for parameter in group["params"]}
+        groups = [
+            group["params"] for optimizer in self._optimizers for group in optimizer.param_groups
+        ]
+        sizes = [len(group) for group in groups]
+        if sizes != self._owned_sizes:
+            self._owned_sizes = sizes
+            self._owned_ids = {id(parameter) for group in groups for parameter in group}
+        return self._owned_ids
 
     # ---- step
 
@@ -208,7 +228,7 @@ class Probe:
         """An optimiser's ``step`` returned."""
         self._steps.leave(optimizer)
         self._stepped = self._steps_seen = True
-        self.forward.compiled.on = self._forward_measuring
+        self._look_ahead()
         self._idle = 0
         if self._steps.innermost is not None or not self.measuring:
             return
@@ -230,9 +250,9 @@ class Probe:
 
     @tap("frame")
     def _close(self, last: bool) -> None:
-        if not self.recorder.pending:
+        if not (self.recorder.pending or self._losses):
             return
-        leaves_held = self._latest() if self._held else []
+        leaves_held = self._leaves.latest() if self._held else []
         by_hand = any(self.parameters.changed(leaf) for leaf in leaves_held)
         if not (by_hand or self._stepped or last or self._waited()):
             return
@@ -242,10 +262,29 @@ class Probe:
         self._stepped = False
         self._evaluated = False
         self._losses = 0
-        spent = self.guard.seconds
-        self.recorder.commit(spent - self._frame_seconds)
-        self._frame_seconds = spent
-        self.forward.compiled.on = self._forward_measuring
+        self._commit()
+
+    def _commit(self) -> None:
+        spent = self.guard.seconds - self._frame_seconds + self.hooks_seconds
+        self._frame_seconds = self.guard.seconds
+        self.probe_seconds += spent
+        measured, asleep = self.measuring, self._asleep
+        if measured:
+            self._next = self.recorder.step + self._every
+        seconds = self.recorder.skip() if asleep else self.recorder.commit(spent)
+        governor = self.governor
+        if governor is not None:
+            effort = governor.see(seconds=seconds, spent=spent, measured=measured)
+            if effort is not None:
+                self._adopt(effort)
+        self._look_ahead()
+
+    def _adopt(self, effort: Effort) -> None:
+        """Read as much as the governor says, and say so."""
+        self._every = effort.every
+        self._next = min(self._next, self.recorder.step + effort.every)
+        self.recorder.reader.lines = effort.lines
+        self.recorder.event("effort", lines=effort.lines, every=effort.every, asleep=effort.asleep)
 
     def _waited(self) -> bool:
         """Whether a backward without a step counts as a step by now."""
@@ -265,8 +304,8 @@ class Probe:
 
     def _accumulating(self) -> bool:
         """Whether gradients of earlier backwards are still there, to be added to."""
-        grads = (leaf.grad for leaf in self._living()[:4])
-        return any(grad is not None and bool(grad.any()) for grad in grads)
+        grads = (leaf.grad for leaf in self._leaves.living()[:4])
+        return any(grad is not None and bool(local(grad).any()) for grad in grads)
 
     def finish(self, *, failed: bool = False) -> None:
         """Write the last frame.
@@ -291,7 +330,7 @@ class Probe:
         return {
             "facts": {**self.facts, **self.forward.criterion.facts},
             "seconds": self.recorder.seconds,
-            "probe_seconds": self.guard.seconds,
+            "probe_seconds": self.probe_seconds,
         }
 
     def release(self) -> None:

@@ -14,7 +14,7 @@ from gainstage.errors import UsageError
 from gainstage.probe import taps
 from gainstage.probe.functions import FunctionTap
 from gainstage.probe.probe import Probe
-from gainstage.probe.recorder import MemorySink
+from gainstage.probe.sink import MemorySink
 from gainstage.recording import MemoryRecording
 
 

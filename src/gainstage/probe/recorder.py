@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gainstage.probe.sink import Sink
 from gainstage.quantities import QUANTITIES
-from gainstage.recording import MemoryRecording
 from gainstage.records import Event, Frame, Kind, Series, Site
 from gainstage.sketch import Histogram, rows
 from gainstage.sketch.reader import Counts, Reader
@@ -34,7 +34,6 @@ def has_histograms(step: int) -> bool:
 _ROOM: Final = 64
 """Sites for which there is room at first."""
 
-
 _MOST_WAITING: Final = 64
 _FIRST: Final = np.zeros(1, dtype=np.int64)
 
@@ -50,67 +49,6 @@ class _Step:
     numbers: dict[int, float]
     many: list[tuple[Numbers, NDArray[np.float64]]]
     counts: dict[int, Counts]
-
-
-class Sink(Protocol):
-    """Where frames go: a run file's writer, or memory."""
-
-    def add(self, sites: Sequence[Site], series: Sequence[Series]) -> None:
-        """Announce new sites and the series measured there."""
-
-    def write_frames(self, frames: Sequence[Frame]) -> None:
-        """Keep some steps' numbers, one per series announced so far."""
-
-    def add_histogram(self, site_id: int, step: int, histogram: Histogram) -> None:
-        """Keep one step's histogram of one site."""
-
-    def add_event(self, event: Event) -> None:
-        """Keep one event."""
-
-
-class MemorySink:
-    """A sink that keeps everything, for single passes and tests."""
-
-    def __init__(self) -> None:
-        self.sites: list[Site] = []
-        self.series: list[Series] = []
-        self.steps: list[int] = []
-        self.rows: list[NDArray[np.float32]] = []
-        self.histograms: dict[int, Histogram] = {}
-        self.events: list[Event] = []
-
-    def add(self, sites: Sequence[Site], series: Sequence[Series]) -> None:
-        """Announce new sites and the series measured there."""
-        self.sites.extend(sites)
-        self.series.extend(series)
-
-    def write_frames(self, frames: Sequence[Frame]) -> None:
-        """Keep some steps' numbers."""
-        for frame in frames:
-            self.steps.append(frame.step)
-            self.rows.append(frame.values)
-
-    def add_histogram(self, site_id: int, step: int, histogram: Histogram) -> None:
-        """Add one step's histogram to the site's."""
-        del step
-        self.histograms[site_id] = self.histograms.get(site_id, Histogram.empty()) + histogram
-
-    def add_event(self, event: Event) -> None:
-        """Keep one event."""
-        self.events.append(event)
-
-    def recording(self) -> MemoryRecording:
-        """What was kept, as a recording."""
-        matrix = np.full((len(self.rows), len(self.series)), np.nan, dtype=np.float32)
-        for row, values in zip(matrix, self.rows, strict=True):
-            row[: len(values)] = values
-        return MemoryRecording(
-            self.sites,
-            {(s.site, s.quantity): matrix[:, s.id] for s in self.series},
-            steps=self.steps,
-            events=self.events,
-            histograms=self.histograms,
-        )
 
 
 class Recorder:
@@ -272,11 +210,24 @@ class Recorder:
         """Whether anything was measured since the last frame."""
         return self._any or bool(self._numbers)
 
-    def commit(self, probe_seconds: float) -> None:
-        """End this step and begin the next; it is written now or, soon, with others."""
+    def skip(self) -> float:
+        """End this step without a record of it; how long it took."""
         now = time.monotonic()
-        self.put_run(seconds=now - self._last, probe_seconds=probe_seconds)
-        self._last = now
+        seconds, self._last = now - self._last, now
+        self._numbers.clear()
+        self.step += 1
+        self.reader.bins = has_histograms(self.step)
+        return seconds
+
+    def commit(self, probe_seconds: float) -> float:
+        """End this step and begin the next; it is written now or, soon, with others.
+
+        Returns:
+            How long the step took.
+        """
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        self.put_run(seconds=seconds, probe_seconds=probe_seconds)
         n = len(self._sites)
         self._steps.append(
             _Step(
@@ -297,6 +248,7 @@ class Recorder:
         self.reader.bins = has_histograms(self.step)
         if now - self._written >= self._wait or len(self._steps) >= _MOST_WAITING:
             self.flush()
+        return seconds
 
     def flush(self) -> None:
         """Write the steps that wait."""
@@ -311,16 +263,15 @@ class Recorder:
         self._written = time.monotonic()
 
     def _frame(self, step: _Step, grads: Numbers) -> Frame:
-        values = np.full(self._series, np.nan, dtype=np.float32)
-        with np.errstate(over="ignore"):  # a float64 beyond float32 reads as infinite
-            if step.rows is not None:
-                norm = rows.norm_of_all(step.rows, step.taken, grads)
-                values[self._offsets["run"]["grad_norm"]] = norm
-                rows.write(step.rows, step.taken, self._columns, values)
-            for columns, many in step.many:
-                values[columns] = many
-            for column, value in step.numbers.items():
-                values[column] = value
+        values = np.full(self._series, np.nan)
+        if step.rows is not None:
+            norm = rows.norm_of_all(step.rows, step.taken, grads)
+            values[self._offsets["run"]["grad_norm"]] = norm
+            rows.write(step.rows, step.taken, self._columns, values)
+        for columns, many in step.many:
+            values[columns] = many
+        for column, value in step.numbers.items():
+            values[column] = value
         return Frame(step.number, values, step.t)
 
     @property

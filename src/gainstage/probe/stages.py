@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import weakref
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from gainstage.probe.guard import Guard
+from gainstage.probe.places import Chart, Entry, Feed, Place
+from gainstage.probe.ranks import is_distributed, merge_of
 from gainstage.probe.recorder import Recorder
-from gainstage.probe.units import (
-    UnitWatch,
-    by_unit,
-    feature_numbers,
-    has_channels_first,
-    unit_axis,
-    unit_shape,
-)
-from gainstage.records import Site
+from gainstage.probe.units import UnitWatch, by_unit, feature_numbers, unit_shape
 from gainstage.sketch import rows
 from gainstage.sketch.pool import Pool
-from gainstage.sketch.reader import Counts, kind_of
-from gainstage.sketch.rows import Row
+from gainstage.sketch.reader import kind_of
 from gainstage.sketch.sampling import FLOAT32
 from gainstage.sketch.tensors import unreadable
-
-MAX_CALLS: Final = 64
-"""Calls of one stage within a step that get a site of their own; later ones share the last."""
 
 MAX_HELD: Final = 2048
 """Forward measurements held for a backward that may never come (an evaluation with gradients)."""
@@ -41,163 +28,9 @@ MAX_HELD: Final = 2048
 _CHARTS: Final = 16
 """Courses of a backward pass that are remembered."""
 
-UNIT_QUANTITIES: Final = ("dead_units", "saturated", "saturated_units")
-
 ALWAYS: Final = 32
 EVERY: Final = 16
 """An input's features are looked at in the first steps, then at every sixteenth."""
-
-
-class Place:
-    """A stage, with what stays the same from one call of it to the next.
-
-    Args:
-        layer: gives the stage's name, asked once the names are known.
-        op: the operation.
-        module: the module that makes its outputs, if one does.
-    """
-
-    def __init__(self, layer: Callable[[], str], op: str, module: nn.Module | None = None) -> None:
-        self.layer = layer
-        self.op = op
-        self.takes_data = False
-        """Whether data may enter the network here."""
-        self.calls = 0
-        """Calls since the last backward."""
-        self.entries: list[Entry] = []
-        """One for each call within a step, used again in the next."""
-        self._channels_first = has_channels_first(module)
-
-    def axis(self, shape: tuple[int, ...], before: Entry | None) -> int | None:
-        """The axis of an output that numbers the units.
-
-        Args:
-            shape: of the output.
-            before: the call before: an activation's channels are those of what it is applied to.
-        """
-        if before is not None and len(shape) == 3 and before.shape == shape:
-            return before.axis
-        return unit_axis(shape, channels_first=self._channels_first)
-
-    def name(self, call: int) -> str:
-        """What the stage is called at the n-th call of a step."""
-        layer = self.layer()
-        return layer if call == 1 else f"{layer}#{call}"
-
-
-class Entry:
-    """One call of one stage, read, waiting for its gradient to say that it is training.
-
-    It is itself the hook that the gradient meets: it holds no tensor, and a copy is a silent one.
-    """
-
-    __slots__ = (
-        "axis",
-        "dtype",
-        "feed",
-        "graded",
-        "needs_grad",
-        "output_number",
-        "place",
-        "reading",
-        "root",
-        "shape",
-        "stages",
-        "units",
-    )
-
-    def __init__(self, stages: Stages, place: Place) -> None:
-        self.stages = stages
-        self.place = place
-        self.reading = 0  # of the output, in the pool
-        self.root = 0
-        self.shape: tuple[int, ...] = ()
-        self.dtype = torch.float32
-        self.needs_grad = False
-        self.output_number = 0  # among the outputs of its node
-        self.axis: int | None = None
-        self.units: UnitWatch | None = None
-        self.graded = False
-        self.feed: Feed | None = None
-
-    def __call__(self, grads: Sequence[Tensor | None]) -> None:
-        """The gradients of a node's outputs are known."""
-        self.of_tensor(grads[self.output_number])
-
-    def of_tensor(self, grad: Tensor | None) -> None:
-        """The gradient of the output is known; torch may pass an undefined one."""
-        stages = self.stages
-        if grad is not None and stages.in_backward:
-            stages.guard.call("gradient", stages.measure_gradient, self, grad)
-
-    def details(self, name: str) -> dict[str, Any]:
-        """What a site says of this stage."""
-        dtype = str(self.dtype).removeprefix("torch.")
-        return {"layer": name, "op": self.place.op, "shape": tuple(self.shape), "dtype": dtype}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Silent:
-        return _Silent()
-
-    def __reduce__(self) -> tuple[type[_Silent], tuple[()]]:
-        return (_Silent, ())
-
-
-class _Silent:
-    """What an entry becomes in a copied or unpickled tensor."""
-
-    def __call__(self, *_: Any) -> None:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """Data that enter the network at a stage."""
-
-    row: Row
-    counts: Counts | None
-    shape: tuple[int, ...]
-    numbers: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """Where the readings of a backward pass belong; the same ones as long as it is the same.
-
-    Attributes:
-        entries: those recorded, which keeps their identities valid.
-        calls: the how-maniest call of its stage each one is, from 1.
-        ids: int64, of the sites of the outputs, then of the gradients.
-        columns: for each entry, where in a frame its units' shares go, by quantity.
-    """
-
-    entries: list[Entry]
-    calls: list[int]
-    ids: NDArray[np.int64]
-    columns: list[dict[str, int]]
-
-    @classmethod
-    def of(cls, entries: list[Entry], graded: list[Entry], recorder: Recorder) -> Chart:
-        """Find or make the sites, in the order of the calls."""
-        count: dict[str, int] = defaultdict(int)
-        calls: dict[int, int] = {}
-        sites: list[Site] = []
-        for entry in entries:
-            layer = entry.place.layer()
-            count[layer] += 1
-            call = calls[id(entry)] = min(count[layer], MAX_CALLS)
-            details = entry.details(entry.place.name(call))
-            name = details["layer"]
-            sites.append(recorder.site(name, "output", unit_axis=entry.axis, **details))
-        gradients = [
-            recorder.site(details["layer"], "output_grad", **details)
-            for details in (e.details(e.place.name(calls.get(id(e), 1))) for e in graded)
-        ]
-        return cls(
-            entries,
-            list(calls.values()),
-            np.array([site.id for site in (*sites, *gradients)], dtype=np.int64),
-            [{key: recorder.column(site, key) for key in UNIT_QUANTITIES} for site in sites],
-        )
 
 
 class Stages:
@@ -221,6 +54,7 @@ class Stages:
         self._outputs: dict[int, Callable[[], Tensor | None]] = {}
         self._last: Callable[[], Tensor | None] = lambda: None
         self._last_version = 0
+        self._last_pointer = 0
 
     def output(self, place: Place, tensor: Tensor, *, root: int = 0) -> Entry | None:
         """Read what a stage returned and listen for its gradient.
@@ -233,17 +67,22 @@ class Stages:
         Returns:
             The entry; None if the tensor is a view of the previous one, or a scalar.
         """
-        if tensor.dim() == 0 or self._is_last(tensor):
+        if tensor.dim() == 0:
             return None
-        held = self._held
+        pool, held = self._pool, self._held
+        reading = pool.take(tensor)
+        # a view of what was read last begins where that begins
+        if pool.pointer in (0, self._last_pointer) and self._is_last(tensor):
+            pool.give_back(reading)
+            return None
         if len(held) >= MAX_HELD:
             for old in held[: MAX_HELD // 2]:
-                self._pool.give_back(old.reading)
+                pool.give_back(old.reading)
             del held[: MAX_HELD // 2]
         if place.calls == len(place.entries):
             place.entries.append(Entry(self, place))
         entry = place.entries[place.calls]
-        entry.reading = self._pool.take(tensor)
+        entry.reading = reading
         entry.root = root
         entry.graded = False
         entry.feed = None
@@ -251,6 +90,7 @@ class Stages:
         if tensor.shape != entry.shape:
             entry.shape = tensor.shape
             entry.dtype = tensor.dtype
+            entry.merge = "sum" if type(tensor) is Tensor else merge_of(tensor, "sum")
             entry.axis = place.axis(entry.shape, held[-1] if held else None)
             entry.units = None
         if entry.axis is not None:
@@ -260,9 +100,18 @@ class Stages:
         place.calls += 1
         held.append(entry)
         self.listen(entry, tensor)
-        self._last = self._outputs[id(tensor)] = weakref.ref(tensor)
+        self._last = weakref.ref(tensor)
+        self._last_pointer = pool.pointer
         self._last_version = _version(tensor)
+        if self.feeding:
+            self._outputs[id(tensor)] = self._last
         return entry
+
+    @property
+    def feeding(self) -> bool:
+        """Whether this is a step in which the data that enter are looked at."""
+        step = self._recorder.step
+        return step < ALWAYS or step % EVERY == 0
 
     def listen(self, entry: Entry, tensor: Tensor) -> None:
         """Record the gradient that reaches `tensor` as the entry's."""
@@ -282,9 +131,6 @@ class Stages:
 
     def feed(self, entry: Entry, tensor: Any) -> None:
         """Measure the data that enters the network at this stage, if that is what `tensor` is."""
-        step = self._recorder.step
-        if step >= ALWAYS and step % EVERY:
-            return
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.requires_grad:
             return
         if self._is_output(tensor) or tensor.dim() < 2:
@@ -293,7 +139,7 @@ class Stages:
         counts = self._reader.read(tensor, row, fresh=False)
         axis = 1 if entry.axis == 1 and tensor.dim() >= 3 else tensor.dim() - 1
         numbers: dict[str, float] = {}
-        if row[rows.COUNT] > 0 and tensor.layout == torch.strided:
+        if row[rows.COUNT] > 0 and tensor.layout == torch.strided and not is_distributed(tensor):
             numbers = feature_numbers(by_unit(tensor, axis))
         entry.feed = Feed(row, counts, tuple(tensor.shape), numbers)
 
@@ -343,7 +189,7 @@ class Stages:
         if axis is None or tensor.layout is not torch.strided or not tensor.numel():
             return
         kind = kind_of(tensor)
-        if not kind and unreadable(tensor):
+        if not kind and (is_distributed(tensor) or unreadable(tensor)):
             return
         units = entry.units
         shape = unit_shape(entry.shape, axis)
@@ -403,6 +249,7 @@ class Stages:
             self._recorder.count(site.id, feed.counts)
 
     def _is_last(self, tensor: Tensor) -> bool:
+        """Whether a tensor is, or is another view of, what was read last."""
         last = self._last()
         if last is None or _version(last) != self._last_version:
             return False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from torch import Tensor
 
+from gainstage.probe.lines import GRAD, UPDATE, WEIGHT, Entered, Group, Line, Target
 from gainstage.probe.recorder import Recorder
 from gainstage.records import Site
 from gainstage.sketch import rows, sampling, steps
@@ -18,91 +18,8 @@ from gainstage.sketch.reader import kind_of
 from gainstage.sketch.rows import Numbers
 from gainstage.sketch.tensors import count_float32
 
-WEIGHT: Final = 0
-GRAD: Final = 1
-UPDATE: Final = 2
-
-
 _GROUPS: Final = 256
 """Choices of parameters that are remembered: an optimiser in backward steps each by itself."""
-
-
-class Entered(NamedTuple):
-    """A parameter before a step.
-
-    Attributes:
-        name: its name.
-        parameter: itself.
-        grad: its gradient, if it has one.
-        sites: of its weight, its gradient and its update, as far as they are known.
-    """
-
-    name: str
-    parameter: Tensor
-    grad: Tensor | None
-    sites: dict[int, Site]
-
-
-@dataclass(slots=True)
-class Line:
-    """One parameter's line in the table.
-
-    Attributes:
-        number: of the line.
-        size: its elements.
-        place: where its copies begin.
-        room: elements that fit there.
-        address: where it was read before the step.
-        open: it is between before and after.
-    """
-
-    number: int
-    size: int
-    place: int
-    room: int
-    address: int = 0
-    open: bool = False
-
-
-class Target(NamedTuple):
-    """Where readings of a group go.
-
-    Attributes:
-        sites: of those that have one.
-        lines: of which kind each is, and its line.
-        rows: int64, where their readings are in the results.
-        ids: int64, of the sites.
-        cosines: int64, where their cosines are in the results; none for weights.
-        columns: int64, where in a frame they go.
-    """
-
-    sites: list[Site]
-    lines: list[tuple[int, Line]]
-    rows: Numbers
-    ids: Numbers
-    cosines: Numbers
-    columns: Numbers
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """Parameters that are stepped together.
-
-    Attributes:
-        lines: theirs.
-        table: int64 [lines, steps.COLUMNS], for the kernels.
-        generation: of the lines; a line that is laid anew begins another.
-        addresses: where the parameters were last.
-        before: where readings of weights and gradients go.
-        after: where readings of updates go.
-    """
-
-    lines: list[Line]
-    table: Numbers
-    generation: int
-    addresses: list[int] = field(default_factory=list)
-    before: Target | None = None
-    after: Target | None = None
 
 
 class StepTable:

@@ -9,7 +9,8 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, get_args
@@ -22,17 +23,37 @@ from gainstage import __version__
 from gainstage.errors import RunFileError, UsageError
 from gainstage.probe import taps
 from gainstage.probe.functions import FunctionTap
+from gainstage.probe.naming import clean, paths
 from gainstage.probe.probe import WAIT, Probe
+from gainstage.probe.ranks import run_path, this_rank
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
 from gainstage.sketch.sampling import LINES
-from gainstage.store import Writer, new_run_path
+from gainstage.store import Rank, Writer, run_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Detail = Literal["sampled", "exact"]
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a training is watched: the arguments of :func:`watch` of the same names."""
+
+    detail: Detail = "sampled"
+    every: int = 1
+    sites: tuple[str, ...] | None = None
+    budget: float | None = None
+    functional: bool = False
+    recompile: bool = False
+
+    def wants(self, name: str) -> bool:
+        """Whether a pattern fits a stage or parameter, or a module that it is in."""
+        parts = name.split(".")
+        paths = [".".join(parts[: i + 1]) for i in range(len(parts))]
+        return any(fnmatchcase(path, pattern) for pattern in self.sites or () for path in paths)
 
 
 class Watch:
@@ -42,7 +63,7 @@ class Watch:
     raised or was interrupted. The training is bit-identical with and without it.
 
     Attributes:
-        path: the run file.
+        path: the run file; where there are several ranks, this one's.
     """
 
     def __init__(
@@ -51,29 +72,26 @@ class Watch:
         optimizers: Sequence[torch.optim.Optimizer],
         *,
         path: Path,
-        detail: Detail,
-        every: int,
-        functional: bool,
-        recompile: bool,
+        rank: Rank | None,
+        settings: Settings,
     ) -> None:
         self.path = path
         self._model: nn.Module | None = model
         self._optimizers = optimizers
         self._info = RunInfo(
-            id=path.stem,
+            id=run_name(path),
             started=time.time(),
-            detail=detail,
+            detail=settings.detail,
             versions={
                 "python": platform.python_version(),
                 "torch": torch.__version__,
                 "gainstage": __version__,
                 "sqlite": sqlite3.sqlite_version,
             },
+            rank=rank and rank.number,
+            world=rank.world if rank else 1,
         )
-        self._lines = LINES if detail == "sampled" else None
-        self._every = every
-        self._functional = functional
-        self._recompile = recompile
+        self._settings = settings
         self._taps = ExitStack()
         self._writer: Writer | None = None
         self._probe: Probe | None = None
@@ -83,13 +101,22 @@ class Watch:
             msg = "This watch has been used already. Make a new one for each training."
             raise UsageError(msg)
         self._writer = Writer(self.path, self._info)
-        probe = self._probe = Probe(self._writer, every=self._every, lines=self._lines, wait=WAIT)
-        self._taps.enter_context(taps.module_tap(probe, self._model, functional=self._functional))
+        settings = self._settings
+        probe = self._probe = Probe(
+            self._writer,
+            every=settings.every,
+            lines=LINES if settings.detail == "sampled" else None,
+            budget=settings.budget,
+            wanted=None if settings.sites is None else settings.wants,
+            wait=WAIT,
+        )
+        functional = settings.functional
+        self._taps.enter_context(taps.module_tap(probe, self._model, functional=functional))
         self._taps.enter_context(taps.optimizer_tap(probe, self._optimizers))
         self._taps.enter_context(taps.backward_tap(probe))
-        if self._functional:
+        if functional:
             self._taps.enter_context(FunctionTap(probe.forward))
-        if self._recompile:
+        if settings.recompile:
             torch.compiler.reset()
         return self
 
@@ -139,7 +166,7 @@ class Watch:
         """Time spent measuring as a share of the rest, so far."""
         if self._probe is None:
             return 0.0
-        spent, seconds = self._probe.guard.seconds, self._probe.recorder.seconds
+        spent, seconds = self._probe.probe_seconds, self._probe.recorder.seconds
         return spent / (seconds - spent) if seconds > spent else 0.0
 
     @override
@@ -152,16 +179,18 @@ class Watch:
             msg = f"Nothing has been watched yet: enter the watch first (with {self!r}: ...)."
             raise UsageError(msg)
         self._probe.flush()
-        return Run(self.path)
+        return Run(self.path if self._info.rank is None else self.path.parent)
 
 
-def watch(
+def watch(  # noqa: PLR0913 - by name, and few need any
     model: nn.Module,
     optimizer: Optimizers,
     *,
     dir: str | os.PathLike[str] = "runs",  # noqa: A002 - the design's name
     detail: Detail = "sampled",
     every: int = 1,
+    sites: Sequence[str] | None = None,
+    budget: float | None = None,
     functional: bool = False,
     recompile: bool = False,
 ) -> Watch:
@@ -171,9 +200,14 @@ def watch(
         model: the module whose stages are watched.
         optimizer: the optimiser, or several.
         dir: folder of the run file; made if missing.
-        detail: ``"sampled"`` reads up to 4,096 elements of each tensor at each step, whole cache
+        detail: ``"sampled"`` reads up to 2,048 elements of each tensor at each step, whole cache
             lines spread evenly and other ones at the next step; ``"exact"`` reads every element.
         every: measure each `every`-th step; the loss is recorded at each.
+        sites: patterns of the stages and parameters to measure, as the shell writes them:
+            ``["layers.*", "head.weight"]``; all of them by default.
+        budget: what measuring may cost, as a share of the training's own time: ``0.02`` for 2 %.
+            The watch measures its own cost, and reads fewer elements, then fewer steps, until it
+            keeps to that; what it did is in the run. By default it costs what it costs.
         functional: see functional calls (``F.relu`` inside a ``forward``) as well. Costs about
             3 microseconds for each torch function called.
         recompile: let go of every graph that ``torch.compile`` has made in this process, so that
@@ -211,15 +245,37 @@ def watch(
     if not isinstance(every, int) or every < 1:
         msg = f"every must be a whole number from 1 (measure each step) on, but got {every!r}."
         raise UsageError(msg)
+    if budget is not None and not 0.0 < budget < 1.0:
+        msg = f"budget must be a share of the step's time between 0 and 1, but got {budget!r}."
+        raise UsageError(msg)
+    rank = this_rank()
+    if budget is not None and rank is not None:
+        msg = (
+            "budget cannot be kept by several ranks: each would choose for itself which steps to "
+            "measure, and their readings would not add up. Give every= instead."
+        )
+        raise UsageError(msg)
+    if sites is not None:
+        _check_sites(model, sites)
     if detail not in get_args(Detail):
         msg = f'detail must be "sampled" or "exact", but got {detail!r}.'
         raise UsageError(msg)
-    return Watch(
-        model,
-        optimizers,
-        path=new_run_path(dir),
-        detail=detail,
-        every=every,
-        functional=functional,
-        recompile=recompile,
-    )
+    patterns = None if sites is None else tuple(sites)
+    settings = Settings(detail, every, patterns, budget, functional, recompile)
+    path = run_path(dir, rank)
+    return Watch(model, optimizers, path=path, rank=rank, settings=settings)
+
+
+def _check_sites(model: nn.Module, patterns: Sequence[str]) -> None:
+    if isinstance(patterns, str):
+        msg = f"sites must be a list of patterns, but got a string: write [{patterns!r}]."
+        raise UsageError(msg)
+    modules = dict(paths(model))
+    names = [name for name in modules if name]
+    for path, module in modules.items():
+        names += [clean(f"{path}.{key}") for key, _ in module.named_parameters(recurse=False)]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            some = ", ".join(names[:6])
+            msg = f"sites: {pattern!r} matches nothing in this model, which has {some}, ..."
+            raise UsageError(msg)

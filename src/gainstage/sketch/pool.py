@@ -28,6 +28,9 @@ class Pool:
     Args:
         reader: says what is read of a tensor.
 
+    Attributes:
+        pointer: address of the tensor that was taken last, if it lies in one piece; else 0.
+
     Example:
         >>> import torch
         >>> pool = Pool(Reader(lines=4))
@@ -38,6 +41,7 @@ class Pool:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+        self.pointer = 0
         self._rows = rows.new(_ROOM)
         self._sizes = np.zeros((_ROOM, 2), dtype=np.int64)
         self._samples: Floats = self._make_samples(_ROOM)
@@ -47,18 +51,22 @@ class Pool:
 
     def take(self, tensor: Tensor) -> int:
         """Read a tensor that has just been computed; the number of its reading."""
-        number = self._next()
-        lines = self.reader.lines
-        if lines is not None:
-            kind = kind_of(tensor)
-            n = tensor.numel() if kind else 0
-            if n and (kind != sampling.FLOAT64 or n > lines * sampling.LINE):
-                plan = (lines, self.reader.turn)
-                pointer = tensor.data_ptr()
-                if sampling.grab(pointer, n, kind, plan, self._samples, self._sizes, number):
-                    return number
+        number = self._used
+        if self._spare or number >= len(self._rows):
+            number = self._next()
+        else:
+            self._used = number + 1
+        reader = self.reader
+        kind = kind_of(tensor)
+        n = tensor.numel() if kind else 0
+        pointer = self.pointer = tensor.data_ptr() if n else 0
+        lines = reader.lines
+        if n and lines is not None and (kind != sampling.FLOAT64 or n > lines * sampling.LINE):
+            plan, sizes = (lines, reader.turn), self._sizes[number]
+            if sampling.grab(pointer, n, kind, plan, self._samples[number], sizes):
+                return number
         self._sizes[number, 0] = 0
-        counts = self.reader.read(tensor, self._rows[number])
+        counts = reader.read(tensor, self._rows[number])
         if counts is not None:
             self._counts[number] = counts
         return number

@@ -140,7 +140,7 @@ def take(  # pragma: no cover
 
 @jit()
 def write(  # pragma: no cover
-    rows: Rows, taken: Flags, columns: Numbers, frame: NDArray[np.float32]
+    rows: Rows, taken: Flags, columns: Numbers, frame: NDArray[np.float64]
 ) -> None:
     """Write the sites' readings into a frame, in the order of the summary's quantities.
 
@@ -148,7 +148,7 @@ def write(  # pragma: no cover
         rows: one a site.
         taken: uint8, one a site: those without a reading are left as they are.
         columns: int64, one a site: its first column.
-        frame: float32, gets the numbers; one beyond float32 becomes infinite.
+        frame: float64, gets the numbers.
     """
     numbers = np.empty(_KEYS)
     for site in range(taken.size):

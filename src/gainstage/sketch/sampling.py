@@ -233,9 +233,8 @@ def grab(  # pragma: no cover
     n: int,
     kind: int,
     plan: tuple[int, int],
-    samples: Floats,
+    sample: Floats,
     sizes: NDArray[np.int64],
-    number: int,
 ) -> bool:
     """Copy a tensor's sample, to be read by :func:`settle`.
 
@@ -244,18 +243,16 @@ def grab(  # pragma: no cover
         n: its elements, at least 1.
         kind: of its elements.
         plan: how many lines, and the number of the turn, as for :func:`gather`.
-        samples: float32 [readings, LINE * lines].
-        sizes: int64 [readings, 2]: gets how many elements were copied, and `n`.
-        number: of the reading.
+        sample: float32 [LINE * lines], gets the elements.
+        sizes: int64 [2]: gets how many were copied, and `n`.
 
     Returns:
         Whether all of it is finite, or all of the tensor was copied: else it is to be read as a
         whole, for NaN and infinities are counted, not estimated.
     """
-    sample = samples[number]
     m = gather(pointer, n, kind, plan[0], plan[1], sample)
-    sizes[number, 0] = m
-    sizes[number, 1] = n
+    sizes[0] = m
+    sizes[1] = n
     if m == n or kind != FLOAT32:
         return True
     bits = sample[:m].view(np.uint32)

@@ -10,9 +10,8 @@ import math
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, sym_max, sym_min
 
-from gainstage.sketch import rows
 from gainstage.sketch.sampling import LINE
 
 _WITHOUT_FLOAT64: Final = frozenset({"mps"})
@@ -80,11 +79,12 @@ def sample_of(tensor: Tensor, lines: int, turn: Tensor) -> Tensor:
     """
     device = tensor.device
     size = tensor.numel()
-    total = torch.sym_max(size // LINE, lines)  # whole lines, or as many as are taken
+    total = sym_max(size // LINE, lines)  # type: ignore[no-untyped-call]  # whole lines, or as many as are taken
     part = total // lines
     line = torch.arange(lines, device=device)
     # spread evenly, each somewhere in its part; the whole moves on if there is more than is taken
-    moved = turn * _ONWARD * torch.sym_min(total - lines, 1)
+    more = sym_min(total - lines, 1)  # type: ignore[no-untyped-call]
+    moved = turn * _ONWARD * more
     first = (line * total // lines + (line * _SCATTER).remainder(part) + moved).remainder(total)
     places = first[:, None] * LINE + torch.arange(LINE, device=device)
     chosen = places.reshape(-1).clamp(max=size - 1)

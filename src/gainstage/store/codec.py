@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 T = TypeVar("T")
+
+Numbers = NDArray[np.float32] | NDArray[np.float64]
+"""Values of a frame or a chunk: float32, or float64 in a rank's own file."""
 
 
 def checksum(blob: bytes, *numbers: float) -> int:
@@ -49,14 +52,24 @@ def unpack_steps(blob: bytes, n: int) -> tuple[NDArray[np.int64], NDArray[np.flo
     return (steps, times) if bool(np.all(np.diff(steps) > 0)) else None
 
 
-def pack_values(values: NDArray[np.float32]) -> bytes:
-    """Little-endian float32."""
-    return values.astype("<f4", copy=False).tobytes()
+def pack_values(values: Numbers) -> bytes:
+    """Little-endian float32 or float64; the blob's length tells which."""
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def unpack_values(blob: bytes) -> NDArray[np.float32]:
-    """Inverse of :func:`pack_values`."""
-    return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
+def unpack_values(blob: bytes, n: int) -> Numbers | None:
+    """Inverse of :func:`pack_values`; None if the blob does not hold `n` numbers."""
+    if len(blob) == 4 * n:
+        return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
+    if len(blob) == 8 * n:
+        return np.frombuffer(blob, dtype="<f8").astype(np.float64, copy=False)
+    return None
+
+
+def to_float32(values: ArrayLike) -> NDArray[np.float32]:
+    """Rounded to float32; a number beyond its range becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values).astype(np.float32, copy=False)
 
 
 def to_json(record: object) -> str:

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gainstage.store.codec import checksum, is_intact, pack_steps, pack_values, unpack_values
+from gainstage.store.codec import (
+    Numbers,
+    checksum,
+    is_intact,
+    pack_steps,
+    pack_values,
+    unpack_values,
+)
 
 Row = Sequence[Any]
 """A row as SQLite hands it out; nothing is known of its types before it is checked."""
@@ -22,7 +29,7 @@ Row = Sequence[Any]
 FRAME_COLUMNS = "step, t, n, crc, v"
 
 
-def read_frame(row: Row) -> tuple[int, float, NDArray[np.float32] | None]:
+def read_frame(row: Row) -> tuple[int, float, Numbers | None]:
     """A row of ``frame`` as step, seconds and values; the values are None if it is damaged.
 
     Args:
@@ -30,9 +37,8 @@ def read_frame(row: Row) -> tuple[int, float, NDArray[np.float32] | None]:
     """
     step, t, n, crc, blob = row
     time = math.nan if t is None else t
-    if not is_intact(blob, crc, step, time, n) or len(blob) != 4 * n:
-        return int(step), math.nan, None
-    return int(step), float(time), unpack_values(blob)
+    values = unpack_values(blob, n) if is_intact(blob, crc, step, time, n) else None
+    return int(step), math.nan if values is None else float(time), values
 
 
 def compact(connection: sqlite3.Connection, series: int) -> None:
@@ -47,11 +53,12 @@ def compact(connection: sqlite3.Connection, series: int) -> None:
     rows = connection.execute(f"SELECT {FRAME_COLUMNS} FROM frame ORDER BY step").fetchall()  # noqa: S608  # a constant
     if not rows:
         return
-    matrix = np.full((len(rows), series), np.nan, dtype=np.float32)
-    steps = np.empty(len(rows), dtype=np.int64)
-    times = np.empty(len(rows), dtype=np.float64)
-    for index, row in enumerate(rows):
-        steps[index], times[index], values = read_frame(row)
+    frames = [read_frame(row) for row in rows]
+    wide = any(values is not None and values.dtype == np.float64 for _, _, values in frames)
+    matrix = np.full((len(rows), series), np.nan, dtype=np.float64 if wide else np.float32)
+    steps = np.array([step for step, _, _ in frames], dtype=np.int64)
+    times = np.array([time for _, time, _ in frames], dtype=np.float64)
+    for index, (_, _, values) in enumerate(frames):
         if values is not None:
             matrix[index, : len(values)] = values[:series]
     blob = pack_steps(steps, times)
@@ -75,7 +82,7 @@ def compact(connection: sqlite3.Connection, series: int) -> None:
     connection.execute("DELETE FROM frame")
 
 
-def rollup(columns: NDArray[np.float32]) -> NDArray[np.float64]:
+def rollup(columns: Numbers) -> NDArray[np.float64]:
     """Minimum, maximum, mean and last value of each row, NaN left out: [S, T] to [4, S].
 
     Args:
@@ -96,7 +103,7 @@ def rollup(columns: NDArray[np.float32]) -> NDArray[np.float64]:
     )
 
 
-def _roll_up(columns: NDArray[np.float32]) -> tuple[list[float], ...]:
+def _roll_up(columns: Numbers) -> tuple[list[float], ...]:
     """Series, count, minimum, maximum, mean and last of those that were measured at all."""
     counts = (~np.isnan(columns)).sum(axis=1)
     present = np.flatnonzero(counts)
@@ -105,7 +112,7 @@ def _roll_up(columns: NDArray[np.float32]) -> tuple[list[float], ...]:
     return (present.tolist(), counts[present].tolist(), *rollup(columns[present]).tolist())
 
 
-def _chunks(columns: NDArray[np.float32], step0: int) -> Iterator[tuple[int, int, int, int, bytes]]:
+def _chunks(columns: Numbers, step0: int) -> Iterator[tuple[int, int, int, int, bytes]]:
     present = ~np.isnan(columns).all(axis=1)
     for index in np.flatnonzero(present).tolist():
         blob = pack_values(columns[index])

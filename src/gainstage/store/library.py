@@ -15,20 +15,19 @@ import numpy as np
 
 from gainstage.errors import RunFileError
 from gainstage.records import RunInfo
+from gainstage.store.merged import MergedRecording
+from gainstage.store.ranks import SUFFIX, rank_files
 from gainstage.store.reader import StoredRecording
-
-SUFFIX: Final = ".gs"
-"""How the name of a run file ends."""
 
 _LATEST: Final = ("latest", "last")
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run file at a glance.
+    """A run at a glance.
 
     Attributes:
-        path: where it is.
+        path: its file; the folder of its ranks' files, where it has several.
         info: what is known of the run, or None if the file cannot be read.
         steps: how many are recorded.
         last_loss: the last loss that was measured, or None.
@@ -50,8 +49,17 @@ def list_runs(folder: str | os.PathLike[str]) -> list[RunSummary]:
     Args:
         folder: it may be missing: then there are none.
     """
-    files = sorted(Path(folder).glob("*" + SUFFIX))
+    files = _runs(Path(folder)).values()
     return [run for _, run in sorted(map(_summary, files), key=lambda pair: pair[0], reverse=True)]
+
+
+def open_recording(path: str | os.PathLike[str]) -> StoredRecording | MergedRecording:
+    """The recording in a run's file, or the merged one of its ranks in a folder.
+
+    Raises:
+        RunFileError: there is none, or it cannot be read.
+    """
+    return MergedRecording(path) if rank_files(Path(path)) else StoredRecording(path)
 
 
 def new_run_path(folder: str | os.PathLike[str], now: float | None = None) -> Path:
@@ -75,7 +83,7 @@ def new_run_path(folder: str | os.PathLike[str], now: float | None = None) -> Pa
 
 
 def find_run(folder: str | os.PathLike[str], text: str) -> Path:
-    """The run file that a user means.
+    """The run file, or the folder of ranks' files, that a user means.
 
     Args:
         folder: where the runs are.
@@ -88,11 +96,11 @@ def find_run(folder: str | os.PathLike[str], text: str) -> Path:
     folder = Path(folder)
     if text.endswith(SUFFIX) or Path(text).name != text:
         for path in (Path(text), folder / text):
-            if path.is_file():
+            if path.is_file() or rank_files(path):
                 return path
         msg = f"There is no run file {text!r}: `gainstage runs` lists those in a folder."
         raise RunFileError(msg)
-    files = {path.stem: path for path in sorted(folder.glob("*" + SUFFIX))}
+    files = _runs(folder)
     if text in files:
         return files[text]
     if not files:
@@ -110,10 +118,18 @@ def find_run(folder: str | os.PathLike[str], text: str) -> Path:
     raise RunFileError(msg)
 
 
+def _runs(folder: Path) -> dict[str, Path]:
+    """The runs in a folder by name; one whose ranks were merged is the file of that."""
+    folders = {path.parent.name: path.parent for path in folder.glob(f"*/rank*{SUFFIX}")}
+    ranked = {name: path for name, path in folders.items() if rank_files(path)}
+    files = {path.stem: path for path in folder.glob("*" + SUFFIX)}
+    return dict(sorted((ranked | files).items()))
+
+
 def _summary(path: Path) -> tuple[float, RunSummary]:
     """A run and when it was started (as far as can be known)."""
     try:
-        with StoredRecording(path) as run:
+        with open_recording(path) as run:
             losses = run.run_values("loss")
             measured = losses[~np.isnan(losses)]
             last = float(measured[-1]) if len(measured) else None

@@ -20,7 +20,7 @@ from gainstage.records import Event, Finding, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
 from gainstage.store.catalogue import read_catalogue
-from gainstage.store.codec import is_intact, unpack_values
+from gainstage.store.codec import is_intact, to_float32, unpack_values
 from gainstage.store.compaction import rollup
 from gainstage.store.source import Source
 from gainstage.store.timeline import Timeline
@@ -141,9 +141,13 @@ class StoredRecording(Recording):
 
     @override
     def values(self, site: Site, quantity: str) -> Values:
+        return to_float32(self.exact(site, quantity))
+
+    def exact(self, site: Site, quantity: str) -> FloatArray:
+        """The same as it is stored, float64 in a rank's own file: float64 [T]."""
         series = self._catalogue.series.get((site.id, quantity))
         timeline = self._timeline
-        found = np.full(len(timeline.steps), np.nan, dtype=np.float32)
+        found = np.full(len(timeline.steps), np.nan)
         if series is None:
             return found
         with self._lock, self._source.reading() as connection:
@@ -155,10 +159,12 @@ class StoredRecording(Recording):
                 place = timeline.places.get(step0)
                 if place is None:  # its block is damaged, and counted
                     continue
-                if is_intact(blob, crc, series, step0, n) and len(blob) == 4 * len(found[place]):
-                    found[place] = unpack_values(blob)
-                else:
+                sound = is_intact(blob, crc, series, step0, n)
+                values = unpack_values(blob, len(found[place])) if sound else None
+                if values is None:
                     self._bad.add(("chunk", series, step0))
+                else:
+                    found[place] = values
         found[timeline.tail_start :] = timeline.tail(series)
         return found
 
@@ -207,6 +213,20 @@ class StoredRecording(Recording):
                 merged = merged if part is None else merged + part
         return merged
 
+    def windows(self, site: Site) -> dict[Window, Histogram]:
+        """Every stored histogram of a site, by the window of steps that it is of."""
+        found: dict[Window, Histogram] = {}
+        with self._lock, self._source.reading() as connection:
+            rows = connection.execute(
+                "SELECT window, step0, n, crc, v FROM hist WHERE site = ?", (site.id,)
+            ).fetchall()
+            stored = {row[:3]: row[3:] for row in rows}
+            for window in self._windows(list(stored)):
+                part = self._histogram(stored[window], (site.id, *window))
+                if part is not None:
+                    found[window] = part
+        return found
+
     def frame(self) -> pd.DataFrame:
         """All numbers of the run as a pandas frame.
 
@@ -219,8 +239,14 @@ class StoredRecording(Recording):
         """
         from gainstage.store.frame import to_frame  # noqa: PLC0415  # pandas only when asked for
 
-        with self._lock, self._source.held():
+        with self.held():
             return to_frame(self)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open, and as it is, for many readings."""
+        with self._lock, self._source.held():
+            yield
 
     def _windows(self, rows: list[tuple[Any, ...]]) -> Iterator[Window]:
         for size, step0, n in rows:

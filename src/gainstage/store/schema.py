@@ -1,10 +1,11 @@
 """The layout of a run file: its tables, its version, and how older layouts are brought up to it.
 
 A run file is one SQLite database. Numbers live in blobs of little-endian float32, so that a step
-is one row; everything else is ordinary rows, and the views ``measured`` and ``overview`` answer
-plain SQL with names. The column ``json`` holds a whole record of :mod:`gainstage.records`; the
-columns beside it repeat what one wants to search for. The column ``crc`` is described at
-:func:`gainstage.store.codec.checksum`.
+is one row (in the file of one rank among several they are float64, as the blob's length tells, so
+that merging costs no accuracy); everything else is ordinary rows, and the views ``measured`` and
+``overview`` answer plain SQL with names. The column ``json`` holds a whole
+record of :mod:`gainstage.records`; the columns beside it repeat what one wants to search for. The
+column ``crc`` is described at :func:`gainstage.store.codec.checksum`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.store import problems
-from gainstage.store.codec import is_intact, unpack_steps
+from gainstage.store.codec import Numbers, is_intact, unpack_steps
 from gainstage.store.compaction import FRAME_COLUMNS, read_frame
 
 _Block = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -34,7 +34,7 @@ class Timeline:
     def __init__(
         self,
         blocks: dict[int, _Block | None] | None = None,
-        frames: dict[int, tuple[float, NDArray[np.float32] | None]] | None = None,
+        frames: dict[int, tuple[float, Numbers | None]] | None = None,
     ) -> None:
         self._blocks = blocks or {}
         self._frames = frames or {}
@@ -83,13 +83,13 @@ class Timeline:
             raise problems.altered(path, "its steps do not ascend")
         return longer
 
-    def tail(self, series: int) -> NDArray[np.float32]:
-        """A series over the steps after the blocks: float32 [T - tail_start]."""
-        nan = np.float32(np.nan)
+    def tail(self, series: int) -> NDArray[np.float64]:
+        """A series over the steps after the blocks: float64 [T - tail_start]."""
+        nan = np.nan
         return np.array(
             [
                 values[series] if values is not None and series < len(values) else nan
                 for _, values in self._frames.values()
             ],
-            dtype=np.float32,
+            dtype=np.float64,
         )

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import Self
 
 from gainstage.errors import RunFileError, UsageError
@@ -21,11 +20,11 @@ from gainstage.records import Event, Finding, Frame, RunInfo, Series, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
 from gainstage.store.amend import replace_findings
-from gainstage.store.codec import checksum, pack_values, printable, to_json
+from gainstage.store.codec import Numbers, checksum, pack_values, printable, to_float32, to_json
 from gainstage.store.compaction import compact
 from gainstage.store.files import create, disarm_after_fork, keep_alive, leave_wal, transaction
 from gainstage.store.roster import Roster
-from gainstage.store.windows import Merger
+from gainstage.store.windows import Merger, StoredWindow, Window
 
 COMPACT_EVERY: Final = 512
 """Frames after which the tail is turned into chunks."""
@@ -38,8 +37,9 @@ class Writer:
 
     When :meth:`write_frame` or :meth:`write_frames` returns, the steps survive ``kill -9`` of
     the process (after a power cut the last few may be missing; the file is sound). Methods may
-    be called from any thread. In a forked child every method does nothing. After :meth:`finish`
-    or :meth:`close` only these two may be called, and do nothing.
+    be called from any thread. A rank's file (``info.rank`` is set) keeps float64, any other
+    float32. In a forked child every method does nothing. After :meth:`finish` or :meth:`close`
+    only these two may be called, and do nothing.
 
     Args:
         path: of the new file; folders that are missing are created, open to the user alone.
@@ -73,6 +73,7 @@ class Writer:
             raise UsageError(msg)
         self.path = Path(path).absolute()
         self._compact_every = compact_every
+        self._wide = info.rank is not None
         self._lock = threading.RLock()
         self._roster = Roster()
         self._step = -1
@@ -133,7 +134,7 @@ class Writer:
                 "UPDATE site SET name = ?, kind = ?, json = ? WHERE id = ?", _site_row(site)
             )
 
-    def write_frame(self, step: int, values: NDArray[np.float32], t: float) -> None:
+    def write_frame(self, step: int, values: Numbers, t: float) -> None:
         """Write one step and commit it.
 
         Args:
@@ -168,7 +169,9 @@ class Writer:
                 self._compact(connection)
 
     def _row(self, frame: Frame) -> tuple[int, float, int, int, bytes]:
-        step, t, values = int(frame.step), float(frame.t), np.asarray(frame.values, np.float32)
+        step, t = int(frame.step), float(frame.t)
+        given = frame.values
+        values = np.asarray(given, np.float64) if self._wide else to_float32(given)
         if values.shape != (self._roster.series,):
             msg = f"A frame has {self._roster.series} values by now, got shape {values.shape}."
             raise UsageError(msg)
@@ -193,6 +196,10 @@ class Writer:
                 msg = f"A histogram comes before its step's frame: got {step} after {self._step}."
                 raise UsageError(msg)
             self._merger.add(site_id, int(step), histogram)
+
+    def add_window(self, site_id: int, window: Window, histogram: Histogram) -> None:
+        """Store a site's histogram of a whole window, as :meth:`StoredRecording.windows` has it."""
+        self._merger.stored.append(StoredWindow(site_id, window, histogram.to_bytes()))
 
     def add_event(self, event: Event) -> None:
         """Write what happened."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,12 +67,7 @@ def overhead(*, peers: bool = False) -> list[Line]:
 
 
 def _ours() -> dict[str, Contestant]:
-    offered = inspect.signature(watch).parameters
-    watches = {
-        name: _watched(arguments)
-        for name, arguments in WATCHES.items()
-        if offered.keys() >= arguments.keys()
-    }
+    watches = {name: _watched(arguments) for name, arguments in WATCHES.items()}
     return {"unwatched": _unwatched, **watches}
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gainstage.cli import options
+
+if TYPE_CHECKING:
+    from gainstage.recording import Recording
 
 
 @click.command(context_settings=options.PASS_THROUGH)
@@ -28,16 +34,25 @@ def command(
 ) -> None:
     """Run SCRIPT with its ARGS under observation and keep the run.
 
-    The exit code is the script's own.
+    The exit code is the script's own. With several processes:
+    torchrun --nproc-per-node 2 -m gainstage run SCRIPT
     """
     from gainstage.doctor import observe
+    from gainstage.store import rank_in
 
     seen = observe(script, args, module=module, steps=steps, seconds=seconds, folder=folder)
+    rank = rank_in(os.environ)
     if seen.trained and seen.recording is not None:
-        count = len(seen.recording.steps)
-        kept = "1 step" if count == 1 else f"{count} steps"
-        click.echo(f"gainstage: {kept} kept in {seen.path}", err=True)
-        click.echo(f"gainstage: look at them with: gainstage show {seen.path}", err=True)
+        place = seen.path.parent if rank else seen.path
+        if rank is None or rank.number == 0:  # one word for all
+            _tell(seen.recording, place)
     else:
         click.echo(f"gainstage: {seen.problem}", err=True)
     sys.exit(seen.code if seen.code >= 0 else 128 - seen.code)
+
+
+def _tell(recording: Recording, place: Path) -> None:
+    count = len(recording.steps)
+    kept = "1 step" if count == 1 else f"{count} steps"
+    click.echo(f"gainstage: {kept} kept in {place}", err=True)
+    click.echo(f"gainstage: look at them with: gainstage show {place}", err=True)

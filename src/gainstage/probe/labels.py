@@ -1,0 +1,122 @@
+"""What parameters are called: by their modules' paths, or by the user's variables."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gainstage.probe.naming import class_of, clean, name_tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a parameter is called and where it belongs."""
+
+    name: str
+    layer: str
+    op: str
+    aliases: tuple[str, ...] = ()
+
+
+class Labels:
+    """Names each parameter once, and knows which tensor holds a name now."""
+
+    def __init__(self) -> None:
+        self._labels: dict[int, Label] = {}
+        self._known: dict[int, weakref.ref[Tensor]] = {}
+        self._used: dict[int, weakref.ref[Tensor]] = {}
+        self._ops: dict[int, str] = {}
+        self._holders: dict[str, weakref.ref[Tensor]] = {}
+        self._unnamed: list[weakref.ref[Tensor]] = []
+
+    def add_module(self, root: nn.Module, names: dict[int, str]) -> None:
+        """Learn the names of a module tree's parameters.
+
+        Args:
+            root: the outermost module.
+            names: the path of each of its modules by ``id``.
+        """
+        for module in root.modules():
+            path = names[id(module)]
+            layer = path or class_of(module).__name__
+            for key, parameter in module.named_parameters(recurse=False):
+                name = clean(f"{path}.{key}")
+                held = self._labels.get(id(parameter))
+                if held is not None and self.is_known(parameter):
+                    aliases = (*held.aliases, name)
+                    label = Label(held.name, held.layer, held.op, aliases)
+                else:
+                    label = Label(name, layer, class_of(module).__name__)
+                self._labels[id(parameter)] = label
+                self._known[id(parameter)] = weakref.ref(parameter)
+
+    def used_by(self, parameter: Tensor, op: str) -> None:
+        """Note that a parameter outside any module takes part in an operation."""
+        self._ops.setdefault(id(parameter), op)
+        self._used[id(parameter)] = weakref.ref(parameter)
+
+    def take_used(self) -> dict[int, weakref.ref[Tensor]]:
+        """The parameters noted since the last time, by id."""
+        used, self._used = self._used, {}
+        return used
+
+    def reference(self, parameter: Tensor) -> weakref.ref[Tensor]:
+        """A weak reference to a parameter that has a label."""
+        return self._known[id(parameter)]
+
+    def release(self) -> None:
+        """Forget all of them."""
+        for held in (self._labels, self._known, self._used):
+            held.clear()
+
+    def name_all(self, parameters: Iterable[Tensor]) -> None:
+        """Give a name to each parameter that has none yet, by the user's variables."""
+        unknown = [p for p in parameters if not self.is_known(p)]
+        if not unknown:
+            return
+        found = name_tensors(unknown)
+        taken: set[str] = set()
+        for parameter in unknown:
+            name = found.get(id(parameter)) or self._number(parameter)
+            if name in taken:  # two variables of one name, in two scopes
+                name = f"{name}_{len(taken)}"
+            taken.add(name)
+            op = self._ops.get(id(parameter), "")
+            self._labels.pop(id(parameter), None)  # of a tensor that is gone: the order is new
+            self._labels[id(parameter)] = Label(name, name, op)
+            self._known[id(parameter)] = self._holders[name] = weakref.ref(parameter)
+
+    def is_latest(self, parameter: Tensor) -> bool:
+        """Whether no newer tensor has taken over the parameter's name."""
+        holder = self._holders.get(self.of(parameter).name)
+        return holder is None or holder() is parameter
+
+    def _number(self, parameter: Tensor) -> str:
+        """A name for a tensor that no variable holds; numbers of tensors that are gone return."""
+        free = (i for i, held in enumerate(self._unnamed) if held() is None)
+        number = next(free, len(self._unnamed))
+        self._unnamed[number : number + 1] = [weakref.ref(parameter)]
+        return f"parameter_{number}"
+
+    def in_order(self, parameters: Iterable[Tensor]) -> list[Tensor]:
+        """Parameters in the order in which they were named: that of their modules."""
+        rank = {ident: i for i, ident in enumerate(self._labels)}
+        return sorted(parameters, key=lambda p: rank.get(id(p), len(rank)))
+
+    def get(self, parameter: Tensor) -> Label | None:
+        """The label of a parameter that has one."""
+        return self._labels.get(id(parameter)) if self.is_known(parameter) else None
+
+    def of(self, parameter: Tensor) -> Label:
+        """The label of a parameter; it is named now if it had to be."""
+        if not self.is_known(parameter):
+            self.name_all([parameter])
+        return self._labels[id(parameter)]
+
+    def is_known(self, parameter: Tensor) -> bool:
+        """Whether a parameter has a label."""
+        reference = self._known.get(id(parameter))
+        return reference is not None and reference() is parameter

@@ -1,0 +1,53 @@
+"""The parameters that a training's backward passes reach, found without being told of them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from gainstage.probe import graph
+from gainstage.probe.labels import Labels
+
+
+class Leaves:
+    """The leaves of the graphs seen so far, in the order of their modules; none is kept alive.
+
+    Args:
+        labels: what gives them names.
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self._leaves: dict[int, weakref.ref[Tensor]] = {}
+
+    def discover(self, roots: Sequence[Tensor], *, thoroughly: bool) -> None:
+        """Find and name the leaves of a graph, where they may be new.
+
+        Args:
+            roots: where the backward begins.
+            thoroughly: walk through the graph even if no leaf is missing.
+        """
+        self._leaves.update(self._labels.take_used())
+        alive = self.living()
+        if thoroughly or len(alive) < len(self._leaves):
+            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in alive}
+            for leaf in graph.leaves(list(roots)):
+                self._leaves[id(leaf)] = weakref.ref(leaf)
+            self._labels.name_all(self.living())
+            ordered = self._labels.in_order(self.living())
+            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in ordered}
+
+    def living(self) -> list[Tensor]:
+        """Those that still exist."""
+        found = (reference() for reference in self._leaves.values())
+        return [leaf for leaf in found if leaf is not None]
+
+    def latest(self) -> list[Tensor]:
+        """Those of them whose name no newer tensor has taken over."""
+        return [leaf for leaf in self.living() if self._labels.is_latest(leaf)]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._leaves.clear()

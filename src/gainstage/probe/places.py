@@ -1,0 +1,197 @@
+"""The stages of a signal chain: what each one is, its calls in a step, and where these belong."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gainstage.probe.guard import Guard
+from gainstage.probe.recorder import Recorder
+from gainstage.probe.units import UnitWatch, has_channels_first, unit_axis
+from gainstage.records import Merge, Site
+from gainstage.sketch.reader import Counts
+from gainstage.sketch.rows import Row
+
+MAX_CALLS: Final = 64
+"""Calls of one stage within a step that get a site of their own; later ones share the last."""
+
+UNIT_QUANTITIES: Final = ("dead_units", "saturated", "saturated_units")
+
+
+class Place:
+    """A stage, with what stays the same from one call of it to the next.
+
+    Args:
+        layer: gives the stage's name, asked once the names are known.
+        op: the operation.
+        module: the module that makes its outputs, if one does.
+    """
+
+    def __init__(self, layer: Callable[[], str], op: str, module: nn.Module | None = None) -> None:
+        self.layer = layer
+        self.op = op
+        self.takes_data = False
+        """Whether data may enter the network here."""
+        self.calls = 0
+        """Calls since the last backward."""
+        self.entries: list[Entry] = []
+        """One for each call within a step, used again in the next."""
+        self._channels_first = has_channels_first(module)
+
+    def axis(self, shape: tuple[int, ...], before: Entry | None) -> int | None:
+        """The axis of an output that numbers the units.
+
+        Args:
+            shape: of the output.
+            before: the call before: an activation's channels are those of what it is applied to.
+        """
+        if before is not None and len(shape) == 3 and before.shape == shape:
+            return before.axis
+        return unit_axis(shape, channels_first=self._channels_first)
+
+    def name(self, call: int) -> str:
+        """What the stage is called at the n-th call of a step."""
+        layer = self.layer()
+        return layer if call == 1 else f"{layer}#{call}"
+
+
+class Listener(Protocol):
+    """What takes the gradients that come back."""
+
+    in_backward: bool
+    guard: Guard
+
+    def measure_gradient(self, entry: Entry, grad: Tensor) -> None:
+        """A gradient came back to an entry's output."""
+
+
+class Entry:
+    """One call of one stage, read, waiting for its gradient to say that it is training.
+
+    It is itself the hook that the gradient meets: it holds no tensor, and a copy is a silent one.
+    """
+
+    __slots__ = (
+        "axis",
+        "dtype",
+        "feed",
+        "graded",
+        "listener",
+        "merge",
+        "needs_grad",
+        "output_number",
+        "place",
+        "reading",
+        "root",
+        "shape",
+        "units",
+    )
+
+    def __init__(self, listener: Listener, place: Place) -> None:
+        self.listener = listener
+        self.place = place
+        self.reading = 0  # of the output, in the pool
+        self.root = 0
+        self.shape: tuple[int, ...] = ()
+        self.dtype = torch.float32
+        self.merge: Merge = "sum"
+        self.needs_grad = False
+        self.output_number = 0  # among the outputs of its node
+        self.axis: int | None = None
+        self.units: UnitWatch | None = None
+        self.graded = False
+        self.feed: Feed | None = None
+
+    def __call__(self, grads: Sequence[Tensor | None]) -> None:
+        """The gradients of a node's outputs are known; torch may pass an undefined one."""
+        listener = self.listener
+        if listener.in_backward:
+            grad = grads[self.output_number]
+            if grad is not None:
+                listener.guard.call_lightly("gradient", listener.measure_gradient, self, grad)
+
+    def of_tensor(self, grad: Tensor | None) -> None:
+        """The gradient of an output that is a leaf is known."""
+        self([grad] * (self.output_number + 1))
+
+    def details(self, name: str) -> dict[str, Any]:
+        """What a site says of this stage."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return {
+            "layer": name,
+            "op": self.place.op,
+            "shape": tuple(self.shape),
+            "dtype": dtype,
+            "merge": self.merge,
+        }
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Silent:
+        return _Silent()
+
+    def __reduce__(self) -> tuple[type[_Silent], tuple[()]]:
+        return (_Silent, ())
+
+
+class _Silent:
+    """What an entry becomes in a copied or unpickled tensor."""
+
+    def __call__(self, *_: Any) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Data that enter the network at a stage."""
+
+    row: Row
+    counts: Counts | None
+    shape: tuple[int, ...]
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Where the readings of a backward pass belong; the same ones as long as it is the same.
+
+    Attributes:
+        entries: those recorded, which keeps their identities valid.
+        calls: the how-maniest call of its stage each one is, from 1.
+        ids: int64, of the sites of the outputs, then of the gradients.
+        columns: for each entry, where in a frame its units' shares go, by quantity.
+    """
+
+    entries: list[Entry]
+    calls: list[int]
+    ids: NDArray[np.int64]
+    columns: list[dict[str, int]]
+
+    @classmethod
+    def of(cls, entries: list[Entry], graded: list[Entry], recorder: Recorder) -> Chart:
+        """Find or make the sites, in the order of the calls."""
+        count: dict[str, int] = defaultdict(int)
+        calls: dict[int, int] = {}
+        sites: list[Site] = []
+        for entry in entries:
+            layer = entry.place.layer()
+            count[layer] += 1
+            call = calls[id(entry)] = min(count[layer], MAX_CALLS)
+            details = entry.details(entry.place.name(call))
+            name = details["layer"]
+            sites.append(recorder.site(name, "output", unit_axis=entry.axis, **details))
+        gradients = [
+            recorder.site(details["layer"], "output_grad", **details)
+            for details in (e.details(e.place.name(calls.get(id(e), 1))) for e in graded)
+        ]
+        return cls(
+            entries,
+            list(calls.values()),
+            np.array([site.id for site in (*sites, *gradients)], dtype=np.int64),
+            [{key: recorder.column(site, key) for key in UNIT_QUANTITIES} for site in sites],
+        )
