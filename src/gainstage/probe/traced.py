@@ -8,6 +8,7 @@ compiler guards says whether to write at all: one graph writes, another is the u
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ SHAPE: Final = 2
 FACTS: Final = SHAPE + AXES
 """Columns that follow what was read: there is something if the first is no NaN. Axes beyond those
 of the tensor are NaN."""
+
+_TORCHS_OWN: Final = "<class 'torch.autograd.function.Function'> should not be instantiated"
 
 FRESH: Final = NEEDS_GRAD - FACTS
 """The first of them, counted from the end."""
@@ -138,7 +141,9 @@ class CompiledStage:
         self.calls.data.add_(1)  # by way of `data`, or a checkpoint takes its input for damaged
         if not tensor.requires_grad:
             return None
+        _hush(on=True)
         passed: Tensor = _Passage.apply(tensor, self.gradients, place, turn, lines)  # type: ignore[no-untyped-call]
+        _hush(on=False)
         return passed
 
     def make_room(self, device: torch.device) -> None:
@@ -196,6 +201,20 @@ def _read(tensor: Tensor, lines: int | None, turn: Tensor) -> Tensor:
 def shape_of(facts: Sequence[float]) -> tuple[int, ...]:
     """The shape of a tensor, from its facts."""
     return tuple(int(n) for n in facts[SHAPE:] if not math.isnan(n))
+
+
+@while_tracing
+def _hush(*, on: bool) -> bool:
+    """Called as a graph is made: torch deprecates what it does itself with a function like ours.
+
+    Where the user has made warnings errors, that would end the training.
+    """
+    if on:
+        warnings.filterwarnings("ignore", _TORCHS_OWN, DeprecationWarning)
+    else:
+        kept = [f for f in warnings.filters if getattr(f[1], "pattern", "") != _TORCHS_OWN]
+        warnings.filters[:] = kept  # type: ignore[index]
+    return on
 
 
 @while_tracing
