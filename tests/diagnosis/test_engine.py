@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import torch
 
+import gainstage as gs
 from gainstage.diagnosis.engine import rank
 from gainstage.diagnosis.rule import RULES, Rule, rule
 from gainstage.errors import UnknownNameError, UsageError
@@ -88,3 +90,27 @@ def test_a_rule_without_a_full_manual_is_refused_and_named():
         @rule("no-manual")
         def check(_):
             return ()
+
+
+@pytest.mark.parametrize("detail", ["exact", "sampled"])
+def test_a_finding_that_rests_on_samples_says_so(tmp_path, detail):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        *[layer for _ in range(12) for layer in (torch.nn.Linear(64, 64), torch.nn.Tanh())]
+    )
+    with torch.no_grad():
+        for p in net.parameters():
+            p.mul_(0.2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    x = torch.randn(128, 64)
+    with gs.watch(net, optimizer, dir=tmp_path, detail=detail) as run:
+        for _ in range(30):
+            optimizer.zero_grad()
+            (net(x) - x).square().mean().backward()
+            optimizer.step()
+    found = list(run.diagnose())
+    assert found
+    for one in found:
+        assert one.evidence.get("sampled", False) is (detail == "sampled")
+    if detail == "sampled":
+        assert 0 <= found[0].evidence["relative_error_of_rms"] < 0.1

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gainstage.probe.guard import StopTraining
-from gainstage.probe.probe import PATIENCE
+from gainstage.probe.steppers import PATIENCE
 
 
 def _sgd(net, lr=0.1):

@@ -55,6 +55,13 @@ def test_every_dtype_is_turned_into_float32(dtype, ahead):
     assert any(np.array_equal(found, w, equal_nan=True) for w in windows)
 
 
+@pytest.mark.parametrize(
+    ("size", "nearest"), [(1e200, np.finfo(np.float32).max), (1e-200, 2**-149)]
+)
+def test_a_float64_beyond_float32_becomes_neither_infinite_nor_zero(size, nearest):
+    assert set(gather(torch.full((2000,), -size, dtype=torch.float64), 1, 3)) == {-nearest}
+
+
 @pytest.mark.parametrize("columns", [64, 512, 1000, 4096])
 def test_a_sample_does_not_meet_the_same_columns_again_and_again(columns):
     x = (torch.arange(512 * columns) % columns).float().reshape(512, columns)

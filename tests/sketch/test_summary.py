@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gainstage.quantities import SUMMARY_KEYS
-from gainstage.sketch import Summary, rows
+from gainstage.sketch import Summary
 
 element = st.floats(-1e200, 1e200) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0])
 arrays = hnp.arrays(np.float64, st.integers(0, 40), elements=element)
@@ -85,32 +85,11 @@ def test_values_come_in_the_order_of_the_table_of_quantities():
     }
 
 
-@pytest.mark.parametrize("how", ["summaries", "rows"])
-def test_errors_of_samples_add_as_variances_do(how):
+def test_errors_of_samples_add_as_variances_do():
     a = Summary(100, 0.0, 1.0, -2.0, 2.0, sample_of=1000, rms_error=0.03)
     b = Summary(300, 0.0, 2.0, -4.0, 4.0, sample_of=3000, rms_error=0.01)
     merged = a + b
-    if how == "rows":
-        table = rows.new(2)
-        rows.from_summary(a, table[0])
-        rows.from_summary(b, table[1])
-        rows.add(table[0], table[1])
-        merged = rows.summary(table[0])
     assert (merged.count, merged.size) == (400, 4000)
     assert merged.rms == pytest.approx(math.sqrt(3.25))
     assert merged.rms_error == pytest.approx(math.hypot(100 * 0.03, 1200 * 0.01) / 1300)
     assert merged.l2 == pytest.approx(math.sqrt(3.25 * 4000))
-
-
-@settings(deadline=None)
-@given(st.lists(arrays, min_size=2, max_size=4))
-def test_rows_merge_as_summaries_do(oracle, parts):
-    parts = [np.clip(part, -1e100, 1e100) for part in parts]
-    summaries = [oracle.summary(part) for part in parts]
-    table = rows.new(len(parts))
-    for one, row in zip(summaries, table, strict=True):
-        rows.from_summary(one, row)
-    for row in table[1:]:
-        rows.add(table[0], row)
-    whole = functools.reduce(operator.add, summaries)
-    oracle.same_summary(rows.summary(table[0]), whole, rel=1e-7)

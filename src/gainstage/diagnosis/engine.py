@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from gainstage.diagnosis.evidence import Evidence
 from gainstage.diagnosis.rule import RULES, Rule
 from gainstage.recording import Recording
@@ -41,7 +43,8 @@ def diagnose(recording: Recording, codes: Iterable[str] | None = None) -> tuple[
     found = [finding for rule in rules if not rule.fallback for finding in rule.check(evidence)]
     if not found:
         found = [finding for rule in rules if rule.fallback for finding in rule.check(evidence)]
-    return rank(found, {rule.code: rule for rule in rules})
+    told = [_say_sampled(finding, recording) for finding in found]
+    return rank(told, {rule.code: rule for rule in rules})
 
 
 def rank(found: list[Finding], rules: dict[str, Rule]) -> tuple[Finding, ...]:
@@ -50,6 +53,20 @@ def rank(found: list[Finding], rules: dict[str, Rule]) -> tuple[Finding, ...]:
     explained = [replace(f, because=_because(f, settled, rules)) for f in settled]
     ordered = sorted(explained, key=lambda f: (bool(f.because), -_weight(f)))
     return tuple(replace(f, rank=i) for i, f in enumerate(ordered, start=1))
+
+
+def _say_sampled(finding: Finding, recording: Recording) -> Finding:
+    """Put beside the numbers how far they may be off, if they rest on samples."""
+    if recording.info.detail != "sampled":
+        return finding
+    sites = [site for site in recording.sites if finding.site in {site.name, site.layer}]
+    errors = [recording.values(s, "rms_error") for s in sites if s.kind != "run"]
+    known = np.concatenate(errors) if errors else np.zeros(0)
+    known = known[np.isfinite(known)]
+    evidence = {**finding.evidence, "sampled": True}
+    if known.size:
+        evidence["relative_error_of_rms"] = round(float(np.median(known)), 4)
+    return replace(finding, evidence=evidence)
 
 
 def _because(effect: Finding, found: list[Finding], rules: dict[str, Rule]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Holds the price of a watch to a share of the training's time, by reading less."""
+"""Which steps are measured, and how a watch is held to a share of the training's time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ MOST_STEPS: Final = 4096
 SETTLING: Final = 4
 """Measured steps before the first decision: the first ones compile, allocate and name things."""
 
-_SECONDS: Final = 0.25
+_SECONDS: Final = 0.1
+_STEPS: Final = 64
 _MEASURED: Final = 3
-"""What a decision rests on, at least."""
+"""What a decision rests on: some time or some steps, and some of them measured."""
 
 _COMFORT: Final = 0.5
 """Below that share of the budget, more is read again."""
@@ -88,7 +89,8 @@ class Governor:
             self._on_measured += spent
         else:
             self._on_others += spent
-        if self._rest < _SECONDS or self._measured < _MEASURED:
+        enough = self._rest >= _SECONDS or self._steps >= _STEPS
+        if not enough or self._measured < _MEASURED:
             return None
         share = self._share()
         new = self.effort
@@ -149,3 +151,60 @@ class Governor:
         self._measured = 0
         self._on_measured = 0.0
         self._on_others = 0.0
+
+
+class Pace:
+    """Says which steps are measured; a governor may change its mind about that.
+
+    Args:
+        every: each so-maniest step is measured.
+        governor: what holds the price to a budget, if something does.
+    """
+
+    def __init__(self, every: int, governor: Governor | None) -> None:
+        self.governor = governor
+        self._every = every
+        self._next = 0
+
+    def measures(self, step: int) -> bool:
+        """Whether a step is measured."""
+        return step >= self._next
+
+    def sleeps(self, step: int) -> bool:
+        """Whether a step is not even recorded."""
+        asleep = self.governor is not None and self.governor.effort.asleep
+        return asleep and not self.measures(step)
+
+    def measures_forward(self, step: int, *, over: bool) -> bool:
+        """Whether the step that a forward pass belongs to may be measured.
+
+        Args:
+            step: the current one.
+            over: its update was made, so the forward pass belongs to the next.
+        """
+        if not over:
+            return self.measures(step)
+        upcoming = step + self._every if self.measures(step) else self._next
+        return step + 1 >= upcoming
+
+    def passed(self, step: int, *, seconds: float, spent: float) -> Effort | None:
+        """A step is over.
+
+        Args:
+            step: which.
+            seconds: how long it took.
+            spent: how much of that was spent measuring.
+
+        Returns:
+            The effort from now on, if it changes.
+        """
+        measured = self.measures(step)
+        if measured:
+            self._next = step + self._every
+        if self.governor is None:
+            return None
+        effort = self.governor.see(seconds=seconds, spent=spent, measured=measured)
+        if effort is not None:
+            self._every = effort.every
+            self._next = min(self._next, step + 1 + effort.every)
+        return effort

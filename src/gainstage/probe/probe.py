@@ -16,25 +16,18 @@ from torch import Tensor, nn
 
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
-from gainstage.probe.governor import Effort, Governor
+from gainstage.probe.governor import Effort, Governor, Pace
 from gainstage.probe.graph import value_of
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.leaves import Leaves
 from gainstage.probe.parameters import Parameters
-from gainstage.probe.ranks import local
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
+from gainstage.probe.steppers import Steppers
 
 WAIT: Final = 0.1
 """Seconds that a step may wait to be written. To write each by itself would cost fast trainings
 more than to measure them."""
-
-PATIENCE: Final = 16
-"""Backwards without any step of an optimiser that exists, before each counts as a step."""
-
-
-ACCUMULATION: Final = 512
-"""Backwards that pile up gradients before the first step, before they count as steps too."""
 
 
 class Probe:
@@ -61,7 +54,8 @@ class Probe:
         wait: float = 0.0,
     ) -> None:
         self.recorder = Recorder(sink, lines=lines, wait=wait)
-        self.governor = None if budget is None else Governor(budget, Effort(lines, every))
+        governor = None if budget is None else Governor(budget, Effort(lines, every))
+        self._pace = Pace(every, governor)
         self.hooks_seconds = 0.0
         """What torch itself spends on calling our hooks, a step; the taps cannot see it."""
         self.guard = Guard(self._tap_failed)
@@ -69,25 +63,18 @@ class Probe:
         self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
-        self._every = every
-        self._next = 0  # the step that is measured next
-        self._optimizers: list[torch.optim.Optimizer] = []
+        self._steppers = Steppers()
         self._backwards = 0
         self._losses = 0  # backwards whose loss is in the current frame
-        self._idle = 0
-        self._piled = 0
         self._depth = 0
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = False
-        self._steps_seen = False
         self._evaluated = False  # a backward ran inside the step
         self._held = False
         self._leaves = Leaves(self.parameters.labels)
         self.probe_seconds = 0.0
         """Time spent measuring, up to the last frame."""
         self._frame_seconds = 0.0
-        self._owned_sizes: list[int] = []
-        self._owned_ids: set[int] = set()
 
     # ---- what is known beforehand
 
@@ -98,35 +85,26 @@ class Probe:
 
     def add_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
-        if not any(o is optimizer for o in self._optimizers):
-            self._optimizers.append(optimizer)
-            self.facts["optimizers"] = [type(o).__name__ for o in self._optimizers]
+        if self._steppers.add(optimizer):
+            self.facts["optimizers"] = self._steppers.names
 
     @property
     def measuring(self) -> bool:
         """Whether the current step is one that is measured."""
-        return self.recorder.step >= self._next
+        return self._pace.measures(self.recorder.step)
 
     def _look_ahead(self) -> None:
-        """Tell whether the step that a forward belongs to may be measured: this, or the next."""
-        this = self.measuring and not self._stepped
-        over = self._stepped or not self._steps_seen
-        step = self.recorder.step
-        upcoming = step + self._every if self.measuring else self._next
-        self.forward.measuring = this or (over and step + 1 >= upcoming)
+        step, pace = self.recorder.step, self._pace
+        this = not self._stepped and pace.measures(step)
+        over = self._stepped or not self._steppers.seen
+        self.forward.measuring = this or (over and pace.measures_forward(step, over=True))
         self.forward.compiled.measure(on=self.forward.measuring)
-
-    @property
-    def _asleep(self) -> bool:
-        """Whether this step is not even recorded."""
-        governor = self.governor
-        return governor is not None and governor.effort.asleep and not self.measuring
 
     # ---- backward
 
     def trains(self, inputs: Sequence[Tensor]) -> bool:
         """Whether gradients with respect to `inputs` are for a step: not those of data."""
-        owned = self._owned()
+        owned = self._steppers.owned()
         leaf = all(t.is_leaf and t.requires_grad for t in inputs)
         return leaf and (not owned or any(id(t) in owned for t in inputs))
 
@@ -161,7 +139,7 @@ class Probe:
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
-        if self._asleep:
+        if self._pace.sleeps(self.recorder.step):
             return
         value = self.forward.criterion.unscaled(value_of(roots, weights))
         self.recorder.add_run(loss=value, chance_loss=self.forward.criterion.take(value))
@@ -178,7 +156,7 @@ class Probe:
 
     def _hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         """Keep the weights of leaves that no optimiser owns, in case the script updates them."""
-        owned = self._owned()
+        owned = self._steppers.owned()
         returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
         loose = [
             leaf
@@ -192,18 +170,6 @@ class Probe:
         self._held = bool(loose)
         if loose:
             self.parameters.before(loose, returned)
-
-    def _owned(self) -> set[int]:
-        if self._idle > PATIENCE:
-            return set()
-        groups = [
-            group["params"] for optimizer in self._optimizers for group in optimizer.param_groups
-        ]
-        sizes = [len(group) for group in groups]
-        if sizes != self._owned_sizes:
-            self._owned_sizes = sizes
-            self._owned_ids = {id(parameter) for group in groups for parameter in group}
-        return self._owned_ids
 
     # ---- step
 
@@ -227,9 +193,9 @@ class Probe:
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimiser's ``step`` returned."""
         self._steps.leave(optimizer)
-        self._stepped = self._steps_seen = True
+        self._stepped = True
+        self._steppers.stepped()
         self._look_ahead()
-        self._idle = 0
         if self._steps.innermost is not None or not self.measuring:
             return
         parameters = _parameters(optimizer)
@@ -268,44 +234,20 @@ class Probe:
         spent = self.guard.seconds - self._frame_seconds + self.hooks_seconds
         self._frame_seconds = self.guard.seconds
         self.probe_seconds += spent
-        measured, asleep = self.measuring, self._asleep
-        if measured:
-            self._next = self.recorder.step + self._every
-        seconds = self.recorder.skip() if asleep else self.recorder.commit(spent)
-        governor = self.governor
-        if governor is not None:
-            effort = governor.see(seconds=seconds, spent=spent, measured=measured)
-            if effort is not None:
-                self._adopt(effort)
+        recorder, step = self.recorder, self.recorder.step
+        seconds = recorder.skip() if self._pace.sleeps(step) else recorder.commit(spent)
+        effort = self._pace.passed(step, seconds=seconds, spent=spent)
+        if effort is not None:
+            recorder.reader.lines = effort.lines
+            recorder.event("effort", lines=effort.lines, every=effort.every, asleep=effort.asleep)
         self._look_ahead()
-
-    def _adopt(self, effort: Effort) -> None:
-        """Read as much as the governor says, and say so."""
-        self._every = effort.every
-        self._next = min(self._next, self.recorder.step + effort.every)
-        self.recorder.reader.lines = effort.lines
-        self.recorder.event("effort", lines=effort.lines, every=effort.every, asleep=effort.asleep)
 
     def _waited(self) -> bool:
         """Whether a backward without a step counts as a step by now."""
-        if not self._optimizers or self.guard.is_off("optimizer"):
-            return True
-        if self._steps_seen:
-            return False
-        if self._accumulating() and self._idle < PATIENCE:
-            self._piled += 1
-            if self._piled < ACCUMULATION:
-                return False
-            self._idle = PATIENCE  # that many micro-batches are none
-        self._idle += 1
-        if self._idle == PATIENCE + 1:
+        waited, told = self._steppers.waited(self._leaves, off=self.guard.is_off("optimizer"))
+        if told:
             self.recorder.event("no-optimizer-step", backwards=self._backwards)
-        return self._idle > PATIENCE
-
-    def _accumulating(self) -> bool:
-        """Whether gradients of earlier backwards are still there, to be added to."""
-        grads = (leaf.grad for leaf in self._leaves.living()[:4])
-        return any(grad is not None and bool(local(grad).any()) for grad in grads)
+        return waited
 
     def finish(self, *, failed: bool = False) -> None:
         """Write the last frame.
@@ -338,7 +280,7 @@ class Probe:
         self.forward.release()
         self._steps.clear()
         self.parameters.release()
-        self._optimizers.clear()
+        self._steppers.release()
         self._leaves.clear()
 
     @tap("frame")

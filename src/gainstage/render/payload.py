@@ -10,6 +10,7 @@ import msgspec
 
 from gainstage.recording import Recording
 from gainstage.records import Finding
+from gainstage.render.words import effort_told
 from gainstage.views.findings import finding_cards
 from gainstage.views.view import VIEWS
 
@@ -61,6 +62,7 @@ def _run(recording: Recording) -> dict[str, Any]:
         "probe_seconds": float(info.probe_seconds),
         "overhead": float(info.overhead) if info.probe_seconds else None,
         "detail": info.detail,
+        "effort": effort_told(recording),
         "versions": {str(key): str(value) for key, value in info.versions.items()},
         "facts": {str(key): _told(value) for key, value in info.facts.items()},
         "steps": len(steps),

@@ -14,7 +14,16 @@ from rich.text import Text
 from gainstage.recording import Recording
 from gainstage.records import Finding
 from gainstage.render.level_lines import Ink, ink, level_lines, parameter_lines
-from gainstage.render.words import advice, clean, duration, encodable, plural, shorten, spoken
+from gainstage.render.words import (
+    advice,
+    clean,
+    duration,
+    effort_told,
+    encodable,
+    plural,
+    shorten,
+    spoken,
+)
 from gainstage.views.findings import Card, finding_cards
 from gainstage.views.levels import LevelDiagram, level_diagram
 from gainstage.views.loss import loss_chart
@@ -155,6 +164,8 @@ def _headline(page: _Page, recording: Recording, healthy: bool, severities: list
     facts = [plural(len(recording.steps), "step"), duration(info.seconds)]
     facts += ["stopped at the limit"] if info.status == "stopped" else []
     facts += [f"overhead {info.overhead:.1%}"] if info.probe_seconds else []
+    facts += ["read by samples"] if info.detail == "sampled" else []
+    facts += effort_told(recording)
     if loss.first is not None and loss.last is not None:
         facts.append(f"loss {loss.first:.4g} to {loss.last:.4g}")
     facts += [f"chance {loss.chance:.4g}"] if loss.chance is not None else []

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from rich.cells import cell_len, set_cell_size
 
+from gainstage.recording import Recording
+
 _ADVICE = re.compile(
     r"^(what to (do|try)|how to (fix|mend)|to (fix|mend)|fix|try|remedy)\b", re.IGNORECASE
 )
@@ -96,6 +98,18 @@ def plural(count: int, word: str) -> str:
         ('1 finding', '2 findings')
     """
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def effort_told(recording: Recording) -> list[str]:
+    """What the governor gave up to keep to its budget, in the end; nothing if there was none."""
+    efforts = [event.data for event in recording.events if event.code == "effort"]
+    if not efforts:
+        return []
+    last = efforts[-1]
+    lines, every = last.get("lines"), last.get("every")
+    told = [f"{lines} lines of each tensor"] if isinstance(lines, int) else []
+    told += [f"every {every}th step"] if isinstance(every, int) and every > 1 else []
+    return [f"kept to its budget by reading {', '.join(told)}"] if told else []
 
 
 def advice(manual: str) -> list[str]:

@@ -61,6 +61,8 @@ class Pool:
         n = tensor.numel() if kind else 0
         pointer = self.pointer = tensor.data_ptr() if n else 0
         lines = reader.lines
+        if lines is not None and self._samples.shape[1] < lines * sampling.LINE:
+            self._samples = self._make_samples(len(self._rows))  # until now all was read
         if n and lines is not None and (kind != sampling.FLOAT64 or n > lines * sampling.LINE):
             plan, sizes = (lines, reader.turn), self._sizes[number]
             if sampling.grab(pointer, n, kind, plan, self._samples[number], sizes):

@@ -70,7 +70,7 @@ class Reader:
         >>> reader, found = Reader(lines=4), rows.new(1)
         >>> _ = reader.read(torch.ones(1000), found[0])
         >>> rows.summary(found[0]).count, rows.summary(found[0]).sample_of
-        (64, 1000)
+        (256, 1000)
     """
 
     def __init__(self, lines: int | None = None) -> None:

@@ -96,7 +96,7 @@ def add(into: Row, other: Row) -> None:  # pragma: no cover
         for i in (MEAN, DEVIATIONS, MIN, MAX, ERROR):
             into[i] = other[i]
     elif m > 0:
-        if into[ERROR] > 0 or other[ERROR] > 0:  # errors of mean squares add as variances do
+        if into[ERROR] != 0 or other[ERROR] != 0:  # errors of mean squares add as variances do
             mine = n * into[MEAN] ** 2 + into[DEVIATIONS]
             theirs = m * other[MEAN] ** 2 + other[DEVIATIONS]
             wrong = np.hypot(mine * into[ERROR], theirs * other[ERROR])

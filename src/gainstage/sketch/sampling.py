@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gainstage.sketch import rows
 from gainstage.sketch.compile import jit
+from gainstage.sketch.histogram import FLOAT32_MAX, FLOAT32_TINY
 from gainstage.sketch.kernels import Counts, Floats, count_few, moments
 from gainstage.sketch.pointers import address
 from gainstage.sketch.rows import Row, Rows
@@ -66,7 +67,7 @@ def _copy(pointer: int, kind: int, start: int, stop: int, out: Floats) -> None: 
     elif kind == FLOAT64:
         pairs = carray(address(pointer), 2 * stop).view(np.float64)
         for i in range(start, stop):
-            out[i - start] = np.float32(pairs[i])
+            out[i - start] = _nearest(pairs[i])
     else:
         halves = carray(address(pointer & ~3), (stop + 2) // 2 + 1).view(np.uint16)
         ahead = (pointer & 3) // 2
@@ -94,6 +95,14 @@ def _fetch(  # pragma: no cover
         if line >= total:
             line -= total
     return np.float32(touched)
+
+
+@jit()
+def _nearest(value: float) -> np.float32:  # pragma: no cover
+    """A float64 as float32: what is finite stays so, and what is not zero does as well."""
+    if np.isfinite(value) and value != 0:
+        value = np.copysign(min(max(abs(value), FLOAT32_TINY), FLOAT32_MAX), value)
+    return np.float32(value)
 
 
 @jit()
@@ -175,11 +184,11 @@ def finish(x: Floats, n: int, out: Row) -> None:  # pragma: no cover
     """
     moments(x, x.view(np.uint32), out)
     out[rows.SIZE] = n
-    if x.size >= n or out[rows.NAN] + out[rows.INF] > 0:
+    if x.size >= n:
         return
     m = x.size // LINE
-    if m < 2:
-        out[rows.ERROR] = np.nan  # one line says nothing of how lines differ
+    if m < 2 or out[rows.NAN] + out[rows.INF] > 0:
+        out[rows.ERROR] = np.nan  # nothing is known of how lines differ
         return
     total = 0.0
     squares = 0.0

@@ -100,8 +100,10 @@ def unreadable(tensor: Tensor) -> str:
     if is_lazy(tensor):
         return "a lazy parameter holds no values yet"
     ordinary = type(tensor) in {Tensor, torch.nn.Parameter} and tensor.layout == torch.strided
-    if ordinary and tensor.numel() and not tensor.untyped_storage().nbytes():
-        return "the tensor's storage was freed"
+    if ordinary and tensor.numel():
+        whole = not tensor.is_nested and tensor.is_contiguous()
+        if not (holds_memory(tensor) if whole else tensor.untyped_storage().nbytes()):
+            return "the tensor's storage was freed"
     return ""
 
 

@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gainstage.records import Frame
+
 T = TypeVar("T")
 
 Numbers = NDArray[np.float32] | NDArray[np.float64]
@@ -70,6 +72,30 @@ def to_float32(values: ArrayLike) -> NDArray[np.float32]:
     """Rounded to float32; a number beyond its range becomes infinite."""
     with np.errstate(over="ignore"):
         return np.asarray(values).astype(np.float32, copy=False)
+
+
+FrameRow = tuple[int, float, int, int, bytes]
+"""Step, seconds, number of values, checksum, values."""
+
+
+def frame_row(frame: Frame, series: int, *, wide: bool) -> FrameRow:
+    """A frame as its row.
+
+    Args:
+        frame: one step's numbers.
+        series: how many there should be.
+        wide: keep float64 as it is.
+
+    Raises:
+        ValueError: there are more or fewer.
+    """
+    step, t = int(frame.step), float(frame.t)
+    values = np.asarray(frame.values, np.float64) if wide else to_float32(frame.values)
+    if values.shape != (series,):
+        msg = f"A frame has {series} values by now, got shape {values.shape}."
+        raise ValueError(msg)
+    blob = pack_values(values)
+    return step, t, len(values), checksum(blob, step, t, len(values)), blob
 
 
 def to_json(record: object) -> str:

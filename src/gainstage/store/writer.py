@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-import numpy as np
 from typing_extensions import Self
 
 from gainstage.errors import RunFileError, UsageError
@@ -20,7 +19,7 @@ from gainstage.records import Event, Finding, Frame, RunInfo, Series, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
 from gainstage.store.amend import replace_findings
-from gainstage.store.codec import Numbers, checksum, pack_values, printable, to_float32, to_json
+from gainstage.store.codec import FrameRow, Numbers, checksum, frame_row, printable, to_json
 from gainstage.store.compaction import compact
 from gainstage.store.files import create, disarm_after_fork, keep_alive, leave_wal, transaction
 from gainstage.store.roster import Roster
@@ -168,15 +167,11 @@ class Writer:
             if self._tail >= self._compact_every:
                 self._compact(connection)
 
-    def _row(self, frame: Frame) -> tuple[int, float, int, int, bytes]:
-        step, t = int(frame.step), float(frame.t)
-        given = frame.values
-        values = np.asarray(given, np.float64) if self._wide else to_float32(given)
-        if values.shape != (self._roster.series,):
-            msg = f"A frame has {self._roster.series} values by now, got shape {values.shape}."
-            raise UsageError(msg)
-        blob = pack_values(values)
-        return step, t, len(values), checksum(blob, step, t, len(values)), blob
+    def _row(self, frame: Frame) -> FrameRow:
+        try:
+            return frame_row(frame, self._roster.series, wide=self._wide)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
     def add_histogram(self, site_id: int, step: int, histogram: Histogram) -> None:
         """Add a site's histogram of one step, before that step's frame.

@@ -1,0 +1,64 @@
+"""Each parameter has one name; a name has one holder."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+from torch import nn
+
+from gainstage.probe.labels import Labels
+
+
+def _named(module):
+    labels = Labels()
+    labels.add_module(module, {id(m): path for path, m in module.named_modules()})
+    return labels
+
+
+def test_a_tied_parameter_has_one_label_with_its_other_names():
+    net = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
+    net["b"].weight = net["a"].weight
+    label = _named(net).of(net["a"].weight)
+    assert (label.name, label.layer, label.aliases) == ("a.weight", "a", ("b.weight",))
+
+
+def test_a_bare_parameter_is_called_as_the_variable_that_holds_it():
+    labels = Labels()
+    theta = torch.ones(2, requires_grad=True)
+    labels.used_by(theta, "matmul")
+    assert labels.get(theta) is None
+    assert list(labels.take_used()) == [id(theta)]
+    assert labels.take_used() == {}
+    label = labels.of(theta)
+    assert (label.name, label.op) == ("theta", "matmul")
+    assert labels.get(theta) is label
+
+
+def test_a_newer_tensor_takes_a_name_over():
+    labels = Labels()
+    w = torch.ones(2, requires_grad=True)
+    old = w
+    labels.of(w)
+    assert labels.is_latest(old)
+    w = (w - 1).detach().requires_grad_()
+    kept, old = [old], None
+    assert labels.of(w).name == "w"
+    assert labels.is_latest(w)
+    assert not labels.is_latest(kept[0])
+
+
+def test_numbers_of_tensors_that_are_gone_return():
+    labels = Labels()
+    names = []
+    for _ in range(2):
+        names.append(labels.of(torch.ones(1)).name)
+        gc.collect()
+    assert names == ["parameter_0", "parameter_0"]
+
+
+def test_parameters_come_in_the_order_of_their_modules():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    ordered = list(net.parameters())
+    found = _named(net).in_order(ordered[::-1])
+    assert all(a is b for a, b in zip(found, ordered, strict=True))
