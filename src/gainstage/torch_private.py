@@ -7,12 +7,15 @@ accuracy in rare cases (named at each function), never a crash.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
+
+P = ParamSpec("P")
 
 without_overrides: Callable[[], AbstractContextManager[object]] = getattr(
     torch._C, "DisableTorchFunction", nullcontext
@@ -113,4 +116,62 @@ def inside_backward() -> bool:
 
     Fallback: False; forward values are then counted once more under checkpointing.
     """
+    return _graph_task() != -1
+
+
+def while_tracing(function: Callable[P, bool]) -> Callable[P, bool]:
+    """Have a compiler call a function as it traces, once a graph, and take its result for granted.
+
+    What ``torch.compiler.assume_constant_result`` does, without importing the compiler.
+    Fallback: none is needed, the mark is the same since torch 2.0.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+_is_dynamo_compiling: Callable[[], bool] = getattr(
+    torch.compiler, "is_dynamo_compiling", torch.compiler.is_compiling
+)
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
+
+def may_extend_graph() -> bool:
+    """Whether ``torch.compile`` is making a graph for this process to run, and not an export.
+
+    Fallback: an export by an old torch is taken for a compilation, and holds what we write.
+    """
+    return _is_dynamo_compiling() and not _is_exporting()
+
+
+def inside_transform() -> bool:
+    """Whether a ``vmap``, ``grad`` or ``jvp`` is running.
+
+    Fallback: False; a stage inside one of them, compiled, then breaks the graph.
+    """
+    functorch = getattr(torch._C, "_functorch", None)
+    innermost = getattr(functorch, "peek_interpreter_stack", None)
+    return innermost is not None and innermost() is not None
+
+
+def has_compiled() -> bool:
+    """Whether ``torch.compile`` has made a graph in this process.
+
+    Fallback: whether its half of torch has been imported.
+    """
+    dynamo = sys.modules.get("torch._dynamo")
+    counters = getattr(getattr(dynamo, "utils", None), "counters", None)
+    if not isinstance(counters, dict):
+        return dynamo is not None
+    return bool(counters["stats"]["unique_graphs"])
+
+
+def is_compiled(module: torch.nn.Module) -> bool:
+    """Whether ``torch.compile`` or ``module.compile()`` was applied to this very module.
+
+    Fallback: False; then only a model of which nothing is seen is reported as blind.
+    """
+    return "_orig_mod" in module._modules or (
+        getattr(module, "_compiled_call_impl", None) is not None
+    )
+
     return _graph_task() != -1

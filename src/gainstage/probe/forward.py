@@ -8,7 +8,9 @@ from typing import Any, Final
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gainstage.probe.blind import BlindSpots
 from gainstage.probe.calls import OpenCalls
+from gainstage.probe.compiled import Compiled
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.labels import Labels
@@ -16,6 +18,7 @@ from gainstage.probe.naming import class_of, enclosing_module, paths
 from gainstage.probe.places import Place
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.stages import Stages
+from gainstage.probe.traced import CompiledStage
 from gainstage.torch_private import inside_backward
 
 _OPS: Final = {
@@ -51,6 +54,8 @@ class Forward:
         self._wanted = wanted
         self.guard = guard
         self.stages = Stages(recorder, guard)
+        self.compiled = Compiled(recorder, self.stages, guard)
+        self._blind = BlindSpots(recorder)
         self.criterion = Criterion()
         self._recorder = recorder
         self._labels = labels
@@ -146,6 +151,12 @@ class Forward:
             self._places[id(module)] = place
         return place
 
+    def compiled_stage(self, module: nn.Module) -> CompiledStage:
+        """What measures a stage where it runs inside a compiled graph."""
+        place = self.place_of(module)
+        self._blind.expect(self._modules[-1], module, place)
+        return self.compiled.stage(place, module)
+
     def _place(self, name: str, op: str, module: nn.Module | None = None) -> Place:
         place = self._places.get(name)
         if place is None:
@@ -194,13 +205,17 @@ class Forward:
         """A backward pass went through what was seen: record it, or drop it unmeasured."""
         if measured:
             self.stages.flush()
+            self.compiled.flush()
+            self._blind.look()
         else:
             self.stages.forget()
+            self.compiled.forget()
         self._ordinals.clear()
 
     def release(self) -> None:
         """Let go of the user's modules and tensors."""
         self.stages.forget()
+        self.compiled.release()
         self._calls.clear()
         self._modules.clear()
         self._names.clear()

@@ -98,6 +98,7 @@ class Probe:
         this = not self._stepped and pace.measures(step)
         over = self._stepped or not self._steppers.seen
         self.forward.measuring = this or (over and pace.measures_forward(step, over=True))
+        self.forward.compiled.measure(on=self.forward.measuring)
 
     # ---- backward
 
@@ -134,6 +135,7 @@ class Probe:
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
         self.forward.stages.in_backward = True
+        self.forward.compiled.begin()
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1

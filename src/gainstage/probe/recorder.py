@@ -120,6 +120,10 @@ class Recorder:
             self._grads.append(site.id)
         return site
 
+    def has_site(self, name: str, kind: Kind) -> bool:
+        """Whether there is a site of that name and kind."""
+        return (name, kind) in self._sites
+
     def _make_room(self) -> None:
         missing = len(self._sites) > len(self._rows)
         if missing:

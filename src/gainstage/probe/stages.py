@@ -125,6 +125,10 @@ class Stages:
         entry.output_number = tensor.output_nr
         self._hooks.append(node.register_prehook(entry))
 
+    def layers(self) -> list[str]:
+        """The stages whose outputs are held."""
+        return [entry.place.layer() for entry in self._held]
+
     def feed(self, entry: Entry, tensor: Any) -> None:
         """Measure the data that enters the network at this stage, if that is what `tensor` is."""
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.requires_grad:

@@ -21,18 +21,33 @@ from torch.optim import optimizer as global_optimizer
 from gainstage.probe import wrappers
 from gainstage.probe.probe import Probe
 from gainstage.probe.scripting import SCRIPT, Unscripted
+from gainstage.probe.traced import CompiledStage
+from gainstage.torch_private import may_extend_graph
 
 
 class Hook(Unscripted):
     """A callable that calls a bound function, and becomes inert when copied or pickled."""
 
-    def __init__(self, function: Callable[..., None] | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., None] | None = None,
+        compiled: CompiledStage | None = None,
+    ) -> None:
         self._function = function
+        self._compiled = compiled
 
-    def __call__(self, *args: Any) -> None:
-        """Pass the call on; never return anything, for torch would take it as a replacement."""
+    def __call__(self, *args: Any) -> Any:
+        """Pass the call on; return nothing, for torch would take it as a replacement.
+
+        Unless a compiler traces the call, which is the one way to see the gradient then.
+        """
+        if torch.compiler.is_compiling():
+            if self._compiled is None or not may_extend_graph():
+                return None
+            return self._compiled.trace(args[1], args[-1])
         if self._function is not None:
             self._function(*args)
+        return None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Hook:
         return Hook()
@@ -59,30 +74,31 @@ def hook_seconds() -> float:
     return 2 * max(best[1] - best[0], 0.0)
 
 
-def _hooks(probe: Probe) -> tuple[Hook, Hook]:
-    def enter(module: nn.Module, *_: Any) -> None:
-        if not torch.compiler.is_compiling():
-            probe.forward.enter_module(module)
+def _enter_hook(probe: Probe) -> Hook:
+    return Hook(lambda module, *_: probe.forward.enter_module(module))
+
+
+def _leave_hook(probe: Probe, stage: nn.Module | None = None) -> Hook:
+    """For any module; one that is a stage whoever calls it is seen in compiled graphs as well."""
 
     def leave(module: nn.Module, inputs: Any, *rest: Any) -> None:
-        if not torch.compiler.is_compiling():
-            probe.forward.leave_module(module, inputs, rest[-1], with_grad=torch.is_grad_enabled())
+        probe.forward.leave_module(module, inputs, rest[-1], with_grad=torch.is_grad_enabled())
 
-    return Hook(enter), Hook(leave)
+    return Hook(leave, None if stage is None else probe.forward.compiled_stage(stage))
 
 
 def _stage_hook(probe: Probe, module: nn.Module) -> Hook:
     """For a module that is a stage whoever calls it: one call instead of two."""
     forward, stage_output = probe.forward, probe.forward.stage_output
     call, place = probe.guard.call_lightly, forward.place_of(module)
-    is_compiling, is_grad_enabled = torch.compiler.is_compiling, torch.is_grad_enabled
+    is_grad_enabled = torch.is_grad_enabled
 
     def hook(module: nn.Module, inputs: Any, *rest: Any) -> None:
-        if forward.measuring and not is_compiling():
+        if forward.measuring:
             how = module.training, is_grad_enabled()
             call("module", stage_output, place, how, inputs, rest[-1])
 
-    return Hook(hook)
+    return Hook(hook, forward.compiled_stage(module))
 
 
 def _step_hooks(probe: Probe) -> tuple[Hook, Hook]:
@@ -101,24 +117,26 @@ def module_tap(probe: Probe, model: nn.Module, *, functional: bool = True) -> It
         functional: functional calls are watched too, so it matters which module makes them.
             Otherwise modules that are no stages, or parts of one, cost nothing.
     """
-    enter, leave = _hooks(probe)
+    enter, leave = _enter_hook(probe), _leave_hook(probe)
     probe.add_model(model)
-    stages = set() if functional else set(probe.forward.stages_of(model))
+    stages = set(probe.forward.stages_of(model))
     with SCRIPT.heard_by(probe), ExitStack() as stack:
+        stack.callback(probe.forward.compiled.stop)
         for module in model.modules():
-            if module in stages:
+            if module in stages and not functional:
                 probe.hooks_seconds += hook_seconds()
                 stack.callback(module.register_forward_hook(_stage_hook(probe, module)).remove)
             elif functional or next(module.children(), None) is not None:
                 stack.callback(module.register_forward_pre_hook(enter).remove)
-                stack.callback(module.register_forward_hook(leave).remove)
+                after = _leave_hook(probe, module) if module in stages else leave
+                stack.callback(module.register_forward_hook(after).remove)
         yield
 
 
 @contextmanager
 def every_module_tap(probe: Probe) -> Iterator[None]:
     """Watch the forward passes of every module of the process."""
-    enter, leave = _hooks(probe)
+    enter, leave = _enter_hook(probe), _leave_hook(probe)
     with ExitStack() as stack:
         stack.callback(global_module.register_module_forward_pre_hook(enter).remove)
         stack.callback(global_module.register_module_forward_hook(leave).remove)

@@ -48,6 +48,7 @@ class Settings:
     sites: tuple[str, ...] | None = None
     budget: float | None = None
     functional: bool = False
+    recompile: bool = False
 
     def wants(self, name: str) -> bool:
         """Whether a pattern fits a stage or parameter, or a module that it is in."""
@@ -124,6 +125,8 @@ class Watch:
         self._taps.enter_context(taps.backward_tap(probe))
         if functional:
             self._taps.enter_context(FunctionTap(probe.forward))
+        if settings.recompile:
+            torch.compiler.reset()
 
     def __exit__(
         self,
@@ -195,6 +198,7 @@ def watch(  # noqa: PLR0913 - by name, and few need any
     sites: Sequence[str] | None = None,
     budget: float | None = None,
     functional: bool = False,
+    recompile: bool = False,
 ) -> Watch:
     """Watch a training loop: outputs, their gradients, weights, gradients and exact updates.
 
@@ -212,6 +216,8 @@ def watch(  # noqa: PLR0913 - by name, and few need any
             keeps to that; what it did is in the run. By default it costs what it costs.
         functional: see functional calls (``F.relu`` inside a ``forward``) as well. Costs about
             3 microseconds for each torch function called.
+        recompile: let go of every graph that ``torch.compile`` has made in this process, so that
+            a model which has been compiled and called before is compiled anew and seen inside.
 
     Returns:
         A context manager; the training loop goes inside.
@@ -261,7 +267,7 @@ def watch(  # noqa: PLR0913 - by name, and few need any
         msg = f'detail must be "sampled" or "exact", but got {detail!r}.'
         raise UsageError(msg)
     patterns = None if sites is None else tuple(sites)
-    settings = Settings(detail, every, patterns, budget, functional)
+    settings = Settings(detail, every, patterns, budget, functional, recompile)
     path = run_path(dir, rank)
     return Watch(model, optimizers, path=path, rank=rank, settings=settings)
 
