@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -47,28 +46,30 @@ class BlindSpots:
         found = False
         for reference in self._models:
             model = reference()
-            if model is not None and any(True for _ in self._trained(model)):
+            if model is not None and self._trained(model):
                 found = True
                 for part, name in self._blind_parts(model):
-                    self._tell(name, sum(1 for _ in self._trained(part)))
+                    self._tell(name, len(self._trained(part)))
                     self._looks = LOOKS
         self._looks += found
 
-    def _blind_parts(self, model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    def _blind_parts(self, model: nn.Module) -> list[tuple[nn.Module, str]]:
         if not self._is_seen(model):
-            yield model, ""
-            return
-        for path, part in model.named_modules():
-            trained = is_compiled(part) and any(True for _ in self._trained(part))
-            if trained and not self._is_seen(part):
-                yield part, clean(path)
+            return [(model, "")]
+        return [
+            (part, clean(path))
+            for path, part in model.named_modules()
+            if is_compiled(part) and self._trained(part) and not self._is_seen(part)
+        ]
 
-    def _trained(self, part: nn.Module) -> Iterator[Place]:
+    def _trained(self, part: nn.Module) -> list[Place]:
         """The stages of a part of the model that have parameters with gradients."""
-        for module in part.modules():
-            place = self._places.get(id(module))
-            if place is not None and any(p.grad is not None for p in module.parameters()):
-                yield place
+        found = ((self._places.get(id(module)), module) for module in part.modules())
+        return [
+            place
+            for place, module in found
+            if place is not None and any(p.grad is not None for p in module.parameters())
+        ]
 
     def _is_seen(self, part: nn.Module) -> bool:
         places = self._trained(part)
