@@ -90,10 +90,10 @@ class Session:
 
             from gainstage.probe import taps  # noqa: PLC0415
             from gainstage.probe.functions import FunctionTap  # noqa: PLC0415
-            from gainstage.probe.probe import WAIT, Probe  # noqa: PLC0415
+            from gainstage.probe.probe import Probe  # noqa: PLC0415
 
         self.info.versions["torch"] = torch.__version__
-        self.probe = Probe(self.writer, wait=WAIT)
+        self.probe = Probe(self.writer)
         self.probe.on_frame = self._check_limits
         self._taps.enter_context(taps.every_module_tap(self.probe))
         self._taps.enter_context(taps.every_optimizer_tap(self.probe))
