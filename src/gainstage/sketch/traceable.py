@@ -34,6 +34,7 @@ def row_of(tensor: Tensor) -> Tensor:
         tensor: floating-point and dense, of one element or more.
 
     Example:
+        >>> from gainstage.sketch import rows
         >>> row = row_of(torch.tensor([1.0, -1.0, 0.0, float("nan")]))
         >>> found = rows.summary(row.numpy())
         >>> found.nan, found.zero_share, round(found.rms, 4)

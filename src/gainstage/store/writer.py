@@ -51,6 +51,7 @@ class Writer:
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
         >>> from gainstage.store import StoredRecording
         >>> folder = TemporaryDirectory()
         >>> info = RunInfo(id="a", started=0.0)
