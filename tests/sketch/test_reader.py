@@ -58,6 +58,7 @@ SAMPLED = {
     "float16": (lambda x: x.half(),),
     "transposed": (lambda x: x.t(),),
     "transposed bfloat16": (lambda x: x.bfloat16().t(),),
+    "transposed float64": (lambda x: x.double().t(),),
     "channels last": (channels_last,),
     "every second row": (lambda x: x[::2],),
     "expanded": (lambda x: x[0].expand(40, 50),),
@@ -68,7 +69,6 @@ SAMPLED = {
     "parameter": (torch.nn.Parameter,),
 }
 EXACT = {
-    "transposed float64": (lambda x: x.double().t(),),
     "float8_e4m3fn": (lambda x: x.to(torch.float8_e4m3fn), lambda t: numbers(t.float())),
     "float8_e5m2": (lambda x: x.to(torch.float8_e5m2), lambda t: numbers(t.float())),
     "uint8": (lambda x: (x.abs() * 50).to(torch.uint8),),

@@ -65,7 +65,7 @@ class Forward:
         self._prefixes: set[str] = set()
         self._places: dict[int | str, Place] = {}  # by id of the module, or by name
         self._calls: OpenCalls[nn.Module] = OpenCalls()
-        self._root = 0
+        self._root = 1
         self._ordinals: dict[str, int] = {}
         self._trained_in_train_mode = False
 
@@ -79,11 +79,15 @@ class Forward:
         self._modules.append(root)
         self._labels.add_module(root, self._names)
 
+    def begin_root(self) -> None:
+        """An outermost call begins: a stage that needs no gradient belongs to the one it is in."""
+        self._root += 1
+
     @tap("module")
     def enter_module(self, module: nn.Module) -> None:
         """A module's forward is about to run."""
         if self._calls.innermost is None:
-            self._root += 1  # outermost calls are numbered
+            self.begin_root()
             if id(module) not in self._names and not _is_criterion(module):
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
@@ -96,33 +100,36 @@ class Forward:
             return
         place = self.place_of(module)
         if self.measuring and self._wants(place) and not self.inside_module():
-            self.stage_output(place, (module.training, with_grad), inputs, output)
+            self.stage_output(module, place, inputs, output, with_grad)
 
-    def stage_output(self, place: Place, how: tuple[bool, bool], inputs: Any, output: Any) -> None:
+    def stage_output(
+        self, module: nn.Module, place: Place, inputs: Any, output: Any, with_grad: bool
+    ) -> None:
         """A module that is a stage returned `output`, in a step that is measured.
 
         Args:
+            module: the module.
             place: the stage.
-            how: whether the module is in training mode, and whether autograd recorded its call.
             inputs: its positional arguments.
             output: what it returned.
+            with_grad: whether autograd recorded its call.
         """
-        training, with_grad = how
-        if training:
+        if module.training:
             self._trained_in_train_mode = True
         elif self._trained_in_train_mode:
             return
         tensor = output if type(output) is Tensor else _first_tensor(output)
-        if tensor is None or not tensor.is_floating_point():
+        if tensor is None:
             return
         if not with_grad:
-            if training:  # a checkpoint's first pass: only its place is kept
+            if module.training and tensor.is_floating_point():
+                # a checkpoint's first pass: only its place is kept
                 self._recorder.order(place.layer())
             return
         if inside_backward() and self.stages.again(place, tensor):
             return
-        entry = self.stages.output(place, tensor, root=self._root if self._calls else 0)
-        if entry is not None and place.takes_data and self.stages.feeding:
+        entry = self.stages.output(place, tensor, root=self._root)
+        if self.stages.feeding and entry is not None and place.takes_data:
             self.stages.feed(entry, _first_tensor(inputs))
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:

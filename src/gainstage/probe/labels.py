@@ -58,6 +58,11 @@ class Labels:
         self._ops.setdefault(id(parameter), op)
         self._used[id(parameter)] = weakref.ref(parameter)
 
+    @property
+    def any_used(self) -> bool:
+        """Whether a parameter was noted since the last time."""
+        return bool(self._used)
+
     def take_used(self) -> dict[int, weakref.ref[Tensor]]:
         """The parameters noted since the last time, by id."""
         used, self._used = self._used, {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import KeysView, Sequence
 
 from torch import Tensor
 
@@ -21,6 +21,16 @@ class Leaves:
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self._leaves: dict[int, weakref.ref[Tensor]] = {}
+        self._lost: list[object] = []  # references to those that are gone
+
+    @property
+    def ids(self) -> KeysView[int]:
+        """The ``id`` of each."""
+        return self._leaves.keys()
+
+    def is_complete(self) -> bool:
+        """Whether none is gone and none was noted since the last discovery."""
+        return not (self._lost or self._labels.any_used)
 
     def discover(self, roots: Sequence[Tensor], *, thoroughly: bool) -> None:
         """Find and name the leaves of a graph, where they may be new.
@@ -32,12 +42,11 @@ class Leaves:
         self._leaves.update(self._labels.take_used())
         alive = self.living()
         if thoroughly or len(alive) < len(self._leaves):
-            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in alive}
-            for leaf in graph.leaves(list(roots)):
-                self._leaves[id(leaf)] = weakref.ref(leaf)
-            self._labels.name_all(self.living())
-            ordered = self._labels.in_order(self.living())
-            self._leaves = {id(leaf): weakref.ref(leaf) for leaf in ordered}
+            found = {id(leaf): leaf for leaf in (*alive, *graph.leaves(list(roots)))}
+            self._labels.name_all(found.values())
+            ordered = self._labels.in_order(found.values())
+            lost = self._lost = []  # a reference from before may still report its loss: elsewhere
+            self._leaves = {id(leaf): weakref.ref(leaf, lost.append) for leaf in ordered}
 
     def living(self) -> list[Tensor]:
         """Those that still exist."""

@@ -44,10 +44,13 @@ class Routine:
 
     def holds(self, parameters: Sequence[Tensor]) -> bool:
         """Whether these are its parameters, and where they were."""
-        same = len(parameters) == len(self.references) and all(
-            reference() is one for reference, one in zip(self.references, parameters, strict=True)
-        )
-        return same and [p.data_ptr() for p in parameters] == self.group.addresses
+        if len(parameters) != len(self.references):
+            return False
+        known = zip(parameters, self.references, self.group.addresses, strict=True)
+        for parameter, reference, address in known:
+            if reference() is not parameter or parameter.data_ptr() != address:
+                return False
+        return True
 
 
 class Parameters:
@@ -121,12 +124,19 @@ class Parameters:
         routine = self._routines.get(tuple(map(id, parameters)))
         if routine is None:
             return False
-        grads = [parameter.grad for parameter in parameters]
-        if not routine.holds(parameters) or [g is not None for g in grads] != routine.has_grad:
+        if not routine.holds(parameters):
             return False
-        if any(kind_of(grad) != FLOAT32 for grad in grads if grad is not None):
-            return False
-        gradients = [0 if grad is None else grad.data_ptr() for grad in grads]
+        gradients: list[int] = []
+        for parameter, has_grad in zip(parameters, routine.has_grad, strict=True):
+            grad = parameter.grad
+            if (grad is not None) is not has_grad:
+                return False
+            if grad is None:
+                gradients.append(0)
+            elif kind_of(grad) == FLOAT32:
+                gradients.append(grad.data_ptr())
+            else:
+                return False
         if not self._table.before_again(routine.group, gradients):
             return False
         self._routine = routine

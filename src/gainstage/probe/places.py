@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -44,6 +44,18 @@ class Place:
         self.entries: list[Entry] = []
         """One for each call within a step, used again in the next."""
         self._channels_first = has_channels_first(module)
+
+    def enter(self, listener: Listener, reading: int, root: int) -> Entry:
+        """One more call within a step: its entry, with what was known of an earlier step's."""
+        if self.calls == len(self.entries):
+            self.entries.append(Entry(listener, self))
+        entry = self.entries[self.calls]
+        self.calls += 1
+        entry.reading = reading
+        entry.root = root
+        entry.graded = False
+        entry.feed = None
+        return entry
 
     def axis(self, shape: tuple[int, ...], before: Entry | None) -> int | None:
         """The axis of an output that numbers the units.
@@ -156,7 +168,7 @@ class Feed:
     numbers: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Chart:
     """Where the readings of a backward pass belong; the same ones as long as it is the same.
 
@@ -165,12 +177,37 @@ class Chart:
         calls: the how-maniest call of its stage each one is, from 1.
         ids: int64, of the sites of the outputs, then of the gradients.
         columns: for each entry, where in a frame its units' shares go, by quantity.
+        readings: their numbers in the pool, at the last time.
+        places: the same as int64.
+        shares: what was found of units, until they are looked at again: columns, and values.
     """
 
     entries: list[Entry]
     calls: list[int]
     ids: NDArray[np.int64]
     columns: list[dict[str, int]]
+    readings: list[int] = field(default_factory=list)
+    places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    shares: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
+
+    def number(self, readings: list[int]) -> NDArray[np.int64]:
+        """The numbers of the readings for a kernel: mostly those of the last time."""
+        if readings != self.readings:
+            self.readings, self.places = readings, np.array(readings, dtype=np.int64)
+        return self.places
+
+    def found_of_units(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Shares of dead and of saturated units, and the columns where they go."""
+        if self.shares is None:
+            found = {
+                at[quantity]: share
+                for entry, at in zip(self.entries, self.columns, strict=True)
+                if entry.units is not None
+                for quantity, share in entry.units.found.items()
+            }
+            columns = np.array(list(found), dtype=np.int64)
+            self.shares = columns, np.array(list(found.values()), dtype=np.float64)
+        return self.shares
 
     @classmethod
     def of(cls, entries: list[Entry], graded: list[Entry], recorder: Recorder) -> Chart:

@@ -25,7 +25,7 @@ from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
 from gainstage.probe.steppers import Steppers
 
-WAIT: Final = 0.1
+WAIT: Final = 0.25
 """Seconds that a step may wait to be written. To write each by itself would cost fast trainings
 more than to measure them."""
 
@@ -70,6 +70,8 @@ class Probe:
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = False
         self._evaluated = False  # a backward ran inside the step
+        self.measuring = True
+        """Whether the current step is one that is measured."""
         self._held = False
         self._leaves = Leaves(self.parameters.labels)
         self.probe_seconds = 0.0
@@ -87,11 +89,6 @@ class Probe:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
         if self._steppers.add(optimizer):
             self.facts["optimizers"] = self._steppers.names
-
-    @property
-    def measuring(self) -> bool:
-        """Whether the current step is one that is measured."""
-        return self._pace.measures(self.recorder.step)
 
     def _look_ahead(self) -> None:
         step, pace = self.recorder.step, self._pace
@@ -111,7 +108,10 @@ class Probe:
     def before_backward(self, roots: Sequence[Tensor], weights: Any = None) -> None:
         """A backward pass from `roots` is about to run: the place where a frame is closed."""
         if self._depth == 0:
-            self._discover(roots)
+            n = self._backwards = self._backwards + 1
+            often = n <= 3 or n & (n - 1) == 0
+            if often or not self._leaves.is_complete():
+                self._discover(roots, often)
             if self._steps.innermost is None:
                 self.close_frame()  # may end the training: nothing is open yet
             self._begin(roots, weights)
@@ -127,10 +127,9 @@ class Probe:
         self._depth -= 1
 
     @tap("backward")
-    def _discover(self, roots: Sequence[Tensor]) -> None:
+    def _discover(self, roots: Sequence[Tensor], thoroughly: bool) -> None:
         """Find and name the leaves of this graph, where they may be new."""
-        n = self._backwards = self._backwards + 1
-        self._leaves.discover(roots, thoroughly=n <= 3 or n & (n - 1) == 0)
+        self._leaves.discover(roots, thoroughly=thoroughly)
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
@@ -157,6 +156,9 @@ class Probe:
     def _hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         """Keep the weights of leaves that no optimiser owns, in case the script updates them."""
         owned = self._steppers.owned()
+        if self._leaves.ids <= owned:
+            self._held = False
+            return
         returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
         loose = [
             leaf
@@ -240,6 +242,7 @@ class Probe:
         if effort is not None:
             recorder.reader.lines = effort.lines
             recorder.event("effort", lines=effort.lines, every=effort.every, asleep=effort.asleep)
+        self.measuring = self._pace.measures(recorder.step)
         self._look_ahead()
 
     def _waited(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,7 @@ from gainstage.quantities import QUANTITIES
 from gainstage.records import Event, Frame, Kind, Series, Site
 from gainstage.sketch import Histogram, rows
 from gainstage.sketch.reader import Counts, Reader
-from gainstage.sketch.rows import Flags, Numbers, Row, Rows
+from gainstage.sketch.rows import Numbers, Row, Rows
 from gainstage.sketch.sketch import Sketch
 
 HISTOGRAMS_ALWAYS: Final = 16
@@ -31,24 +30,13 @@ def has_histograms(step: int) -> bool:
     return step < HISTOGRAMS_ALWAYS or step % HISTOGRAMS_EVERY[step >= HISTOGRAMS_OFTEN] == 0
 
 
+Numbers64 = NDArray[np.float64]
+
 _ROOM: Final = 64
 """Sites for which there is room at first."""
 
 _MOST_WAITING: Final = 64
 _FIRST: Final = np.zeros(1, dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What one step has, until it is written."""
-
-    number: int
-    t: float
-    rows: Rows | None
-    taken: Flags
-    numbers: dict[int, float]
-    many: list[tuple[Numbers, NDArray[np.float64]]]
-    counts: dict[int, Counts]
 
 
 class Recorder:
@@ -66,21 +54,22 @@ class Recorder:
     def __init__(self, sink: Sink, *, lines: int | None = None, wait: float = 0.0) -> None:
         self.sink = sink
         self._wait = wait
-        self._steps: list[_Step] = []
+        self._steps: list[Frame] = []
+        self._kept: list[tuple[int, dict[int, Counts]]] = []  # histograms, by step
         self._written = time.monotonic()
         self.step = 0
         self.reader = Reader(lines)
         self._sites: dict[tuple[str, Kind], Site] = {}
         self._orders: dict[str, int] = {}
         self._offsets: dict[Kind, dict[str, int]] = {}
-        self._series = 0
+        self._blank: Numbers64 = np.zeros(0)  # NaN for each series
+        self._frame = self._blank.copy()
         self._rows = rows.new(_ROOM)
         self._taken = np.zeros(_ROOM, dtype=np.uint8)
         self._columns = np.zeros(_ROOM, dtype=np.int64)  # the first of each site
-        self._grads: list[int] = []
+        self._grads = np.zeros(0, dtype=np.int64)
         self._counts: dict[int, Counts] = {}
-        self._numbers: dict[int, float] = {}
-        self._many: list[tuple[Numbers, NDArray[np.float64]]] = []
+        self._run_numbers: dict[str, float] = {}
         self._any = False
         self._start = time.monotonic()
         self._last = self._start
@@ -110,14 +99,17 @@ class Recorder:
         if offsets is None:
             keys = (quantity.key for quantity in QUANTITIES.values() if kind in quantity.kinds)
             offsets = self._offsets[kind] = {key: i for i, key in enumerate(keys)}
-        first = self._series
+        first = self._blank.size
         self.sink.add([site], [Series(first + i, site.id, key) for key, i in offsets.items()])
         self._sites[name, kind] = site  # only now: the sink may have refused
         self._make_room()
         self._columns[site.id] = first
-        self._series += len(offsets)
+        unknown = np.full(len(offsets), np.nan)
+        self._blank, self._frame = (
+            np.concatenate([numbers, unknown]) for numbers in (self._blank, self._frame)
+        )
         if kind == "grad":
-            self._grads.append(site.id)
+            self._grads = np.append(self._grads, site.id)
         return site
 
     def has_site(self, name: str, kind: Kind) -> bool:
@@ -149,7 +141,15 @@ class Recorder:
         self._counts.pop(site.id, None)
         self.merge(site, sketch)
 
-    def take(self, pool: Rows, places: Numbers, sites: Numbers, *, anew: bool = False) -> None:
+    def take(
+        self,
+        pool: Rows,
+        places: Numbers,
+        sites: Numbers,
+        *,
+        anew: bool = False,
+        beside: tuple[Numbers64, Numbers, Numbers] | None = None,
+    ) -> None:
         """Take readings over.
 
         Args:
@@ -157,9 +157,12 @@ class Recorder:
             places: int64 [n], which of them.
             sites: int64 [n], the id of the site each belongs to.
             anew: replace what this step has there, rather than add to it.
+            beside: single quantities: numbers, which of them, and the columns they go to.
         """
         self._any = True
         rows.take(pool, places, sites, self._rows, self._taken, anew)
+        if beside is not None:
+            rows.scatter(*beside, self._frame)
 
     def take_one(self, row: Row, site: Site, *, anew: bool = False) -> None:
         """Take one reading over."""
@@ -172,28 +175,31 @@ class Recorder:
 
     def put(self, site: Site, numbers: Mapping[str, float]) -> None:
         """Set single quantities of this step at the site."""
-        first = int(self._columns[site.id])
-        offsets = self._offsets[site.kind]
         for quantity, value in numbers.items():
-            self._numbers[first + offsets[quantity]] = value
+            self._frame[self.column(site, quantity)] = value
+        self._any = True
 
     def column(self, site: Site, quantity: str) -> int:
         """Where in a frame a quantity of a site is."""
         return int(self._columns[site.id]) + self._offsets[site.kind][quantity]
 
-    def put_columns(self, columns: Numbers, values: NDArray[np.float64]) -> None:
+    def put_columns(self, columns: Numbers, values: Numbers64) -> None:
         """Set many quantities of this step at once, by their places in the frame."""
-        self._many.append((columns, values))
+        self._frame[columns] = values
+
+    def put_column(self, column: int, value: float) -> None:
+        """Set one quantity of this step by its place in the frame."""
+        self._frame[column] = value
 
     def put_run(self, **numbers: float) -> None:
         """Set single quantities of the run at this step."""
-        self.put(self.run, numbers)
+        self._run_numbers.update(numbers)
 
     def add_run(self, **numbers: float) -> None:
         """Add to quantities of the run at this step."""
+        found = self._run_numbers
         for quantity, value in numbers.items():
-            column = self._offsets["run"][quantity]  # the first site of all
-            self._numbers[column] = self._numbers.get(column, 0.0) + value
+            found[quantity] = found.get(quantity, 0.0) + value
 
     def event(self, code: str, site: str = "", **data: Any) -> None:
         """Record that something happened at the current step."""
@@ -208,13 +214,13 @@ class Recorder:
     @property
     def pending(self) -> bool:
         """Whether anything was measured since the last frame."""
-        return self._any or bool(self._numbers)
+        return self._any or bool(self._run_numbers)
 
     def skip(self) -> float:
         """End this step without a record of it; how long it took."""
         now = time.monotonic()
         seconds, self._last = now - self._last, now
-        self._numbers.clear()
+        self._run_numbers.clear()
         self.step += 1
         self.reader.bins = has_histograms(self.step)
         return seconds
@@ -227,23 +233,23 @@ class Recorder:
         """
         now = time.monotonic()
         seconds, self._last = now - self._last, now
+        frame, self._frame = self._frame, self._blank.copy()
+        run = self._offsets["run"]  # its columns are the first ones
+        if self._any:
+            norm = rows.norm_of_all(self._rows, self._taken, self._grads)
+            frame[run["grad_norm"]] = norm
+            rows.write(self._rows, self._taken, self._columns, frame)
+            self._taken.fill(0)
+            self.reader.turn += 1
+            self._any = False
         self.put_run(seconds=seconds, probe_seconds=probe_seconds)
-        n = len(self._sites)
-        self._steps.append(
-            _Step(
-                self.step,
-                now - self._start,
-                self._rows[:n].copy() if self._any else None,
-                self._taken[:n].copy(),
-                self._numbers,
-                self._many,
-                self._counts,
-            )
-        )
-        self.reader.turn += self._any
-        self._numbers, self._many, self._counts = {}, [], {}
-        self._taken[:n] = 0
-        self._any = False
+        for quantity, value in self._run_numbers.items():
+            frame[run[quantity]] = value
+        self._run_numbers.clear()
+        self._steps.append(Frame(self.step, frame, now - self._start))
+        if self._counts:
+            self._kept.append((self.step, self._counts))
+            self._counts = {}
         self.step += 1
         self.reader.bins = has_histograms(self.step)
         if now - self._written >= self._wait or len(self._steps) >= _MOST_WAITING:
@@ -255,24 +261,12 @@ class Recorder:
         if not self._steps:
             return
         steps, self._steps = self._steps, []
-        grads = np.array(self._grads, dtype=np.int64)
-        for step in steps:
-            for site, counts in step.counts.items():
-                self.sink.add_histogram(site, step.number, Histogram(counts))
-        self.sink.write_frames([self._frame(step, grads) for step in steps])
+        kept, self._kept = self._kept, []
+        for step, histograms in kept:
+            for site, counts in histograms.items():
+                self.sink.add_histogram(site, step, Histogram(counts))
+        self.sink.write_frames(steps)
         self._written = time.monotonic()
-
-    def _frame(self, step: _Step, grads: Numbers) -> Frame:
-        values = np.full(self._series, np.nan)
-        if step.rows is not None:
-            norm = rows.norm_of_all(step.rows, step.taken, grads)
-            values[self._offsets["run"]["grad_norm"]] = norm
-            rows.write(step.rows, step.taken, self._columns, values)
-        for columns, many in step.many:
-            values[columns] = many
-        for column, value in step.numbers.items():
-            values[column] = value
-        return Frame(step.number, values, step.t)
 
     @property
     def seconds(self) -> float:

@@ -6,7 +6,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
@@ -29,8 +28,8 @@ _CHARTS: Final = 16
 """Courses of a backward pass that are remembered."""
 
 ALWAYS: Final = 32
-EVERY: Final = 16
-"""An input's features are looked at in the first steps, then at every sixteenth."""
+EVERY: Final = 64
+"""An input's features are looked at in the first steps, then now and then."""
 
 
 class Stages:
@@ -43,6 +42,8 @@ class Stages:
     def __init__(self, recorder: Recorder, guard: Guard) -> None:
         self.in_backward = False
         """Whether a backward runs for a step; gradients of a penalty pass unmeasured."""
+        self.feeding = True
+        """Whether this is a step in which the data that enter are looked at."""
         self.guard = guard
         self._recorder = recorder
         self._reader = recorder.reader
@@ -55,6 +56,7 @@ class Stages:
         self._last: Callable[[], Tensor | None] = lambda: None
         self._last_version = 0
         self._last_pointer = 0
+        self._looked = False  # at units, since these were recorded
 
     def output(self, place: Place, tensor: Tensor, *, root: int = 0) -> Entry | None:
         """Read what a stage returned and listen for its gradient.
@@ -67,37 +69,29 @@ class Stages:
         Returns:
             The entry; None if the tensor is a view of the previous one, or a scalar.
         """
-        if tensor.dim() == 0:
+        kind = kind_of(tensor, in_order=False)
+        shape = tensor.shape
+        if not shape or not (kind or tensor.is_floating_point()):
             return None
         pool, held = self._pool, self._held
-        reading = pool.take(tensor)
+        reading = pool.take(tensor, kind)
         # a view of what was read last begins where that begins
         if pool.pointer in (0, self._last_pointer) and self._is_last(tensor):
             pool.give_back(reading)
             return None
-        if len(held) >= MAX_HELD:
-            for old in held[: MAX_HELD // 2]:
-                pool.give_back(old.reading)
-            del held[: MAX_HELD // 2]
-        if place.calls == len(place.entries):
-            place.entries.append(Entry(self, place))
-        entry = place.entries[place.calls]
-        entry.reading = reading
-        entry.root = root
-        entry.graded = False
-        entry.feed = None
-        entry.needs_grad = tensor.requires_grad
-        if tensor.shape != entry.shape:
-            entry.shape = tensor.shape
+        if not held or len(held) >= MAX_HELD:
+            self._begin_or_drop()
+        entry = place.enter(self, reading, root)
+        if shape != entry.shape:
+            entry.shape = shape
             entry.dtype = tensor.dtype
             entry.merge = "sum" if type(tensor) is Tensor else merge_of(tensor, "sum")
-            entry.axis = place.axis(entry.shape, held[-1] if held else None)
+            entry.axis = place.axis(shape, held[-1] if held else None)
             entry.units = None
         if entry.axis is not None:
             units = entry.units
             if units is None or self._reader.turn >= units.busy_from:
                 self._look_at_units(entry, tensor)
-        place.calls += 1
         held.append(entry)
         self.listen(entry, tensor)
         self._last = weakref.ref(tensor)
@@ -107,15 +101,19 @@ class Stages:
             self._outputs[id(tensor)] = self._last
         return entry
 
-    @property
-    def feeding(self) -> bool:
-        """Whether this is a step in which the data that enter are looked at."""
-        step = self._recorder.step
-        return step < ALWAYS or step % EVERY == 0
+    def _begin_or_drop(self) -> None:
+        """The first output of a forward pass, or one of a pass that never ends."""
+        step, held = self._recorder.step, self._held
+        self.feeding = step < ALWAYS or step % EVERY == 0
+        if held:
+            for old in held[: MAX_HELD // 2]:
+                self._pool.give_back(old.reading)
+            del held[: MAX_HELD // 2]
 
     def listen(self, entry: Entry, tensor: Tensor) -> None:
         """Record the gradient that reaches `tensor` as the entry's."""
-        if not tensor.requires_grad:
+        entry.needs_grad = tensor.requires_grad
+        if not entry.needs_grad:
             return
         node = tensor.grad_fn
         if node is None:  # a leaf
@@ -196,6 +194,7 @@ class Stages:
         if units is None or units.units != shape[1]:
             exact = self._reader.lines is None
             units = entry.units = UnitWatch(shape[1], entry.place.op, exact=exact)
+        self._looked = True
         x = tensor.data_ptr() if kind == FLOAT32 else by_unit(tensor, axis)
         units.see(x, shape, self._reader.turn)
 
@@ -212,33 +211,33 @@ class Stages:
             chart = self._charts[key] = Chart.of(entries, graded, recorder)
         readings = [entry.reading for entry in entries]
         readings += [reading for _, reading in self._graded]
-        recorder.take(pool.settle(), np.array(readings, dtype=np.int64), chart.ids)
-        self._record_units(entries, chart)
-        for entry, call in zip(entries, chart.calls, strict=True):
-            if entry.feed is not None:
-                self._record_feed(entry, entry.feed, entry.place.name(call))
+        recorder.take(pool.settle(), chart.number(readings), chart.ids)
+        self._record_units(chart)
+        if self.feeding:
+            for entry, call in zip(entries, chart.calls, strict=True):
+                if entry.feed is not None:
+                    self._record_feed(entry, entry.feed, entry.place.name(call))
         if self._reader.bins:
             for reading, site in zip(readings, chart.ids.tolist(), strict=True):
                 counts = pool.counts(reading)
                 if counts is not None:
                     recorder.count(site, counts)
 
-    def _record_units(self, entries: list[Entry], chart: Chart) -> None:
-        columns: list[int] = []
-        values: list[float] = []
-        for entry, at in zip(entries, chart.columns, strict=True):
-            if entry.units is None:
-                continue
-            for quantity, share in entry.units.found.items():
-                columns.append(at[quantity])
-                values.append(share)
-            if entry.units.bounds is not None:
+    def _record_units(self, chart: Chart) -> None:
+        if self._looked:
+            for known in self._charts.values():
+                known.shares = None
+            self._looked = False
+        columns, shares = chart.found_of_units()
+        if columns.size:
+            self._recorder.put_columns(columns, shares)
+        if self._reader.lines is None:
+            return
+        for entry, at in zip(chart.entries, chart.columns, strict=True):
+            if entry.units is not None and entry.units.bounds is not None:
                 outside = self._pool.outside(entry.reading, entry.units.bounds)
                 if outside is not None:
-                    columns.append(at["saturated"])
-                    values.append(outside)
-        if columns:
-            self._recorder.put_columns(np.array(columns, dtype=np.int64), np.array(values))
+                    self._recorder.put_column(at["saturated"], outside)
 
     def _record_feed(self, entry: Entry, feed: Feed, name: str) -> None:
         details = {**entry.details(name), "shape": feed.shape}

@@ -207,9 +207,8 @@ class StepTable:
         if target is None or not target.lines:
             return
         recorder = self._recorder
-        recorder.take(self._out, target.rows, target.ids, anew=True)
-        if target.columns.size:
-            recorder.put_columns(target.columns, self._cosines.reshape(-1)[target.cosines])
+        cosines = self._cosines.reshape(-1), target.cosines, target.columns
+        recorder.take(self._out, target.rows, target.ids, anew=True, beside=cosines)
         if recorder.bins:
             for (what, line), site in zip(target.lines, target.sites, strict=True):
                 memory = self._grads if what == GRAD else self._weights  # updates are kept there

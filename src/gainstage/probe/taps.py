@@ -78,6 +78,12 @@ def _enter_hook(probe: Probe) -> Hook:
     return Hook(lambda module, *_: probe.forward.enter_module(module))
 
 
+def _root_hook(probe: Probe) -> Hook:
+    """For the outermost module, where what its parts call is of no interest."""
+    begin = probe.forward.begin_root
+    return Hook(lambda *_: begin())
+
+
 def _leave_hook(probe: Probe, stage: nn.Module | None = None) -> Hook:
     """For any module; one that is a stage whoever calls it is seen in compiled graphs as well."""
 
@@ -95,8 +101,7 @@ def _stage_hook(probe: Probe, module: nn.Module) -> Hook:
 
     def hook(module: nn.Module, inputs: Any, *rest: Any) -> None:
         if forward.measuring:
-            how = module.training, is_grad_enabled()
-            call("module", stage_output, place, how, inputs, rest[-1])
+            call("module", stage_output, module, place, inputs, rest[-1], is_grad_enabled())
 
     return Hook(hook, forward.compiled_stage(module))
 
@@ -117,19 +122,21 @@ def module_tap(probe: Probe, model: nn.Module, *, functional: bool = True) -> It
         functional: functional calls are watched too, so it matters which module makes them.
             Otherwise modules that are no stages, or parts of one, cost nothing.
     """
-    enter, leave = _enter_hook(probe), _leave_hook(probe)
     probe.add_model(model)
-    stages = set(probe.forward.stages_of(model))
+    stages = dict.fromkeys(probe.forward.stages_of(model))
     with SCRIPT.heard_by(probe), ExitStack() as stack:
         stack.callback(probe.forward.compiled.stop)
-        for module in model.modules():
-            if module in stages and not functional:
-                probe.hooks_seconds += hook_seconds()
-                stack.callback(module.register_forward_hook(_stage_hook(probe, module)).remove)
-            elif functional or next(module.children(), None) is not None:
+        if functional:
+            enter, leave = _enter_hook(probe), _leave_hook(probe)
+            for module in model.modules():
                 stack.callback(module.register_forward_pre_hook(enter).remove)
                 after = _leave_hook(probe, module) if module in stages else leave
                 stack.callback(module.register_forward_hook(after).remove)
+        else:
+            stack.callback(model.register_forward_pre_hook(_root_hook(probe)).remove)
+            for module in stages:
+                probe.hooks_seconds += hook_seconds()
+                stack.callback(module.register_forward_hook(_stage_hook(probe, module)).remove)
         yield
 
 

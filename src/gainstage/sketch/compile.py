@@ -11,17 +11,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def jit(**options: Any) -> Callable[[F], F]:
-    """Compile a function without the interpreter's lock; keep the machine code if possible.
+    """Compile a function; keep the machine code if possible.
 
     Args:
-        **options: further options of ``numba.njit``.
+        **options: of ``numba.njit``. The interpreter's lock is let go unless they say otherwise.
     """
+    options = {"nogil": True, **options}
 
     def decorate(function: F) -> F:
         try:
-            compiled: F = njit(cache=True, nogil=True, **options)(function)
+            compiled: F = njit(cache=True, **options)(function)
         except RuntimeError:  # neither beside the package nor in the home folder may we write
-            compiled = njit(nogil=True, **options)(function)
+            compiled = njit(**options)(function)
         return compiled
 
     return decorate

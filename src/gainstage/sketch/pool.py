@@ -43,30 +43,41 @@ class Pool:
         self.reader = reader
         self.pointer = 0
         self._rows = rows.new(_ROOM)
-        self._sizes = np.zeros((_ROOM, 2), dtype=np.int64)
-        self._samples: Floats = self._make_samples(_ROOM)
         self._counts: dict[int, Counts] = {}
         self._used = 0
         self._spare: list[int] = []
+        self._samples: Floats = np.zeros((0, 0), np.float32)
+        self._sizes: rows.Numbers = np.zeros((0, 2), np.int64)
+        self._make_memory(_ROOM)
 
-    def take(self, tensor: Tensor) -> int:
-        """Read a tensor that has just been computed; the number of its reading."""
+    def take(self, tensor: Tensor, kind: int | None = None) -> int:
+        """Read a tensor that has just been computed.
+
+        Args:
+            tensor: of any kind.
+            kind: what :func:`kind_of` says of it, if that is known.
+
+        Returns:
+            The number of its reading.
+        """
         number = self._used
-        if self._spare or number >= len(self._rows):
+        if self._spare or number >= self._room:
             number = self._next()
         else:
             self._used = number + 1
+        if kind is None:
+            kind = kind_of(tensor, in_order=False)
+        pointer = self.pointer = tensor.data_ptr() if kind else 0
         reader = self.reader
-        kind = kind_of(tensor)
-        n = tensor.numel() if kind else 0
-        pointer = self.pointer = tensor.data_ptr() if n else 0
         lines = reader.lines
-        if lines is not None and self._samples.shape[1] < lines * sampling.LINE:
-            self._samples = self._make_samples(len(self._rows))  # until now all was read
-        if n and lines is not None and (kind != sampling.FLOAT64 or n > lines * sampling.LINE):
-            plan, sizes = (lines, reader.turn), self._sizes[number]
-            if sampling.grab(pointer, n, kind, plan, self._samples[number], sizes):
-                return number
+        if lines is not None and kind:
+            n, most = tensor.numel(), lines * sampling.LINE
+            if self._memory[2] < most:
+                self._make_memory(self._room)  # until now all was read
+            if n and (kind != sampling.FLOAT64 or n > most):
+                where = self._memory
+                if sampling.grab(pointer, n, kind, lines, reader.turn, where, number):
+                    return number
         self._sizes[number, 0] = 0
         counts = reader.read(tensor, self._rows[number])
         if counts is not None:
@@ -112,13 +123,17 @@ class Pool:
             return self._spare.pop()
         number = self._used
         self._used += 1
-        if self._used > len(self._rows):
-            more = len(self._rows)
-            self._rows = np.pad(self._rows, ((0, more), (0, 0)))
-            self._sizes = np.pad(self._sizes, ((0, more), (0, 0)))
-            self._samples = np.concatenate([self._samples, self._make_samples(more)])
+        if self._used > self._room:
+            self._rows = np.pad(self._rows, ((0, self._room), (0, 0)))
+            self._make_memory(2 * self._room)
         return number
 
-    def _make_samples(self, n: int) -> Floats:
+    def _make_memory(self, room: int) -> None:
+        """Make, or enlarge, what the samples are copied to; those that are there stay."""
         width = 0 if self.reader.lines is None else self.reader.lines * sampling.LINE
-        return np.zeros((n, width), dtype=np.float32)
+        samples, sizes = np.zeros((room, width), np.float32), np.zeros((room, 2), np.int64)
+        old = self._samples
+        samples[: len(old), : old.shape[1]] = old
+        sizes[: len(old)] = self._sizes
+        self._room, self._samples, self._sizes = room, samples, sizes
+        self._memory = samples.ctypes.data, sizes.ctypes.data, width

@@ -27,10 +27,15 @@ _ORDINARY: Final = frozenset({Tensor, torch.nn.Parameter})
 _NO_COUNTS: Final = np.zeros(0, dtype=np.int64)
 
 
-def kind_of(tensor: Tensor) -> int:
+def kind_of(tensor: Tensor, *, in_order: bool = True) -> int:
     """What lies in a tensor's memory, in one piece, for a kernel to read; 0 if nothing does.
 
     A tensor whose storage was freed is not told apart by this, only by its address being 0.
+
+    Args:
+        tensor: of any kind.
+        in_order: its elements lie in the order of its axes. Otherwise they may be permuted, as
+            those of a transposed tensor and of images with their channels last.
     """
     kind = _KINDS.get(tensor.dtype, 0)
     if (
@@ -40,12 +45,29 @@ def kind_of(tensor: Tensor) -> int:
         and tensor.layout is torch.strided
         and not tensor.is_nested
         and not is_functorch_wrapped(tensor)
-        and tensor.is_contiguous()
+        and (tensor.is_contiguous() or (not in_order and is_permuted(tensor)))
         and not tensor.is_neg()
         and tensor.data_ptr()
     ):
         return kind
     return 0
+
+
+def is_permuted(tensor: Tensor) -> bool:
+    """Whether a strided tensor's elements lie in one piece, each once, in some order.
+
+    Example:
+        >>> x = torch.zeros(2, 3, 4)
+        >>> [is_permuted(y) for y in (x.transpose(0, 2), x[:, 1:], x[:1].expand(2, 3, 4))]
+        [True, False, False]
+    """
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
 
 
 class _Scratch(threading.local):
@@ -95,7 +117,7 @@ class Reader:
         Returns:
             The histogram's counts, int64 [4096], if this step keeps them.
         """
-        kind = kind_of(tensor)
+        kind = kind_of(tensor, in_order=False)
         n = tensor.numel() if kind else 0
         if not n or not (fresh or pointers.holds_memory(tensor)):
             return self._otherwise(tensor, out)

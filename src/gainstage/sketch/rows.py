@@ -139,6 +139,15 @@ def take(  # pragma: no cover
 
 
 @jit()
+def scatter(  # pragma: no cover
+    numbers: NDArray[np.float64], chosen: Numbers, columns: Numbers, frame: NDArray[np.float64]
+) -> None:
+    """Write chosen numbers into columns of a frame."""
+    for i in range(chosen.size):
+        frame[columns[i]] = numbers[chosen[i]]
+
+
+@jit()
 def write(  # pragma: no cover
     rows: Rows, taken: Flags, columns: Numbers, frame: NDArray[np.float64]
 ) -> None:

@@ -38,6 +38,8 @@ BFLOAT16: Final = 2
 FLOAT16: Final = 3
 FLOAT64: Final = 4
 
+Memory = tuple[int, int, int]
+
 _WORD: Final = np.uint32(16)
 _MAGNITUDE: Final = np.uint32(0x7FFF_FFFF)
 _INFINITE: Final = np.uint32(0x7F80_0000)
@@ -236,35 +238,36 @@ def read(  # pragma: no cover
         moments(whole.view(np.float32), whole, out)
 
 
-@jit()
+@jit(nogil=False)  # it is over before another thread could take the lock
 def grab(  # pragma: no cover
-    pointer: int,
-    n: int,
-    kind: int,
-    plan: tuple[int, int],
-    sample: Floats,
-    sizes: NDArray[np.int64],
+    pointer: int, n: int, kind: int, lines: int, turn: int, memory: Memory, number: int
 ) -> bool:
     """Copy a tensor's sample, to be read by :func:`settle`.
+
+    Everything is given as numbers, for to hand over an array costs as much as to copy a sample.
 
     Args:
         pointer: address of the tensor's first element.
         n: its elements, at least 1.
         kind: of its elements.
-        plan: how many lines, and the number of the turn, as for :func:`gather`.
-        sample: float32 [LINE * lines], gets the elements.
-        sizes: int64 [2]: gets how many were copied, and `n`.
+        lines: how many lines to take, as for :func:`gather`.
+        turn: number of the turn, as for :func:`gather`.
+        memory: addresses of the samples, float32 [m, width], and of their sizes, int64 [m, 2];
+            and `width`, at least ``LINE * lines``.
+        number: which of these samples gets the elements; its sizes, how many, and `n`.
 
     Returns:
         Whether all of it is finite, or all of the tensor was copied: else it is to be read as a
         whole, for NaN and infinities are counted, not estimated.
     """
-    m = gather(pointer, n, kind, plan[0], plan[1], sample)
-    sizes[0] = m
-    sizes[1] = n
+    samples, sizes, width = memory
+    bits = carray(address(samples + 4 * width * number), width)
+    m = gather(pointer, n, kind, lines, turn, bits.view(np.float32))
+    found = carray(address(sizes + 16 * number), 4).view(np.int64)
+    found[0] = m
+    found[1] = n
     if m == n or kind != FLOAT32:
         return True
-    bits = sample[:m].view(np.uint32)
     largest = np.uint32(0)
     for i in range(m):
         largest = max(largest, bits[i] & _MAGNITUDE)
