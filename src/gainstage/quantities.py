@@ -99,6 +99,32 @@ _TABLE = (
         "Median over the features that vary of |mean| / standard deviation.",
     ),
     Quantity(
+        "unit_spread",
+        "difference of units",
+        "σ_units/rms",
+        "",
+        ("weight", "grad"),
+        "How much the units of a layer differ, relative to their size: 0 if all are alike, and "
+        "then, if their gradients are too, they stay alike.",
+    ),
+    Quantity(
+        "sample_spread",
+        "dependence on the sample",
+        "σ_samples/rms",
+        "",
+        UNIT_KINDS,
+        "How much of a stage's output differs from sample to sample: 0 if it is the same for all.",
+    ),
+    Quantity(
+        "running_gap",
+        "gap of the running statistics",
+        "Δ_eval",
+        "",
+        UNIT_KINDS,
+        "How far a BatchNorm's normalised output would move, in its standard deviations, if it "
+        "used its running statistics (as in evaluation) in place of the batch's.",
+    ),
+    Quantity(
         "cosine",
         "alignment",
         "cos",
@@ -109,6 +135,43 @@ _TABLE = (
     ),
     Quantity("loss", "loss", "L", "", ("run",), "The scalar on which backward was called."),
     Quantity("lr", "learning rate", "η", "", ("run",), "Rate of the first parameter group."),
+    Quantity(
+        "weight_decay", "weight decay", "λ", "", ("run",), "Largest decay of all parameter groups."
+    ),
+    Quantity(
+        "kept_grad",
+        "kept gradient",
+        "‖g‖/‖g_raw‖",
+        "",
+        ("run",),
+        "Norm of the gradient that the optimiser sees over that which the backward pass left: "
+        "below 1 where it was clipped; without the factor of a gradient scaler.",
+    ),
+    Quantity(
+        "stale_grad",
+        "stale gradient",
+        "g ∋ g₋₁",
+        "share",
+        ("run",),
+        "1 where the gradient of the step before was never cleared and is part of this one.",
+    ),
+    Quantity(
+        "skipped",
+        "skipped step",
+        "skip",
+        "share",
+        ("run",),
+        "1 where a gradient scaler left the step out, for a gradient was not finite.",
+    ),
+    Quantity(
+        "eval_mode",
+        "evaluation mode",
+        "eval",
+        "share",
+        ("run",),
+        "Share of the BatchNorm and Dropout stages of this step that ran in evaluation mode, "
+        "within a model that was in it as a whole.",
+    ),
     Quantity(
         "predicted_change",
         "predicted change",

@@ -122,7 +122,7 @@ KINDS = {
         lambda: _images().contiguous(memory_format=torch.channels_last),
     ),
     "scaler": Kind(_mlp, step=loops.scaled),
-    "scaler, overflow": Kind(_mlp, step=loops.overflowing, frames=5),
+    "scaler, overflow": Kind(_mlp, step=loops.overflowing),
     "scaler, fused": Kind(
         _mlp, optimizers=_by(torch.optim.Adam, fused=True), step=loops.overflowing
     ),

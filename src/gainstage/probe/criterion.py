@@ -27,6 +27,11 @@ _LOGITS: Final = frozenset({F.binary_cross_entropy_with_logits})
 _SAME: Final = 1e-4
 _SCALER: Final = 3
 """Smallest power of two that is taken for a gradient scaler's factor."""
+_LOOKS: Final = 8
+"""Calls whose scores are looked at, and rows of each."""
+_ROWS: Final = 64
+_ROUNDING: Final = 1e-2
+"""How far probabilities in sixteen bits may sum from one."""
 _NEAR: Final = 0.25
 """How much of the loss may come from elsewhere (a penalty) for the comparison to stand."""
 
@@ -44,6 +49,7 @@ class Criterion:
         self._total: Tensor | None = None
         self._rows = 0
         self._calls: list[tuple[float, float]] = []
+        self._seen = 0
         self.facts: dict[str, Any] = {}
 
     def saw(
@@ -61,6 +67,7 @@ class Criterion:
         if not isinstance(prediction, Tensor) or not isinstance(target, Tensor):
             return
         self.facts["loss"] = function.__name__
+        self._look_at(function, prediction)
         if function in CLASSIFICATION and kwargs.get("weight") is not None:
             chance = math.nan  # the best constant depends on the weights' share of each batch
         elif function in CLASSIFICATION:
@@ -68,6 +75,21 @@ class Criterion:
         else:
             chance = self._constant(function, prediction, target, kwargs)
         self._calls.append((float(loss.detach()), chance))
+
+    def looked_at(self, squashed_twice: dict[str, str]) -> None:
+        """Note what the graph behind a loss shows: raw scores that are none."""
+        if squashed_twice:
+            self.facts["squashed_twice"] = squashed_twice
+
+    def _look_at(self, function: Callable[..., Any], prediction: Tensor) -> None:
+        """In the first calls: are scores probabilities, by whatever means they came to be so?"""
+        self._seen += 1
+        if self._seen > _LOOKS or function not in CLASSIFICATION or prediction.dim() < 2:
+            return
+        rows = prediction.detach().movedim(1, -1).reshape(-1, prediction.shape[1])[:_ROWS].double()
+        sums = rows.sum(1)
+        if len(rows) > 1 and bool((rows >= 0).all()) and bool(((sums - 1).abs() < _ROUNDING).all()):
+            self.looked_at({"loss": function.__name__, "input": "probabilities"})
 
     def unscaled(self, loss: float) -> float:
         """A backward's loss without the factor, a large power of two, of a gradient scaler."""

@@ -67,7 +67,7 @@ class Forward:
         self._calls: OpenCalls[nn.Module] = OpenCalls()
         self._root = 1
         self._ordinals: dict[str, int] = {}
-        self._trained_in_train_mode = False
+        self._asleep = False  # the outermost module that runs is in evaluation mode
 
     def add_model(self, root: nn.Module, prefix: str = "") -> None:
         """Learn the names of a model's modules and parameters."""
@@ -79,15 +79,16 @@ class Forward:
         self._modules.append(root)
         self._labels.add_module(root, self._names)
 
-    def begin_root(self) -> None:
+    def begin_root(self, module: nn.Module) -> None:
         """An outermost call begins: a stage that needs no gradient belongs to the one it is in."""
         self._root += 1
+        self._asleep = not module.training
 
     @tap("module")
     def enter_module(self, module: nn.Module) -> None:
         """A module's forward is about to run."""
         if self._calls.innermost is None:
-            self.begin_root()
+            self.begin_root(module)
             if id(module) not in self._names and not _is_criterion(module):
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
@@ -114,10 +115,6 @@ class Forward:
             output: what it returned.
             with_grad: whether autograd recorded its call.
         """
-        if module.training:
-            self._trained_in_train_mode = True
-        elif self._trained_in_train_mode:
-            return
         tensor = output if type(output) is Tensor else _first_tensor(output)
         if tensor is None:
             return
@@ -129,8 +126,11 @@ class Forward:
         if inside_backward() and self.stages.again(place, tensor):
             return
         entry = self.stages.output(place, tensor, root=self._root)
-        if self.stages.feeding and entry is not None and place.takes_data:
-            self.stages.feed(entry, _first_tensor(inputs))
+        if entry is None:
+            return
+        entry.asleep = self._asleep and place.has_modes and not module.training
+        if self.stages.feeding:
+            self.stages.look_at_input(entry, module, _first_tensor(inputs))
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""

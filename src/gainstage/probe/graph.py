@@ -12,6 +12,36 @@ from gainstage.probe.ranks import local
 MAX_NODES: Final = 200_000
 """Nodes looked at; a graph beyond that is walked in part."""
 
+_NEAR_ROOT: Final = 512
+"""Nodes within which a loss is looked for."""
+
+_TAKES_SCORES: Final = {
+    "LogSoftmax": "cross_entropy",
+    "NllLoss": "nll_loss",
+    "NllLoss2D": "nll_loss",
+    "BinaryCrossEntropyWithLogits": "binary_cross_entropy_with_logits",
+}
+"""What takes raw scores, or log probabilities, and by which name its users know it."""
+
+_SQUASHES: Final = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_PASSES_ON: Final = frozenset(
+    {
+        "View",
+        "UnsafeView",
+        "ReshapeAlias",
+        "Transpose",
+        "T",
+        "Permute",
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Select",
+        "Clone",
+        "ToCopy",
+        "Alias",
+    }
+)
+
 
 def leaves(roots: list[Tensor]) -> list[Tensor]:
     """The leaf tensors that a backward from `roots` will reach, in order of computation.
@@ -35,6 +65,51 @@ def leaves(roots: list[Tensor]) -> list[Tensor]:
                 seen.add(parent)
                 pending.append(parent)
     return found[::-1]
+
+
+def squashed_twice(roots: Sequence[Tensor]) -> dict[str, str]:
+    """Whether a loss that takes raw scores is given what a softmax or a sigmoid made of them.
+
+    Args:
+        roots: where the backward begins.
+
+    Returns:
+        ``loss`` and ``input``, the two functions; empty if there is nothing of the kind.
+
+    Example:
+        >>> import torch
+        >>> scores = torch.randn(4, 3, requires_grad=True)
+        >>> loss = torch.nn.functional.cross_entropy(scores.softmax(1), torch.arange(4) % 3)
+        >>> squashed_twice([loss])
+        {'loss': 'cross_entropy', 'input': 'softmax'}
+    """
+    pending = [r.grad_fn for r in roots if r.grad_fn is not None]
+    seen: set[Any] = set(pending)
+    while pending and len(seen) < _NEAR_ROOT:
+        node = pending.pop(0)
+        loss = _TAKES_SCORES.get(_name(node))
+        parents = [parent for parent, _ in node.next_functions if parent is not None]
+        if loss is not None and parents:
+            squash = _SQUASHES.get(_name(_without_views(parents[0])))
+            if squash is not None and not (loss == "nll_loss" and squash == "sigmoid"):
+                return {"loss": loss, "input": squash}
+        for parent in parents:
+            if parent not in seen:
+                seen.add(parent)
+                pending.append(parent)
+    return {}
+
+
+def _without_views(node: Any) -> Any:
+    """The node that computed what views and copies pass on."""
+    while _name(node) in _PASSES_ON and node.next_functions and node.next_functions[0][0]:
+        node = node.next_functions[0][0]
+    return node
+
+
+def _name(node: Any) -> str:
+    """What a node of the graph computes: its class without the ending."""
+    return str(node.name()).partition("Backward")[0]
 
 
 def value_of(roots: Sequence[Tensor], weights: Any = None) -> float:

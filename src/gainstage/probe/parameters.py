@@ -15,6 +15,7 @@ from gainstage.probe.labels import Labels
 from gainstage.probe.lines import GRAD, UPDATE, WEIGHT, Entered, Group
 from gainstage.probe.ranks import is_distributed, local, merge_of
 from gainstage.probe.recorder import Recorder
+from gainstage.probe.spreads import unit_spread
 from gainstage.probe.steptable import StepTable
 from gainstage.probe.units import sample
 from gainstage.records import Site
@@ -93,6 +94,7 @@ class Parameters:
         """
         parameters = self._chosen(parameters)
         if returned is None and self._before_again(parameters):
+            self._look_at_units(parameters, {})
             return
         self._routine = None
         self.labels.name_all(parameters)
@@ -106,6 +108,7 @@ class Parameters:
                 fast.append(Entered(name, held, held_grad, sites))
             else:
                 self._before_slowly(name, held, held_grad, sites)
+        self._look_at_units(parameters, returned or {})
         if not fast:
             return
         group = self._table.before(fast)
@@ -118,6 +121,17 @@ class Parameters:
                 [one.grad is not None for one in fast],
                 group,
             )
+
+    def _look_at_units(self, parameters: Sequence[Tensor], returned: Mapping[int, Tensor]) -> None:
+        """Now and then: do the units of a layer differ, and their gradients?"""
+        if not self._recorder.looks_closer:
+            return
+        for parameter in parameters:
+            sites = self._sites.get(self.labels.of(parameter).name, {})
+            grad = returned.get(id(parameter), parameter.grad)
+            for what, tensor in ((WEIGHT, parameter), (GRAD, grad)):
+                if tensor is not None and tensor.dim() > 1 and kind_of(tensor) and what in sites:
+                    self._recorder.put(sites[what], {"unit_spread": unit_spread(tensor)})
 
     def _before_again(self, parameters: Sequence[Tensor]) -> bool:
         """Do what was done for the same parameters at an earlier step, if all is as it was."""

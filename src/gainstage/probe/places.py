@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gainstage.probe.guard import Guard
 from gainstage.probe.recorder import Recorder
+from gainstage.probe.spreads import has_modes, keeps_statistics
 from gainstage.probe.units import UnitWatch, has_channels_first, unit_axis
 from gainstage.records import Merge, Site
 from gainstage.sketch.reader import Counts
@@ -22,7 +23,14 @@ from gainstage.sketch.rows import Row
 MAX_CALLS: Final = 64
 """Calls of one stage within a step that get a site of their own; later ones share the last."""
 
-UNIT_QUANTITIES: Final = ("dead_units", "saturated", "saturated_units")
+OWN_QUANTITIES: Final = (
+    "dead_units",
+    "saturated",
+    "saturated_units",
+    "sample_spread",
+    "running_gap",
+)
+"""Of an output, beside those of any tensor."""
 
 
 class Place:
@@ -43,6 +51,10 @@ class Place:
         """Calls since the last backward."""
         self.entries: list[Entry] = []
         """One for each call within a step, used again in the next."""
+        self.has_modes = has_modes(module)
+        """Whether it does something else in evaluation than in training."""
+        self.keeps_statistics = keeps_statistics(module)
+        """Whether it is a BatchNorm with running statistics."""
         self._channels_first = has_channels_first(module)
 
     def enter(self, listener: Listener, reading: int, root: int) -> Entry:
@@ -54,7 +66,9 @@ class Place:
         entry.reading = reading
         entry.root = root
         entry.graded = False
+        entry.asleep = False
         entry.feed = None
+        entry.spreads = {}
         return entry
 
     def axis(self, shape: tuple[int, ...], before: Entry | None) -> int | None:
@@ -91,6 +105,7 @@ class Entry:
     """
 
     __slots__ = (
+        "asleep",
         "axis",
         "dtype",
         "feed",
@@ -103,6 +118,7 @@ class Entry:
         "reading",
         "root",
         "shape",
+        "spreads",
         "units",
     )
 
@@ -119,6 +135,8 @@ class Entry:
         self.axis: int | None = None
         self.units: UnitWatch | None = None
         self.graded = False
+        self.asleep = False  # in evaluation mode, and the model with it
+        self.spreads: dict[str, float] = {}
         self.feed: Feed | None = None
 
     def __call__(self, grads: Sequence[Tensor | None]) -> None:
@@ -176,7 +194,8 @@ class Chart:
         entries: those recorded, which keeps their identities valid.
         calls: the how-maniest call of its stage each one is, from 1.
         ids: int64, of the sites of the outputs, then of the gradients.
-        columns: for each entry, where in a frame its units' shares go, by quantity.
+        columns: for each entry, where in a frame its own quantities go.
+        with_modes: which of them do something else in evaluation.
         readings: their numbers in the pool, at the last time.
         places: the same as int64.
         shares: what was found of units, until they are looked at again: columns, and values.
@@ -186,6 +205,7 @@ class Chart:
     calls: list[int]
     ids: NDArray[np.int64]
     columns: list[dict[str, int]]
+    with_modes: list[int]
     readings: list[int] = field(default_factory=list)
     places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     shares: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
@@ -230,5 +250,6 @@ class Chart:
             entries,
             list(calls.values()),
             np.array([site.id for site in (*sites, *gradients)], dtype=np.int64),
-            [{key: recorder.column(site, key) for key in UNIT_QUANTITIES} for site in sites],
+            [{key: recorder.column(site, key) for key in OWN_QUANTITIES} for site in sites],
+            [i for i, entry in enumerate(entries) if entry.place.has_modes],
         )

@@ -7,23 +7,23 @@ backward, accumulated micro-batches and updates by hand all fall into place.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from gainstage.probe.byhand import ByHand
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
 from gainstage.probe.governor import Effort, Governor, Pace
-from gainstage.probe.graph import value_of
+from gainstage.probe.gradients import Gradients
+from gainstage.probe.graph import squashed_twice, value_of
 from gainstage.probe.guard import Guard, tap
-from gainstage.probe.leaves import Leaves
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
-from gainstage.probe.steppers import Steppers
+from gainstage.probe.steppers import Steppers, parameters_of, rates
 
 WAIT: Final = 0.25
 """Seconds that a step may wait to be written. To write each by itself would cost fast trainings
@@ -63,7 +63,7 @@ class Probe:
         self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
-        self._steppers = Steppers()
+        self.steppers = Steppers()
         self._backwards = 0
         self._losses = 0  # backwards whose loss is in the current frame
         self._depth = 0
@@ -72,13 +72,14 @@ class Probe:
         self._evaluated = False  # a backward ran inside the step
         self.measuring = True
         """Whether the current step is one that is measured."""
-        self._held = False
-        self._leaves = Leaves(self.parameters.labels)
+        self._by_hand = ByHand(self.parameters, self.steppers)
+        self._leaves = self._by_hand.leaves
+        self._gradients = Gradients()
+        self._scale = 1.0  # of a gradient scaler that is stepping
+        self._skipped = False  # so far, by it
         self.probe_seconds = 0.0
         """Time spent measuring, up to the last frame."""
         self._frame_seconds = 0.0
-
-    # ---- what is known beforehand
 
     @tap("module")
     def add_model(self, model: nn.Module) -> None:
@@ -87,23 +88,17 @@ class Probe:
 
     def add_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
-        if self._steppers.add(optimizer):
-            self.facts["optimizers"] = self._steppers.names
+        if self.steppers.add(optimizer):
+            self.facts["optimizers"] = self.steppers.names
 
     def _look_ahead(self) -> None:
         step, pace = self.recorder.step, self._pace
         this = not self._stepped and pace.measures(step)
-        over = self._stepped or not self._steppers.seen
+        over = self._stepped or not self.steppers.seen
         self.forward.measuring = this or (over and pace.measures_forward(step, over=True))
         self.forward.compiled.measure(on=self.forward.measuring)
 
     # ---- backward
-
-    def trains(self, inputs: Sequence[Tensor]) -> bool:
-        """Whether gradients with respect to `inputs` are for a step: not those of data."""
-        owned = self._steppers.owned()
-        leaf = all(t.is_leaf and t.requires_grad for t in inputs)
-        return leaf and (not owned or any(id(t) in owned for t in inputs))
 
     def before_backward(self, roots: Sequence[Tensor], weights: Any = None) -> None:
         """A backward pass from `roots` is about to run: the place where a frame is closed."""
@@ -130,10 +125,13 @@ class Probe:
     def _discover(self, roots: Sequence[Tensor], thoroughly: bool) -> None:
         """Find and name the leaves of this graph, where they may be new."""
         self._leaves.discover(roots, thoroughly=thoroughly)
+        if thoroughly:
+            self.forward.criterion.looked_at(squashed_twice(roots))
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
         self.forward.stages.in_backward = True
+        self._gradients.before_backward()
         self.forward.compiled.begin()
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
@@ -150,28 +148,9 @@ class Probe:
         self.forward.stages.in_backward = False
         self.forward.differentiated(measured=self.measuring)
         if self.measuring:
-            self._hold(grads)
+            self._by_hand.hold(grads)
+            self._gradients.after_backward()
         self._evaluated = self._evaluated or self._steps.innermost is not None
-
-    def _hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
-        """Keep the weights of leaves that no optimiser owns, in case the script updates them."""
-        owned = self._steppers.owned()
-        if self._leaves.ids <= owned:
-            self._held = False
-            return
-        returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
-        loose = [
-            leaf
-            for leaf in self._leaves.living()
-            if id(leaf) not in owned
-            and self.parameters.labels.is_latest(leaf)
-            and returned.get(id(leaf), leaf.grad) is not None
-            # beside an optimiser a bare leaf is data: an input that wants a gradient
-            and (isinstance(leaf, nn.Parameter) or not owned)
-        ]
-        self._held = bool(loose)
-        if loose:
-            self.parameters.before(loose, returned)
 
     # ---- step
 
@@ -186,22 +165,43 @@ class Probe:
         self.add_optimizer(optimizer)
         nested = self._steps.innermost is not None
         self._steps.enter(optimizer)
-        if nested or not self.measuring:
+        self._skipped = False
+        if nested or self._pace.sleeps(self.recorder.step):
             return
-        self.recorder.put_run(lr=float(optimizer.param_groups[0].get("lr", math.nan)))
-        self.parameters.before(_parameters(optimizer))
+        parameters = parameters_of(optimizer)
+        fate = self._gradients.before_step(id(optimizer), parameters, self._scale)
+        if not self.measuring:
+            return
+        self.recorder.put_run(kept_grad=fate.kept, stale_grad=fate.stale, **rates(optimizer))
+        self.parameters.before(parameters)
 
     @tap("optimizer")
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimiser's ``step`` returned."""
         self._steps.leave(optimizer)
         self._stepped = True
-        self._steppers.stepped()
+        self.steppers.stepped()
         self._look_ahead()
         if self._steps.innermost is not None or not self.measuring:
             return
-        parameters = _parameters(optimizer)
+        parameters = parameters_of(optimizer)
         self.recorder.add_run(predicted_change=self.parameters.after(parameters))
+
+    @tap("scaler")
+    def before_scaler_step(self, scale: float) -> None:
+        """A gradient scaler is about to step an optimiser, unless a gradient is not finite."""
+        self._scale, self._skipped = scale, True
+
+    @tap("scaler")
+    def after_scaler_step(self) -> None:
+        """It did, or did not: then the iteration is over all the same."""
+        self._scale = 1.0
+        self.recorder.put_run(skipped=self._skipped)
+        if self._skipped:
+            self._stepped = True
+            self.steppers.stepped()
+            self._look_ahead()
+        self._skipped = False
 
     # ---- frames
 
@@ -220,17 +220,19 @@ class Probe:
     def _close(self, last: bool) -> None:
         if not (self.recorder.pending or self._losses):
             return
-        leaves_held = self._leaves.latest() if self._held else []
-        by_hand = any(self.parameters.changed(leaf) for leaf in leaves_held)
+        leaves_held = self._by_hand.held()
+        by_hand = self._by_hand.were_stepped(leaves_held)
         if not (by_hand or self._stepped or last or self._waited()):
             return
         if by_hand or (leaves_held and not last):  # at the end, the rest may simply be gone
             self.recorder.add_run(predicted_change=self.parameters.after(leaves_held))
-        self._held = False
+        self._by_hand.over()
         self._stepped = False
         self._evaluated = False
         self._losses = 0
         self._commit()
+        if by_hand and not last:
+            self.recorder.put_run(stale_grad=self._by_hand.are_stale(leaves_held))
 
     def _commit(self) -> None:
         spent = self.guard.seconds - self._frame_seconds + self.hooks_seconds
@@ -247,7 +249,7 @@ class Probe:
 
     def _waited(self) -> bool:
         """Whether a backward without a step counts as a step by now."""
-        waited, told = self._steppers.waited(self._leaves, off=self.guard.is_off("optimizer"))
+        waited, told = self.steppers.waited(self._leaves, off=self.guard.is_off("optimizer"))
         if told:
             self.recorder.event("no-optimizer-step", backwards=self._backwards)
         return waited
@@ -283,8 +285,9 @@ class Probe:
         self.forward.release()
         self._steps.clear()
         self.parameters.release()
-        self._steppers.release()
+        self.steppers.release()
         self._leaves.clear()
+        self._gradients.clear()
 
     @tap("frame")
     def _flush_rest(self) -> None:
@@ -294,8 +297,3 @@ class Probe:
 
     def _tap_failed(self, name: str, message: str) -> None:
         self.recorder.event("tap-off", name, message=message)
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    groups = optimizer.param_groups
-    return [p for group in groups for p in group["params"] if p.requires_grad]

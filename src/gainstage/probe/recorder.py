@@ -30,6 +30,11 @@ def has_histograms(step: int) -> bool:
     return step < HISTOGRAMS_ALWAYS or step % HISTOGRAMS_EVERY[step >= HISTOGRAMS_OFTEN] == 0
 
 
+LOOKS_ALWAYS: Final = 32
+LOOKS_EVERY: Final = 64
+"""What changes slowly, or is known after a few steps, is looked at in the first steps, then now
+and then."""
+
 Numbers64 = NDArray[np.float64]
 
 _ROOM: Final = 64
@@ -205,6 +210,11 @@ class Recorder:
         """Record that something happened at the current step."""
         self.flush()
         self.sink.add_event(Event(self.step, code, site, data))
+
+    @property
+    def looks_closer(self) -> bool:
+        """Whether this is a step of which data, units and samples are looked at as well."""
+        return self.step < LOOKS_ALWAYS or self.step % LOOKS_EVERY == 0
 
     @property
     def bins(self) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gainstage.probe.guard import Guard
 from gainstage.probe.places import Chart, Entry, Feed, Place
 from gainstage.probe.ranks import is_distributed, merge_of
 from gainstage.probe.recorder import Recorder
+from gainstage.probe.spreads import running_gap, sample_spread
 from gainstage.probe.units import UnitWatch, by_unit, feature_numbers, unit_shape
 from gainstage.sketch import rows
 from gainstage.sketch.pool import Pool
@@ -26,10 +27,6 @@ MAX_HELD: Final = 2048
 
 _CHARTS: Final = 16
 """Courses of a backward pass that are remembered."""
-
-ALWAYS: Final = 32
-EVERY: Final = 64
-"""An input's features are looked at in the first steps, then now and then."""
 
 
 class Stages:
@@ -70,8 +67,10 @@ class Stages:
             The entry; None if the tensor is a view of the previous one, or a scalar.
         """
         kind = kind_of(tensor, in_order=False)
+        if not kind and (tensor.is_nested or not tensor.is_floating_point()):
+            return None
         shape = tensor.shape
-        if not shape or not (kind or tensor.is_floating_point()):
+        if not shape:
             return None
         pool, held = self._pool, self._held
         reading = pool.take(tensor, kind)
@@ -99,12 +98,14 @@ class Stages:
         self._last_version = _version(tensor)
         if self.feeding:
             self._outputs[id(tensor)] = self._last
+            if kind and len(shape) > 1:
+                entry.spreads["sample_spread"] = sample_spread(tensor)
         return entry
 
     def _begin_or_drop(self) -> None:
         """The first output of a forward pass, or one of a pass that never ends."""
-        step, held = self._recorder.step, self._held
-        self.feeding = step < ALWAYS or step % EVERY == 0
+        held = self._held
+        self.feeding = self._recorder.looks_closer
         if held:
             for old in held[: MAX_HELD // 2]:
                 self._pool.give_back(old.reading)
@@ -126,6 +127,19 @@ class Stages:
     def layers(self) -> list[str]:
         """The stages whose outputs are held."""
         return [entry.place.layer() for entry in self._held]
+
+    def look_at_input(self, entry: Entry, module: nn.Module, given: Tensor | None) -> None:
+        """Now and then: is it data, and do a BatchNorm's two statistics agree?
+
+        Args:
+            entry: of a module's call.
+            module: the module.
+            given: its first input.
+        """
+        if entry.place.takes_data:
+            self.feed(entry, given)
+        if entry.place.keeps_statistics and module.training and _is_readable(given):
+            entry.spreads["running_gap"] = running_gap(module, given)
 
     def feed(self, entry: Entry, tensor: Any) -> None:
         """Measure the data that enters the network at this stage, if that is what `tensor` is."""
@@ -213,10 +227,11 @@ class Stages:
         readings += [reading for _, reading in self._graded]
         recorder.take(pool.settle(), chart.number(readings), chart.ids)
         self._record_units(chart)
+        if chart.with_modes:
+            asleep = sum(entries[i].asleep for i in chart.with_modes)
+            recorder.put_run(eval_mode=asleep / len(chart.with_modes))
         if self.feeding:
-            for entry, call in zip(entries, chart.calls, strict=True):
-                if entry.feed is not None:
-                    self._record_feed(entry, entry.feed, entry.place.name(call))
+            self._record_closer_look(chart)
         if self._reader.bins:
             for reading, site in zip(readings, chart.ids.tolist(), strict=True):
                 counts = pool.counts(reading)
@@ -238,6 +253,13 @@ class Stages:
                 outside = self._pool.outside(entry.reading, entry.units.bounds)
                 if outside is not None:
                     self._recorder.put_column(at["saturated"], outside)
+
+    def _record_closer_look(self, chart: Chart) -> None:
+        for entry, call, at in zip(chart.entries, chart.calls, chart.columns, strict=True):
+            if entry.feed is not None:
+                self._record_feed(entry, entry.feed, entry.place.name(call))
+            for quantity, value in entry.spreads.items():
+                self._recorder.put_column(at[quantity], value)
 
     def _record_feed(self, entry: Entry, feed: Feed, name: str) -> None:
         details = {**entry.details(name), "shape": feed.shape}
@@ -261,6 +283,10 @@ class Stages:
     def _is_output(self, tensor: Tensor) -> bool:
         found = self._outputs.get(id(tensor))
         return found is not None and found() is tensor
+
+
+def _is_readable(tensor: Tensor | None) -> TypeGuard[Tensor]:
+    return tensor is not None and tensor.dim() > 1 and bool(kind_of(tensor, in_order=False))
 
 
 def _version(tensor: Tensor) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Final
 
 import torch
+from torch import Tensor
 
 from gainstage.probe.leaves import Leaves
 from gainstage.probe.ranks import local
@@ -62,6 +65,12 @@ class Steppers:
             self._owned = {id(parameter) for group in groups for parameter in group}
         return self._owned
 
+    def trains(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether gradients with respect to `inputs` are for a step: not those of data."""
+        owned = self.owned()
+        leaf = all(t.is_leaf and t.requires_grad for t in inputs)
+        return leaf and (not owned or any(id(t) in owned for t in inputs))
+
     def waited(self, leaves: Leaves, *, off: bool) -> tuple[bool, bool]:
         """A backward ended and no step followed.
 
@@ -87,6 +96,22 @@ class Steppers:
     def release(self) -> None:
         """Let go of them."""
         self._optimizers.clear()
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Those that an optimiser may change."""
+    groups = optimizer.param_groups
+    return [p for group in groups for p in group["params"] if p.requires_grad]
+
+
+def rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """What an optimiser's groups say of its step: rate of the first one, largest decay."""
+    groups = optimizer.param_groups
+    decays = [group.get("weight_decay", 0.0) for group in groups]
+    return {
+        "lr": float(groups[0].get("lr", math.nan)),
+        "weight_decay": max((float(decay) for decay in decays), default=0.0),
+    }
 
 
 def _accumulating(leaves: Leaves) -> bool:

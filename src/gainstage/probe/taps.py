@@ -81,7 +81,7 @@ def _enter_hook(probe: Probe) -> Hook:
 def _root_hook(probe: Probe) -> Hook:
     """For the outermost module, where what its parts call is of no interest."""
     begin = probe.forward.begin_root
-    return Hook(lambda *_: begin())
+    return Hook(lambda module, *_: begin(module))
 
 
 def _leave_hook(probe: Probe, stage: nn.Module | None = None) -> Hook:
@@ -159,6 +159,7 @@ def optimizer_tap(probe: Probe, optimizers: Iterable[torch.optim.Optimizer]) -> 
             before, after = _step_hooks(probe)
             stack.callback(optimizer.register_step_pre_hook(before).remove)
             stack.callback(optimizer.register_step_post_hook(after).remove)
+        stack.enter_context(wrappers.SCALER_STEP.heard_by(probe))
         yield
 
 
@@ -169,6 +170,7 @@ def every_optimizer_tap(probe: Probe) -> Iterator[None]:
         before, after = _step_hooks(probe)
         stack.callback(global_optimizer.register_optimizer_step_pre_hook(before).remove)
         stack.callback(global_optimizer.register_optimizer_step_post_hook(after).remove)
+        stack.enter_context(wrappers.SCALER_STEP.heard_by(probe))
         yield
 
 

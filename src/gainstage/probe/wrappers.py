@@ -138,7 +138,7 @@ def _begin_grad(
 ) -> list[Tensor] | None:
     """Tell a probe that a backward begins, if it is one for a step; with respect to what."""
     wanted = _tensors(inputs)
-    if not _for_a_step(*args, **kwargs) or not probe.trains(wanted):
+    if not _for_a_step(*args, **kwargs) or not probe.steppers.trains(wanted):
         return None
     probe.before_backward(_tensors(outputs))
     return wanted
@@ -181,6 +181,25 @@ def _init(here: Installation) -> Function:
     return init
 
 
+def _scaler_step(here: Installation) -> Function:
+    def step(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        listeners = here.listeners if self.is_enabled() else ()
+        for probe in listeners:
+            probe.guard.shield("scaler", _begin_scaler_step, probe, self)
+        try:
+            return here.original(self, optimizer, *args, **kwargs)
+        finally:
+            for probe in listeners:
+                probe.guard.shield("scaler", probe.after_scaler_step)
+
+    return step
+
+
+def _begin_scaler_step(probe: Probe, scaler: Any) -> None:
+    probe.before_scaler_step(float(scaler.get_scale()))
+
+
 BACKWARD: Final = Patch(torch.autograd, "backward", _backward)
 GRAD: Final = Patch(torch.autograd, "grad", _grad)
 OPTIMIZER_INIT: Final = Patch(torch.optim.Optimizer, "__init__", _init)
+SCALER_STEP: Final = Patch(torch.amp.GradScaler, "step", _scaler_step)

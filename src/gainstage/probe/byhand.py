@@ -1,0 +1,73 @@
+"""Parameters that no optimiser steps: the script updates them itself, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from gainstage.probe.gradients import any_left
+from gainstage.probe.leaves import Leaves
+from gainstage.probe.parameters import Parameters
+from gainstage.probe.steppers import Steppers
+
+
+class ByHand:
+    """Keeps the leaves of a training that nobody owns, to see whether the script changed them.
+
+    Args:
+        parameters: what measures them.
+        steppers: knows which ones optimisers own.
+
+    Attributes:
+        leaves: of the training, owned or not.
+    """
+
+    def __init__(self, parameters: Parameters, steppers: Steppers) -> None:
+        self._parameters = parameters
+        self._steppers = steppers
+        self.leaves = Leaves(parameters.labels)
+        self._held: set[str] = set()  # names, for a script may make new tensors of them
+
+    def hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
+        """After a backward: keep the weights of leaves that no optimiser owns.
+
+        Args:
+            grads: gradients that were returned rather than accumulated, with their leaves.
+        """
+        owned = self._steppers.owned()
+        if self.leaves.ids <= owned:
+            self._held = set()
+            return
+        returned = {id(leaf): grad for leaf, grad in grads if grad is not None}
+        loose = [
+            leaf
+            for leaf in self.leaves.living()
+            if id(leaf) not in owned
+            and self._parameters.labels.is_latest(leaf)
+            and returned.get(id(leaf), leaf.grad) is not None
+            # beside an optimiser a bare leaf is data: an input that wants a gradient
+            and (isinstance(leaf, nn.Parameter) or not owned)
+        ]
+        self._held = {self._parameters.labels.of(leaf).name for leaf in loose}
+        if loose:
+            self._parameters.before(loose, returned)
+
+    def held(self) -> list[Tensor]:
+        """Those whose weights are kept, or what has taken their place."""
+        if not self._held:
+            return []
+        labels = self._parameters.labels
+        return [leaf for leaf in self.leaves.latest() if labels.of(leaf).name in self._held]
+
+    def were_stepped(self, held: Sequence[Tensor]) -> bool:
+        """Whether the script changed any of them."""
+        return any(self._parameters.changed(leaf) for leaf in held)
+
+    def are_stale(self, held: Sequence[Tensor]) -> bool:
+        """Whether gradients that a step by hand has used are still there for the next."""
+        return any_left(leaf for leaf in held if self._parameters.labels.is_latest(leaf))
+
+    def over(self) -> None:
+        """The step is over."""
+        self._held = set()

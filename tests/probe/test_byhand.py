@@ -1,0 +1,57 @@
+"""Leaves that no optimiser owns: kept around a backward, known to be stepped by the script."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gainstage.probe.byhand import ByHand
+from gainstage.probe.parameters import Parameters
+from gainstage.probe.recorder import Recorder
+from gainstage.probe.sink import MemorySink
+from gainstage.probe.steppers import Steppers
+
+
+def _watched(*owned):
+    parameters, steppers = Parameters(Recorder(MemorySink())), Steppers()
+    if owned:
+        steppers.add(torch.optim.SGD(owned, lr=0.1))
+    return ByHand(parameters, steppers)
+
+
+def _backward(by_hand, *leaves):
+    loss = sum((leaf * leaf).sum() for leaf in leaves)
+    by_hand.leaves.discover([loss], thoroughly=True)
+    loss.backward()
+    by_hand.hold([])
+
+
+def test_a_leaf_that_changes_was_stepped():
+    w, by_hand = torch.ones(3, requires_grad=True), _watched()
+    _backward(by_hand, w)
+    held = by_hand.held()
+    assert [leaf is w for leaf in held] == [True]
+    assert not by_hand.were_stepped(held)
+    with torch.no_grad():
+        w -= 0.1
+    assert by_hand.were_stepped(held)
+    assert by_hand.are_stale(held)
+    w.grad.zero_()
+    assert not by_hand.are_stale(held)
+    by_hand.over()
+    assert by_hand.held() == []
+
+
+def test_what_an_optimiser_owns_is_not_held():
+    w = torch.ones(3, requires_grad=True)
+    by_hand = _watched(w)
+    _backward(by_hand, w)
+    assert by_hand.held() == []
+
+
+def test_beside_an_optimiser_a_bare_leaf_is_data_and_a_parameter_is_not():
+    owned, bare = (torch.ones(3, requires_grad=True) for _ in range(2))
+    free = nn.Parameter(torch.ones(3))
+    by_hand = _watched(owned)
+    _backward(by_hand, owned, bare, free)
+    assert [leaf is free for leaf in by_hand.held()] == [True]
