@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,6 +50,14 @@ class Chain:
         saturated: share of saturated outputs (tanh and sigmoid only).
         predicted_share: predicted decrease of the loss over the loss.
         input: quantities of the input that differ from a standardised one's.
+        run: further quantities of the run.
+        unit_spread: difference of each weight's units, and of its gradient's.
+        sample_spread: how much each linear stage's output depends on the sample.
+        running_gap: gap of the running statistics of a BatchNorm after the first stage, if there
+            is one.
+        dtype: of all tensors.
+        grad_zeros: share of zeros in all gradients.
+        update_zeros: likewise in the updates.
         nan_at: name, kind and step from which a tensor holds NaN.
         facts: what is known of the training.
 
@@ -76,17 +84,30 @@ class Chain:
     saturated: ArrayLike = 0.03
     predicted_share: ArrayLike = 0.02
     input: dict[str, float] = field(default_factory=dict)
+    run: dict[str, ArrayLike] = field(default_factory=dict)
+    unit_spread: ArrayLike = 0.9
+    sample_spread: ArrayLike = 0.6
+    running_gap: ArrayLike | None = None
+    dtype: str = "float32"
+    grad_zeros: float = 0.0
+    update_zeros: float = 0.0
     nan_at: tuple[str, Kind, int] | None = None
     facts: dict[str, Any] = field(default_factory=lambda: {"loss": "cross_entropy"})
 
     def recording(self) -> MemoryRecording:
         """The chain as a recording."""
-        draft = _Draft(self.steps, self.nan_at)
+        draft = _Draft(self.steps, self.nan_at, self.dtype)
         run = draft.site("run", "run", "", 0, ())
         loss = np.asarray(self.loss, dtype=float)
         draft.put(run, "loss", loss)
         draft.put(run, "chance_loss", self.chance)
         draft.put(run, "predicted_change", -self._grid(self.predicted_share)[0] * np.abs(loss))
+        usual_run = {"kept_grad": 1.0, "stale_grad": 0.0, "eval_mode": 0.0, "weight_decay": 0.0}
+        for quantity, value in {**usual_run, **self.run}.items():
+            draft.put(run, quantity, value)
+        if self.running_gap is not None:
+            norm = draft.tensor("norm", "output", "BatchNorm1d", 1, 1.0, (64, 32))
+            draft.put(norm, "running_gap", self.running_gap)
         for layer in range(self.layers):
             self._linear(draft, layer)
             if layer < self.layers - 1:
@@ -102,7 +123,11 @@ class Chain:
         name, order = str(2 * layer), 2 * layer
         for kind, db in (("output", self.forward_db), ("output_grad", self.backward_db)):
             rms = 10 ** (self._grid(db)[layer] / 20)
-            draft.tensor(name, kind, "Linear", order, rms, (64, 32))
+            site = draft.tensor(name, kind, "Linear", order, rms, (64, 32))
+            if kind == "output_grad":
+                draft.put(site, "zero_share", self.grad_zeros)
+            if kind == "output":
+                draft.put(site, "sample_spread", self._grid(self.sample_spread)[layer])
         weight = self._grid(self.weight_rms)[layer]
         parameter = {
             "weight": weight,
@@ -111,6 +136,10 @@ class Chain:
         }
         for kind, rms in parameter.items():
             site = draft.tensor(f"{name}.weight", kind, "Linear", order, rms, (32, 32))
+            zeros = {"weight": 0.0, "grad": self.grad_zeros, "update": self.update_zeros}
+            draft.put(site, "zero_share", zeros[kind])
+            if kind != "update":
+                draft.put(site, "unit_spread", self._grid(self.unit_spread)[layer])
             if kind == "grad":
                 draft.put(site, "cosine", self._grid(self.grad_cosine)[layer])
 
@@ -134,8 +163,9 @@ class Chain:
 class _Draft:
     """Sites and values of a recording in the making."""
 
-    def __init__(self, steps: int, nan_at: tuple[str, Kind, int] | None) -> None:
+    def __init__(self, steps: int, nan_at: tuple[str, Kind, int] | None, dtype: str) -> None:
         self.steps = steps
+        self.dtype = dtype
         self.nan_at = nan_at
         self.sites: list[Site] = []
         self.values: dict[tuple[int, str], NDArray[np.float32]] = {}
@@ -143,7 +173,8 @@ class _Draft:
     def site(self, name: str, kind: Any, op: str, order: int, shape: tuple[int, ...]) -> Site:
         layer = name.removesuffix(".weight")
         axis = len(shape) - 1 if kind == "output" else None
-        site = Site(len(self.sites), name, kind, layer, op, order, shape, unit_axis=axis)
+        place = Site(len(self.sites), name, kind, layer, op, order, shape, self.dtype)
+        site = replace(place, unit_axis=axis)
         self.sites.append(site)
         return site
 

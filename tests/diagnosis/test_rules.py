@@ -88,6 +88,75 @@ SICK = {
         "learning-rate-too-low",
         Chain(loss=flat_loss(2.31), ratio=1.5e-4, predicted_share=1e-5, grad_cosine=0.9),
     ),
+    "probabilities as scores": (
+        "softmax-before-cross-entropy",
+        Chain(
+            loss=falling_loss(2.3, 1.7),
+            facts={"squashed_twice": {"loss": "cross_entropy", "input": "softmax"}},
+        ),
+    ),
+    "probabilities as logarithms": (
+        "softmax-before-cross-entropy",
+        Chain(
+            loss=falling_loss(0.9, 0.5) - 1.4,
+            facts={"squashed_twice": {"loss": "nll_loss", "input": "softmax"}},
+        ),
+    ),
+    "nobody clears the gradients": (
+        "gradients-not-zeroed",
+        Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, run={"stale_grad": T > 0}),
+    ),
+    "asleep from the start": (
+        "eval-mode-in-training",
+        Chain(loss=flat_loss(), running_gap=np.nan, run={"eval_mode": 1.0}),
+    ),
+    "asleep since a validation": (
+        "eval-mode-in-training",
+        Chain(loss=flat_loss(), running_gap=np.nan, run={"eval_mode": T > 60}),
+    ),
+    "clipped to nothing": (
+        "over-clipped-gradient",
+        Chain(loss=flat_loss(2.29), ratio=1e-6, predicted_share=1e-5, run={"kept_grad": 1e-4}),
+    ),
+    "weights melt away": (
+        "excessive-weight-decay",
+        Chain(
+            loss=flat_loss(),
+            weight_rms=0.1 * 0.97**T,
+            grad_l2=1e-3 * 0.97**T,
+            run={"weight_decay": 0.5, "lr": 0.06},
+        ),
+    ),
+    "decoupled decay": (
+        "excessive-weight-decay",
+        Chain(
+            loss=flat_loss(),
+            weight_rms=0.1 * 0.97**T,
+            ratio=0.031,
+            predicted_share=1e-3,
+            run={"weight_decay": 30.0, "lr": 1e-3},
+            facts={"loss": "cross_entropy", "optimizers": ["AdamW"]},
+        ),
+    ),
+    "at the bottom of float16": (
+        "gradient-underflow",
+        Chain(loss=flat_loss(), dtype="float16", backward_db=-130.0, grad_zeros=0.7),
+    ),
+    "updates below the weights' precision": (
+        "gradient-underflow",
+        Chain(loss=flat_loss(), dtype="bfloat16", update_zeros=0.9),
+    ),
+    "a constant start": ("symmetric-weights", Chain(loss=flat_loss(), unit_spread=0.0)),
+    "one layer alike": (
+        "symmetric-weights",
+        Chain(loss=flat_loss(), unit_spread=np.array([0.9, 0.9, 0.0, 0.9, 0.9, 0.9])),
+    ),
+    "all samples look the same": (
+        "collapsed-output",
+        Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.1, 1e-4, 1e-5, 1e-5, 1e-5])),
+    ),
+    "statistics of another network": ("train-eval-gap", Chain(running_gap=30.0)),
+    "statistics that lag": ("train-eval-gap", Chain(running_gap=2.5)),
     "nan in an output": (
         "non-finite",
         Chain(loss=broken_loss(80), nan_at=("4", "output", 80)),
@@ -99,7 +168,11 @@ SICK = {
     ),
 }
 
-MILD = {"nothing but the loss is odd", "tanh at its limits though it learns"}
+MILD = {
+    "nothing but the loss is odd",
+    "tanh at its limits though it learns",
+    "statistics that lag",
+}
 
 HEALTHY = {
     "plain": Chain(),
@@ -126,6 +199,25 @@ HEALTHY = {
     "a layer left out of the optimiser of a good fine-tuning": Chain(
         ratio=np.array([0, 0, 1e-3, 1e-3, 1e-3, 1e-3])
     ),
+    "clipped at every step, by an optimiser that does not mind": Chain(
+        loss=flat_loss(2.0), run={"kept_grad": 0.05}
+    ),
+    "clipped now and then": Chain(run={"kept_grad": np.where(T % 7 == 0, 0.01, 1.0)}),
+    "decay that holds its own": Chain(run={"weight_decay": 0.1, "lr": 1e-3}),
+    "decay shrinks what a normalisation follows": Chain(
+        weight_rms=0.1 * 0.98**T, run={"weight_decay": 0.1, "lr": 0.2}
+    ),
+    "frozen statistics on purpose": Chain(running_gap=0.2, run={"eval_mode": 0.5}),
+    "evaluated in between": Chain(run={"eval_mode": np.where(T % 50 == 0, 1.0, 0.0)}),
+    "a head that starts at zero and its units alike": Chain(
+        unit_spread=np.concatenate([np.full((5, STEPS), 0.9), 0.9 * (T > 0)[None]])
+    ),
+    "a last layer that answers the same at first": Chain(
+        sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 1e-3])
+    ),
+    "statistics as good as small batches allow": Chain(running_gap=0.6),
+    "zeros of a mask in float16": Chain(dtype="float16", grad_zeros=0.6, backward_db=-60.0),
+    "gradients of one step left by chance": Chain(run={"stale_grad": T == 10}),
     "a short look at chance": Chain(steps=40, loss=flat_loss(steps=40)),
     "one spike": Chain(loss=np.where(T == 50, 9.0, falling_loss())),
     "one layer": Chain(layers=1),

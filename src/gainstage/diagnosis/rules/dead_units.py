@@ -31,7 +31,13 @@ STEPS = 8
 
 
 @rule(
-    "dead-units", may_cause=("vanishing-gradient", "vanishing-activation", "learning-rate-too-low")
+    "dead-units",
+    may_cause=(
+        "vanishing-gradient",
+        "vanishing-activation",
+        "learning-rate-too-low",
+        "collapsed-output",
+    ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for a rectified layer most of whose units are silent over a whole window."""

@@ -33,6 +33,7 @@ THRESHOLD_DB = 40.0
         "non-finite",
         "saturated-units",
         "dead-units",
+        "collapsed-output",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:

@@ -46,6 +46,7 @@ WINDOW = 50
         "exploding-gradient",
         "vanishing-gradient",
         "loss-not-decreasing",
+        "collapsed-output",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:

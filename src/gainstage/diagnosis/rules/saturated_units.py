@@ -30,7 +30,14 @@ THRESHOLD = 0.5
 """Half of the outputs beyond |tanh| = 0.97 needs a signal three times too large."""
 
 
-@rule("saturated-units", may_cause=("vanishing-gradient", "learning-rate-too-low"))
+@rule(
+    "saturated-units",
+    may_cause=(
+        "vanishing-gradient",
+        "learning-rate-too-low",
+        "collapsed-output",
+    ),
+)
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for a hidden bounded layer that is mostly at its limits, at the start or for good."""
     layers = [s for s in evidence.hidden if s.op in BOUNDED]

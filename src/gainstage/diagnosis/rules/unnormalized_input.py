@@ -43,6 +43,7 @@ SPREAD = 100.0
         "non-finite",
         "overconfident-start",
         "parameters-not-updated",
+        "collapsed-output",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:

@@ -28,7 +28,14 @@ SURE = 0.95
 for it is what keeps the layers from learning."""
 
 
-@rule("vanishing-activation", may_cause=("learning-rate-too-low", "loss-not-decreasing"))
+@rule(
+    "vanishing-activation",
+    may_cause=(
+        "learning-rate-too-low",
+        "loss-not-decreasing",
+        "collapsed-output",
+    ),
+)
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Follow the level of the stages with weights at the start."""
     gain = signal_gain(evidence)

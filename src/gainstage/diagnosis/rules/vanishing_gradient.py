@@ -36,7 +36,14 @@ WINDOW = 20
 """The first steps show the chain as initialised; later gradients also fade by learning."""
 
 
-@rule("vanishing-gradient", may_cause=("learning-rate-too-low", "dead-units"))
+@rule(
+    "vanishing-gradient",
+    may_cause=(
+        "learning-rate-too-low",
+        "dead-units",
+        "collapsed-output",
+    ),
+)
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Compare the pull on the first layers with the pull on the last, and follow the chain.
 
