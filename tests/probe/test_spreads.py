@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -19,6 +19,7 @@ from gainstage.probe.spreads import (
 )
 
 
+@settings(deadline=None)
 @given(st.integers(2, 80), st.integers(2, 300), st.floats(1e-3, 1e3), st.booleans())
 def test_units_that_are_alike_have_no_spread_whichever_axis_numbers_them(units, n, scale, by_row):
     one = torch.linspace(-1, 1, n) * scale

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gainstage.sketch.units import WINDOW, look, share_outside
+from gainstage.sketch.units import WINDOW, look, share_outside, spreads
 
 ALIVE, LINEAR = (0.0, 0.0), (-0.97, 0.97)
 numbers = st.sampled_from([0.0, 0.0, 0.0, -0.0, 0.5, 0.97, 0.98, -0.98, math.nan, math.inf, 1e-45])
@@ -138,3 +138,14 @@ def test_the_share_outside_is_that_of_numpy(x, within):
 def test_the_bounds_themselves_and_nan_are_not_outside():
     x = np.array([-0.5, 0.5, math.nan, math.inf], np.float32)
     assert share_outside(x.ctypes.data, 4, (-0.5, 0.5)) == 0.25
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.floats(-1e3, 1e3), st.integers(0, 2**32 - 1))
+def test_spreads_are_those_of_numpy(rows, columns, offset, seed):
+    x = (np.random.default_rng(seed).normal(size=(rows, columns)) + offset).astype(np.float32)
+    part = x[:5, :6].astype(np.float64)
+    found = spreads(x.ctypes.data, x.shape, (5, 6))
+    size = np.abs(part).max()
+    wanted = (np.square(part).mean(), part.var(axis=0).mean(), part.var(axis=1).mean())
+    assert np.square(found) == pytest.approx(wanted, rel=1e-9, abs=1e-12 * size**2)

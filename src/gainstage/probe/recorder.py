@@ -30,7 +30,7 @@ def has_histograms(step: int) -> bool:
     return step < HISTOGRAMS_ALWAYS or step % HISTOGRAMS_EVERY[step >= HISTOGRAMS_OFTEN] == 0
 
 
-LOOKS_ALWAYS: Final = 32
+LOOKS_ALWAYS: Final = 16
 LOOKS_EVERY: Final = 64
 """What changes slowly, or is known after a few steps, is looked at in the first steps, then now
 and then."""

@@ -8,6 +8,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from gainstage.sketch.reader import kind_of
+from gainstage.sketch.sampling import FLOAT32
+from gainstage.sketch.units import spreads
+
 _ROWS: Final = 64
 _COLUMNS: Final = 256
 """At most so much of a matrix is looked at: what is alike everywhere is alike there."""
@@ -33,10 +37,10 @@ def unit_spread(weight: Tensor) -> float:
         >>> [unit_spread(x) for x in (torch.ones(4, 3), torch.ones(1, 1), torch.zeros(2, 2))]
         [0.0, nan, nan]
     """
-    x = weight.detach().reshape(weight.shape[0], -1)[:_ROWS, :_COLUMNS].double()
-    size = _rms(x)
-    spreads = [_rms(x - x.mean(axis, keepdim=True)) for axis in (0, 1) if x.shape[axis] > 1]
-    return min(spreads) / size if spreads and size > 0 else math.nan
+    size, over_rows, over_columns = _spreads(weight)
+    rows, columns = weight.shape[0], weight.numel() // max(weight.shape[0], 1)
+    found = [over_rows] * (rows > 1) + [over_columns] * (columns > 1)
+    return min(found) / size if found and size > 0 else math.nan
 
 
 def sample_spread(output: Tensor) -> float:
@@ -52,9 +56,8 @@ def sample_spread(output: Tensor) -> float:
         >>> sample_spread(torch.tensor([[1.0, 2.0], [1.0, 2.0]]))
         0.0
     """
-    x = output.detach().reshape(output.shape[0], -1)[:_ROWS, :_COLUMNS].double()
-    size = _rms(x)
-    return _rms(x - x.mean(0, keepdim=True)) / size if x.shape[0] > 1 and size > 0 else math.nan
+    size, over_samples, _ = _spreads(output)
+    return over_samples / size if output.shape[0] > 1 and size > 0 else math.nan
 
 
 def running_gap(module: Any, given: Tensor) -> float:
@@ -89,5 +92,14 @@ def has_modes(module: nn.Module | None) -> bool:
     return keeps_statistics(module) or (isinstance(dropout, float) and dropout > 0)
 
 
-def _rms(x: Tensor) -> float:
-    return float(x.square().mean().sqrt())
+def _spreads(tensor: Tensor) -> tuple[float, float, float]:
+    """The rms, the spread over the first axis, and that over the others, of a part of a tensor."""
+    if not tensor.numel():
+        return 0.0, 0.0, 0.0
+    shape = tensor.shape[0], tensor.numel() // tensor.shape[0]
+    held = tensor.detach()
+    if kind_of(held) != FLOAT32:
+        held = held.reshape(shape)[:_ROWS, :_COLUMNS].to("cpu", torch.float32).contiguous()
+        shape = held.shape[0], held.shape[1]
+    size, over_rows, over_columns = spreads(held.data_ptr(), shape, (_ROWS, _COLUMNS))
+    return float(size), float(over_rows), float(over_columns)

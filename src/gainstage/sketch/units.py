@@ -89,6 +89,51 @@ def look(  # pragma: no cover
 
 
 @jit()
+def spreads(  # pragma: no cover
+    pointer: int, shape: tuple[int, int], most: tuple[int, int]
+) -> tuple[float, float, float]:
+    """How much rows differ, and how much columns do, of the first part of a matrix.
+
+    Args:
+        pointer: address of float32 [rows, columns].
+        shape: these two.
+        most: rows and columns that are looked at, at most.
+
+    Returns:
+        The rms; the standard deviation over the rows, rms over the columns; and the other way
+        round.
+    """
+    rows, columns = min(shape[0], most[0]), min(shape[1], most[1])
+    x = carray(address(pointer), shape[0] * shape[1]).view(np.float32)
+    power = 0.0
+    between_columns = 0.0
+    sums = np.zeros(columns)
+    squares = np.zeros(columns)
+    for i in range(rows):
+        start = i * shape[1]
+        pivot = np.float64(x[start])
+        total = 0.0
+        total_squares = 0.0
+        for j in range(columns):
+            v = np.float64(x[start + j])
+            power += v * v
+            total += v - pivot
+            total_squares += (v - pivot) * (v - pivot)
+            d = v - np.float64(x[j])
+            sums[j] += d
+            squares[j] += d * d
+        between_columns += max(total_squares / columns - (total / columns) ** 2, 0.0)
+    between_rows = 0.0
+    for j in range(columns):
+        between_rows += max(squares[j] / rows - (sums[j] / rows) ** 2, 0.0)
+    return (
+        np.sqrt(power / (rows * columns)),
+        np.sqrt(between_rows / columns),
+        np.sqrt(between_columns / rows),
+    )
+
+
+@jit()
 def share_outside(pointer: int, n: int, bounds: tuple[float, float]) -> float:  # pragma: no cover
     """Share of ``float32[n]`` at an address, n >= 1, outside the bounds."""
     x = carray(address(pointer), n).view(np.float32)
