@@ -155,7 +155,18 @@ SICK = {
         "collapsed-output",
         Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.1, 1e-4, 1e-5, 1e-5, 1e-5])),
     ),
+    "a stage that training has silenced": (
+        "collapsed-output",
+        Chain(
+            loss=after(30, 3.0, 2.3),
+            forward_db=np.stack([-40 * (T > 50) * (n == 2) for n in range(6)]),
+        ),
+    ),
     "statistics of another network": ("train-eval-gap", Chain(running_gap=30.0)),
+    "an evaluation on other scales": (
+        "train-eval-gap",
+        Chain(facts={"evaluation": {"site": "0", "shift": 4.0, "batches": 3}}),
+    ),
     "statistics that lag": ("train-eval-gap", Chain(running_gap=2.5)),
     "nan in an output": (
         "non-finite",
@@ -206,6 +217,9 @@ HEALTHY = {
     "decay that holds its own": Chain(run={"weight_decay": 0.1, "lr": 1e-3}),
     "decay shrinks what a normalisation follows": Chain(
         weight_rms=0.1 * 0.98**T, run={"weight_decay": 0.1, "lr": 0.2}
+    ),
+    "augmented in training only": Chain(
+        facts={"evaluation": {"site": "0", "shift": 0.4, "batches": 3}}
     ),
     "frozen statistics on purpose": Chain(running_gap=0.2, run={"eval_mode": 0.5}),
     "evaluated in between": Chain(run={"eval_mode": np.where(T % 50 == 0, 1.0, 0.0)}),

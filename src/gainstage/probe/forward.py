@@ -119,9 +119,7 @@ class Forward:
         if tensor is None:
             return
         if not with_grad:
-            if module.training and tensor.is_floating_point():
-                # a checkpoint's first pass: only its place is kept
-                self._recorder.order(place.layer())
+            self._without_grad(module, place, tensor, _first_tensor(inputs))
             return
         if inside_backward() and self.stages.again(place, tensor):
             return
@@ -131,6 +129,15 @@ class Forward:
         entry.asleep = self._asleep and place.has_modes and not module.training
         if self.stages.feeding:
             self.stages.look_at_input(entry, module, _first_tensor(inputs))
+
+    def _without_grad(
+        self, module: nn.Module, place: Place, tensor: Tensor, given: Tensor | None
+    ) -> None:
+        if not module.training:
+            if place.takes_data and given is not None and not given.is_nested:
+                self.stages.evaluation.compare(place.layer(), given)
+        elif tensor.is_floating_point():  # a checkpoint's first pass: only its place is kept
+            self._recorder.order(place.layer())
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""
@@ -218,6 +225,11 @@ class Forward:
             self.stages.forget()
             self.compiled.forget()
         self._ordinals.clear()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was learnt of the loss and of evaluations."""
+        return {**self.criterion.facts, **self.stages.evaluation.facts}
 
     def release(self) -> None:
         """Let go of the user's modules and tensors."""

@@ -275,7 +275,7 @@ class Probe:
     def ending(self) -> dict[str, Any]:
         """What a run's record says of its whole training, as fields of ``RunInfo``."""
         return {
-            "facts": {**self.facts, **self.forward.criterion.facts},
+            "facts": {**self.facts, **self.forward.facts},
             "seconds": self.recorder.seconds,
             "probe_seconds": self.probe_seconds,
         }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from gainstage.probe.evaluation import Evaluation
 from gainstage.probe.guard import Guard
 from gainstage.probe.places import Chart, Entry, Feed, Place
 from gainstage.probe.ranks import is_distributed, merge_of
@@ -42,6 +43,7 @@ class Stages:
         self.feeding = True
         """Whether this is a step in which the data that enter are looked at."""
         self.guard = guard
+        self.evaluation = Evaluation(recorder.reader)
         self._recorder = recorder
         self._reader = recorder.reader
         self._pool = Pool(recorder.reader)
@@ -263,6 +265,7 @@ class Stages:
 
     def _record_feed(self, entry: Entry, feed: Feed, name: str) -> None:
         details = {**entry.details(name), "shape": feed.shape}
+        self.evaluation.learn(entry.place.layer(), feed.row)
         site = self._recorder.site(name, "input", **details)
         self._recorder.take_one(feed.row, site)
         self._recorder.put(site, feed.numbers)

@@ -4,10 +4,12 @@ Problem: from some stage on the signal is the same for every sample, so the netw
 one constant answer.
 
 Why: what differs between samples has been lost on the way: dead or saturated units, weights that
-shrank to nothing beside the biases, inputs whose common offset is far larger than what varies.
+shrank to nothing beside the biases, inputs whose common offset is far larger than what varies. Or
+training itself has silenced a stage, because a penalty weighs more than what the stage is for (the
+posterior collapse of a variational autoencoder).
 
 What to do: look at the first stage where it happens, and at what comes before it; centre the
-inputs.
+inputs; weigh penalties down, and sum or average all terms of the loss alike.
 
 Harmless when: the last layer alone answers the same for all. Then there may be nothing to learn
 from these inputs and labels, and its answer is the best there is.
@@ -27,14 +29,20 @@ from gainstage.records import Finding, Site
 
 SPREAD = 0.01
 """Standard deviation over the samples, over the rms, at a hidden stage."""
+SILENCED = 20.0
+"""Fall of a hidden stage's level in dB, from the first steps to the last."""
 LOOKS = 3
 
 
 @rule("collapsed-output", may_cause=("loss-not-decreasing", "learning-rate-too-low"))
 def check(evidence: Evidence) -> Iterable[Finding]:
-    """Find the first hidden stage from which on all samples look the same."""
-    if not evidence.progress.failed:
-        return
+    """Find the stage from which on all samples look the same, or that has fallen silent."""
+    if evidence.progress.failed:
+        yield from list(_alike(evidence)) or _silenced(evidence)
+
+
+def _alike(evidence: Evidence) -> Iterable[Finding]:
+    """The first hidden stage from which on all samples look the same."""
     found = [(s, _spread(evidence, s)) for s in evidence.hidden]
     known = [(s, spread) for s, spread in found if np.isfinite(spread)]
     lost = next((i for i in range(len(known)) if all(v < SPREAD for _, v in known[i:])), None)
@@ -54,6 +62,30 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         ),
         evidence={"spread_over_samples": spread, "spread_before": before},
         threshold={"spread_over_samples": SPREAD},
+    )
+
+
+def _silenced(evidence: Evidence) -> Iterable[Finding]:
+    """The hidden stage with weights whose level has fallen most."""
+    hidden = {s.name for s in evidence.hidden}
+    levels = [(s, evidence.level(s)) for s in evidence.chain("output") if s.name in hidden]
+    fallen = [(evidence.early(level) - evidence.late(level), s) for s, level in levels]
+    fallen = [(fall, s) for fall, s in fallen if np.isfinite(fall)]
+    fall, site = max(fallen, key=lambda pair: pair[0], default=(0.0, None))
+    if site is None or fall < SILENCED:
+        return
+    yield Finding(
+        code="collapsed-output",
+        severity="error",
+        confidence=confidence(fall, SILENCED, 15.0),
+        site=site.name,
+        since_step=evidence.step_at(0),
+        message=(
+            f"Training has turned {site.name} down by {fall:.0f} dB, and the loss is that of an "
+            "answer that does not depend on the input."
+        ),
+        evidence={"fall_in_db": fall, "level_in_db": evidence.late(evidence.level(site))},
+        threshold={"fall_in_db": SILENCED},
     )
 
 

@@ -1,13 +1,16 @@
-"""BatchNorm will compute something else in evaluation than it did in training.
+"""In evaluation the network meets other signals than in training.
 
-Problem: the running statistics that are used in evaluation are far from those of the batches that
-the network was trained on, so its outputs, and its score, will change with ``model.eval()``.
+Problem: the data of the evaluation are of another scale than those of the training, or BatchNorm's
+running statistics, which it uses in evaluation, are far from those of the batches that the network
+was trained on. The loss of the training looks well, and the score of the evaluation does not.
 
-Why: the running averages lag behind (momentum too small for the length of the training, weights
-that still move fast), or the batches differ from their mean (too small, or sorted by class).
+Why: the two ways of preparing data differ (one is standardised, the other is not). Or the running
+averages lag behind (momentum too small for the length of the training, weights that still move
+fast), or the batches differ from their mean (too small, or sorted by class).
 
-What to do: train longer or raise ``momentum``; shuffle; larger batches; before evaluating, pass
-some batches through in training mode without steps; or use GroupNorm or LayerNorm.
+What to do: prepare both alike, with the mean and deviation of the training's data. For BatchNorm:
+train longer or raise ``momentum``; shuffle; larger batches; before evaluating, pass some batches
+through in training mode without steps; or use GroupNorm or LayerNorm.
 
 Harmless when: the training has only just begun.
 
@@ -28,13 +31,17 @@ GAP = 1.0
 """Shift of the normalised output, in its standard deviations, beyond what small batches explain."""
 LARGE = 3.0
 """At that the answers of the network are another network's."""
+SHIFT = 1.5
+"""Shift of the mean of the data, in the training's standard deviations, plus that of the logarithm
+of the deviation; augmentation stays below."""
 SETTLED = 50
 """Steps after which the usual momentum of 0.1 has forgotten the start."""
 
 
 @rule("train-eval-gap")
 def check(evidence: Evidence) -> Iterable[Finding]:
-    """Compare running with batch statistics late in the training."""
+    """Compare the data of both, and running with batch statistics late in the training."""
+    yield from _data(evidence)
     if len(evidence.recording.steps) < SETTLED:
         return
     gaps = [(_late(evidence, s), s) for s in evidence.outputs if "BatchNorm" in s.op]
@@ -54,6 +61,27 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         ),
         evidence={"running_gap": worst, "noise_of_the_batch": _noise(site)},
         threshold={"running_gap": GAP},
+    )
+
+
+def _data(evidence: Evidence) -> Iterable[Finding]:
+    """Mean and deviation of what enters in evaluation, against the training's."""
+    found = evidence.recording.info.facts.get("evaluation")
+    if not isinstance(found, dict) or not float(found.get("shift", 0.0)) > SHIFT:
+        return
+    site, shift = str(found.get("site", "")), float(found["shift"])
+    yield Finding(
+        code="train-eval-gap",
+        severity="error",
+        confidence=confidence(float(np.log2(shift)), float(np.log2(SHIFT)), 0.8),
+        site=site,
+        since_step=evidence.step_at(0),
+        message=(
+            f"The data that enter {site} in evaluation are not of the training's scale: mean and "
+            f"logarithm of the deviation are off by {shift:.2g} together."
+        ),
+        evidence={"shift_of_the_data": shift, "batches": found.get("batches", 0)},
+        threshold={"shift_of_the_data": SHIFT},
     )
 
 
