@@ -15,6 +15,8 @@ from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
 SWELLING = np.linspace(0, 70, 6)
 FADING = np.linspace(-140, -40, 6)
 T = np.arange(STEPS)
+UNREACHED = np.array([np.nan, np.nan, np.nan, 0.5, 0.5, 0.5])
+UNMOVED = np.array([0, 0, 0, 1e-3, 1e-3, 1e-3])
 
 
 def after(step: int, before: float, then: float) -> np.ndarray:
@@ -97,9 +99,50 @@ SICK = {
         "non-finite",
         Chain(loss=broken_loss(81), nan_at=("6", "output_grad", 80)),
     ),
+    "drawn from a standard normal": (
+        "poor-initialization",
+        Chain(loss=flat_loss(), weight_rms=1.0, forward_db=SWELLING),
+    ),
+    "drawn with a fixed small deviation": (
+        "poor-initialization",
+        Chain(loss=flat_loss(), weight_rms=0.005, forward_db=-SWELLING, backward_db=FADING),
+    ),
+    "one layer drawn too large": (
+        "poor-initialization",
+        Chain(
+            loss=flat_loss(),
+            weight_rms=np.array([0.1, 0.1, 2.0, 0.1, 0.1, 0.1]),
+            forward_db=np.array([0, 0, 21, 21, 21, 21.0]),
+        ),
+    ),
+    "half of the layers behind a detach": (
+        "disconnected-parameters",
+        Chain(loss=flat_loss(1.8), grad_l2=UNREACHED, ratio=UNMOVED),
+    ),
+    "cut off, yet it learns": ("disconnected-parameters", Chain(grad_l2=UNREACHED, ratio=UNMOVED)),
+    "two levels in turn": (
+        "oscillating-loss",
+        Chain(loss=2.3 + 0.4 * (-1.0) ** T + flat_loss(0.0), grad_cosine=-0.9),
+    ),
+    "a pendulum": (
+        "oscillating-loss",
+        Chain(loss=1.6 + np.cos(T / 10) + flat_loss(0.0), predicted_share=0.02 * np.sin(T / 10)),
+    ),
+    "a pendulum that has learnt": (
+        "oscillating-loss",
+        Chain(
+            loss=after(9, 2.3, 0.5) + 0.4 * np.cos(T / 12),
+            predicted_share=0.02 * np.sin(T / 12),
+        ),
+    ),
 }
 
-MILD = {"nothing but the loss is odd", "tanh at its limits though it learns"}
+MILD = {
+    "nothing but the loss is odd",
+    "tanh at its limits though it learns",
+    "cut off, yet it learns",
+    "a pendulum that has learnt",
+}
 
 HEALTHY = {
     "plain": Chain(),
@@ -128,6 +171,19 @@ HEALTHY = {
     ),
     "a short look at chance": Chain(steps=40, loss=flat_loss(steps=40)),
     "one spike": Chain(loss=np.where(T == 50, 9.0, falling_loss())),
+    "learns from weights drawn too large": Chain(weight_rms=1.0, forward_db=SWELLING),
+    "one bias-like corner that no gradient reaches": Chain(
+        layers=20,
+        grad_l2=np.array([np.nan] + [0.5] * 19),
+        ratio=np.array([0.0] + [1e-3] * 19),
+    ),
+    "noisy batches": Chain(loss=falling_loss() + np.abs(flat_loss(0.0)) * 20),
+    "a valley's walls in turn, and it learns": Chain(
+        loss=falling_loss() * (1 + 0.3 * (-1.0) ** T), grad_cosine=-0.9
+    ),
+    "momentum that overshoots at first": Chain(
+        predicted_share=np.where(T < 40, 0.02 * np.cos(T / 6), 0.02)
+    ),
     "one layer": Chain(layers=1),
     "one step": Chain(steps=1, loss=np.array([2.3])),
 }
@@ -247,3 +303,77 @@ def test_the_pass_that_made_the_script_raise_is_blamed():
     recording = chain.recording()
     recording._info = replace(recording.info, status="failed")
     assert [(f.code, f.site) for f in diagnose(recording)] == [("non-finite", "4")]
+
+
+def of(code, chain):
+    return diagnose(chain.recording(), [code])
+
+
+def test_odd_weights_that_leave_the_levels_alone_are_no_fault():
+    for rms in (2.0, 0.005):
+        assert of("poor-initialization", Chain(loss=flat_loss(), weight_rms=rms)) == ()
+
+
+def test_levels_that_change_over_sound_weights_are_another_fault():
+    for levels in (SWELLING, -SWELLING):
+        chain = Chain(loss=flat_loss(), forward_db=levels)
+        assert of("poor-initialization", chain) == ()
+
+
+@pytest.mark.parametrize("gain", [3**-0.5, 1.0, 2**0.5])
+@pytest.mark.parametrize("depth", [2, 12, 40])
+def test_every_scheme_that_suits_a_layer_passes(gain, depth):
+    step = 20 * np.log10(gain / 2**0.5)
+    chain = Chain(
+        layers=depth,
+        loss=flat_loss(),
+        weight_rms=gain / 32**0.5,
+        forward_db=step * np.arange(depth),
+        backward_db=step * np.arange(depth)[::-1],
+    )
+    assert of("poor-initialization", chain) == ()
+
+
+def test_a_last_layer_may_start_as_small_as_it_likes():
+    weights = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 1e-4])
+    chain = Chain(loss=flat_loss(), weight_rms=weights, forward_db=np.array([0, 0, 0, 0, 0, -80.0]))
+    assert of("poor-initialization", chain) == ()
+
+
+def test_a_normalisation_takes_the_scale_out_again():
+    weights = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.1])  # none follows the last
+    chain = Chain(loss=flat_loss(), weight_rms=weights, forward_db=SWELLING)
+    assert of("poor-initialization", chain)
+    assert of("poor-initialization", replace(chain, activation="BatchNorm1d")) == ()
+
+
+def test_a_poor_start_explains_what_comes_of_it():
+    _, chain = SICK["drawn with a fixed small deviation"]
+    found = {f.code: f.because for f in diagnose(chain.recording())}
+    assert found["vanishing-gradient"] == ("poor-initialization",)
+    assert found["vanishing-activation"][0] == "poor-initialization"
+
+
+def test_a_frozen_layer_is_not_disconnected_and_a_short_phase_is_none():
+    frozen = np.array([np.nan] + [1e-3] * 5)
+    grads = np.array([np.nan] + [0.5] * 5)
+    assert of("disconnected-parameters", Chain(ratio=frozen, grad_l2=grads)) == ()
+    short = Chain(steps=15, loss=flat_loss(steps=15), ratio=UNMOVED, grad_l2=UNREACHED)
+    assert of("disconnected-parameters", short) == ()
+
+
+def test_parameters_that_a_gradient_reaches_later_are_connected():
+    grads = np.where(T > 150, 0.5, np.where(np.arange(6)[:, None] < 3, np.nan, 0.5))
+    chain = Chain(loss=flat_loss(), grad_l2=grads, ratio=UNMOVED)
+    assert of("disconnected-parameters", chain) == ()
+
+
+def test_two_players_may_swing():
+    _, chain = SICK["a pendulum"]
+    players = replace(chain, facts={"optimizers": ["Adam", "Adam"]})
+    assert of("oscillating-loss", players) == ()
+
+
+def test_independent_batches_are_no_oscillation_however_noisy():
+    noise = 2.3 + np.random.default_rng(2).normal(0, 0.8, STEPS)
+    assert of("oscillating-loss", Chain(loss=noise, grad_cosine=-0.6)) == ()
