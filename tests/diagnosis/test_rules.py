@@ -33,6 +33,14 @@ SICK = {
         "vanishing-gradient",
         Chain(loss=flat_loss(), grad_l2=np.array([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1])),
     ),
+    "learns by its last layers alone": (
+        "vanishing-gradient",
+        Chain(
+            loss=falling_loss(2.3, 1.5),
+            backward_db=FADING,
+            ratio=10 ** np.linspace(-8.0, -3.0, 6),
+        ),
+    ),
     "elastic weights": ("exploding-gradient", Chain(loss=flat_loss(), grad_l2=500.0)),
     "elastic now and then": (
         "exploding-gradient",
@@ -65,6 +73,12 @@ SICK = {
     "long steps": (
         "learning-rate-too-high",
         Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, predicted_share=4.0),
+    ),
+    "thrown far away, and it learns in the end": (
+        "learning-rate-too-high",
+        Chain(
+            loss=np.where((T > 0) & (T < 12), 20.0, falling_loss()), ratio=0.4, predicted_share=4.0
+        ),
     ),
     "bouncing": (
         "learning-rate-too-high",
@@ -119,6 +133,10 @@ SICK = {
         "disconnected-parameters",
         Chain(loss=flat_loss(1.8), grad_l2=UNREACHED, ratio=UNMOVED),
     ),
+    "a branch without gradient": (
+        "disconnected-parameters",
+        Chain(loss=flat_loss(1.8), grad_l2=UNREACHED[::-1], ratio=UNMOVED[::-1]),
+    ),
     "cut off, yet it learns": ("disconnected-parameters", Chain(grad_l2=UNREACHED, ratio=UNMOVED)),
     "two levels in turn": (
         "oscillating-loss",
@@ -127,6 +145,14 @@ SICK = {
     "a pendulum": (
         "oscillating-loss",
         Chain(loss=1.6 + np.cos(T / 10) + flat_loss(0.0), predicted_share=0.02 * np.sin(T / 10)),
+    ),
+    "a pendulum that spills over": (
+        "oscillating-loss",
+        Chain(
+            loss=2.0 + np.cos(T / 10) + flat_loss(0.0),
+            predicted_share=0.02 * np.sin(T / 10),
+            grad_l2=np.where(T > 150, 400.0, 0.5),
+        ),
     ),
     "a pendulum that has learnt": (
         "oscillating-loss",
@@ -138,6 +164,7 @@ SICK = {
 }
 
 MILD = {
+    "thrown far away, and it learns in the end",
     "nothing but the loss is odd",
     "tanh at its limits though it learns",
     "cut off, yet it learns",
@@ -172,14 +199,27 @@ HEALTHY = {
     "a short look at chance": Chain(steps=40, loss=flat_loss(steps=40)),
     "one spike": Chain(loss=np.where(T == 50, 9.0, falling_loss())),
     "learns from weights drawn too large": Chain(weight_rms=1.0, forward_db=SWELLING),
+    "a head that waits for its turn": Chain(
+        grad_l2=np.array([0.5] * 5 + [np.nan]), ratio=np.array([1e-3] * 5 + [0.0])
+    ),
     "one bias-like corner that no gradient reaches": Chain(
         layers=20,
         grad_l2=np.array([np.nan] + [0.5] * 19),
         ratio=np.array([0.0] + [1e-3] * 19),
     ),
+    "reaches its noise floor though the gradient fades: Adam lifts it": Chain(
+        loss=falling_loss(2.3, 1.5), backward_db=FADING
+    ),
     "noisy batches": Chain(loss=falling_loss() + np.abs(flat_loss(0.0)) * 20),
     "a valley's walls in turn, and it learns": Chain(
         loss=falling_loss() * (1 + 0.3 * (-1.0) ** T), grad_cosine=-0.9
+    ),
+    "converged to nothing, where steps no longer mean anything": Chain(
+        loss=falling_loss(2.3, 0.0) ** 2 / 10 + 1e-6 * np.exp(np.cos(T)),
+        predicted_share=0.02 * np.cos(T),
+    ),
+    "a long throw by sound steps (a hard batch)": Chain(
+        loss=np.where((T > 30) & (T < 42), 8.0, falling_loss())
     ),
     "momentum that overshoots at first": Chain(
         predicted_share=np.where(T < 40, 0.02 * np.cos(T / 6), 0.02)

@@ -32,41 +32,41 @@ STEPS = 20
 """Steps at which a parameter was up for an update; fewer may be a phase."""
 SHARE = 0.1
 """Share of the optimiser's elements without a gradient that is considerable."""
-CERTAIN, LIKELY, PERHAPS = 0.95, 0.75, 0.5
+CUT, UNUSED = 0.95, 0.5
+"""A cut graph takes the gradient from all that lies upstream, so the optimiser's first parameters
+are among the lost; a head or expert that waits for its turn comes later in its list."""
 
 
 @rule("disconnected-parameters", may_cause=("learning-rate-too-low", "loss-not-decreasing"))
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for parameters without a gradient at any step while others have one."""
-    sites = [s for s in evidence.recording.of_kind("weight") if _offered(evidence, s) >= STEPS]
+    offered = [s for s in evidence.recording.sites if s.kind == "weight"]
+    sites = [site for site in offered if _offered(evidence, site) >= STEPS]
     lost = [site for site in sites if not _reached(evidence, site)]
     if not lost or len(lost) == len(sites):
         return
     share = sum(map(_size, lost)) / max(sum(map(_size, sites)), 1)
-    called = {site.layer for site in evidence.outputs}
-    cut = [site for site in lost if site.layer in called]
+    upstream = sites[0] in lost
     good = evidence.progress.good
-    if good and not (cut and share >= SHARE):  # what is never called may wait for its turn
+    if share < SHARE or (good and not upstream):
         return
-    sure = PERHAPS if share < SHARE else CERTAIN if cut else LIKELY
-    names = [site.name for site in (cut or lost)]
+    names = [site.name for site in lost]
     some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+    where = "all that follows them has one" if upstream else "the optimiser owns them"
     yield Finding(
         code="disconnected-parameters",
-        severity="warning" if good or share < SHARE else "error",
-        confidence=sure,
+        severity="error" if upstream and not good else "warning",
+        confidence=CUT if upstream else UNUSED,
         site=names[0],
         since_step=evidence.step_at(0),
         message=(
-            f"{some} never received a gradient, though "
-            + ("the forward pass calls their layers" if cut else "the optimiser owns them")
-            + f": {share:.0%} of what it is to train."
+            f"{some} never received a gradient, though {where}: {share:.0%} of what it is to train."
         ),
         evidence={
             "share_of_elements": share,
             "parameters_without_gradient": len(lost),
             "parameters_with_gradient": len(sites) - len(lost),
-            "of_layers_that_are_called": len(cut),
+            "first_in_the_optimizer": upstream,
         },
         threshold={"steps": STEPS, "share_of_elements": SHARE},
     )

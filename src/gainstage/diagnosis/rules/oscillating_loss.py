@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import Evidence, Floats, median
+from gainstage.diagnosis.evidence import Evidence, Floats, first_lasting, median
 from gainstage.diagnosis.progress import running_median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
@@ -45,6 +45,8 @@ UPHILL = 0.15
 a momentum of 0.9 and noisy batches it is about 0.03; a pendulum without friction has 1."""
 CLIMB = 2.0
 """Running median of the loss, at its highest after its lowest, over its lowest."""
+WAVE = 0.1
+"""What it climbed over the whole descent: a spike near zero is no wave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Swing:
         jumps: standard deviation of the differences over the whole descent.
         uphill: first-order increase by the steps over their decrease.
         climb: highest running median after the lowest, over the lowest.
+        wave: the highest minus the lowest, over the whole descent.
+        uphill_since: position of the first steps that went uphill.
     """
 
     alternation: float
@@ -66,6 +70,8 @@ class Swing:
     jumps: float
     uphill: float
     climb: float
+    wave: float
+    uphill_since: int
 
     @property
     def jumping(self) -> bool:
@@ -80,10 +86,13 @@ class Swing:
     @property
     def rolling(self) -> bool:
         """In long waves."""
-        return self.uphill > UPHILL and self.climb > CLIMB
+        return self.uphill > UPHILL and self.climb > CLIMB and self.wave > WAVE
 
 
-@rule("oscillating-loss", fallback=True)
+@rule(
+    "oscillating-loss",
+    may_cause=("exploding-gradient", "learning-rate-too-high", "dead-units", "non-finite"),
+)
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Ask whether the loss jumps in turn, or the steps carry it uphill again and again."""
     optimizers = len(evidence.recording.info.facts.get("optimizers") or ["one"])
@@ -103,11 +112,12 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         severity="warning" if good else "error",
         confidence=confidence(strength, 0.0, 1.0),
         site="loss",
-        since_step=evidence.step_at(len(evidence.steps) // 4),
+        since_step=evidence.step_at(swing.uphill_since if swing.rolling else 1),
         message=_message(swing),
         evidence={
             "uphill_over_downhill": swing.uphill,
             "loss_climb": swing.climb,
+            "climb_over_descent": swing.wave,
             "difference_correlation": swing.alternation,
             "difference_over_descent": swing.jumps,
             "gradient_cosine": swing.turning,
@@ -115,6 +125,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         threshold={
             "uphill_over_downhill": UPHILL,
             "loss_climb": CLIMB,
+            "climb_over_descent": WAVE,
             "difference_correlation": ALTERNATION,
             "difference_over_descent": JUMPS,
             "gradient_cosine": TURNING,
@@ -130,17 +141,21 @@ def _swing(evidence: Evidence) -> Swing:
     lowest = int(np.argmin(smooth))
     descent = float(max(smooth[0] - smooth[lowest], FLAT * abs(smooth[0])))
     change = evidence.run("predicted_change")
+    since = first_lasting(change > 0, 2) or 0
     change = change[np.isfinite(change)]
     change = change[len(change) // 4 :]
     down = float(-change[change < 0].sum())
     first = len(evidence.steps) // 4
+    peak = float(smooth[lowest:].max())
     return Swing(
         alternation=_correlation(difference[1:], difference[:-1]),
-        error=1.0 / np.sqrt(max(len(difference), 1)),
+        error=max(len(difference), 1) ** -0.5,
         turning=median(np.array([median(w.cosine[first:]) for w in evidence.weights])),
         jumps=float(difference.std()) / descent if descent > 0 else 0.0,
         uphill=float(change[change > 0].sum()) / down if down > 0 else 0.0,
-        climb=float(smooth[lowest:].max() / smooth[lowest]) if smooth[lowest] > 0 else 1.0,
+        climb=peak / float(smooth[lowest]) if smooth[lowest] > 0 else 1.0,
+        wave=(peak - float(smooth[lowest])) / descent,
+        uphill_since=since,
     )
 
 

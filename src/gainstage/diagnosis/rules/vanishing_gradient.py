@@ -32,6 +32,8 @@ CHAIN_DB = -60.0
 TIME_DB = -80.0
 STEPS = 8
 """Level at a recurrent stage's first call over its strongest, with at least that many calls."""
+LIFTED = 30.0
+"""Update over weight of the last layers over the first ones', below which all of them learn."""
 WINDOW = 20
 """The first steps show the chain as initialised; later gradients also fade by learning."""
 
@@ -52,7 +54,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     pull, weight = _pull(evidence)
     chain, stages = _chain(evidence)
-    if weight is None or (pull > THRESHOLD_DB and chain > CHAIN_DB):
+    if weight is None or (pull > THRESHOLD_DB and chain > CHAIN_DB) or _lifted(evidence):
         return
     if chain <= CHAIN_DB:  # both ways of fading hit the first layer hardest
         weight = next((w for w in evidence.weights if w.site.op in PARAMETRIC), weight)
@@ -78,6 +80,20 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "output_gradient_first_over_last_db": CHAIN_DB,
         },
     )
+
+
+def _lifted(evidence: Evidence) -> bool:
+    """Whether something is learnt and the first layers move as the last ones do.
+
+    An adaptive optimiser divides each gradient by its own size, so that a fading that is not noise
+    does not matter; what the loss lacks then may be its noise floor.
+    """
+    rates = [median(w.ratio) for w in evidence.weights if w.site.op in PARAMETRIC or not w.site.op]
+    rates = [rate for rate in rates if np.isfinite(rate)]
+    half = len(rates) // 2
+    if evidence.progress.failed or not half:
+        return False
+    return min(rates[:half]) * LIFTED > max(rates[half:])
 
 
 def _message(name: str, pull: float, chain: float, stages: int) -> str:
