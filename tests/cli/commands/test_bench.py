@@ -5,6 +5,9 @@ import json
 import pytest
 
 from gainstage.bench import BENCHES, Grid, Line, Outcome, Settings
+from gainstage.errors import UsageError
+
+LINE = Line("shown", 1.5, "ms")
 
 
 @pytest.mark.parametrize(("ratio", "code", "word"), [(2.0, 0, "reached"), (9.0, 1, "MISSED")])
@@ -57,3 +60,16 @@ def test_tables_of_texts_take_the_place_of_lines_and_all_figures_can_be_kept(
     kept = json.loads((tmp_path / "a.json").read_text())["doctor"]
     assert kept["cases"] == [1]
     assert kept["lines"][0]["ratio"] == 0.5
+
+
+def test_of_all_benchmarks_one_that_cannot_run_here_is_left_out_and_said(cli, monkeypatch):
+    def lacks(_):
+        msg = "There is no corpus here."
+        raise UsageError(msg)
+
+    monkeypatch.setattr(BENCHES, "_members", {"doctor": lacks, "fast": lambda _: Outcome([LINE])})
+    told = cli("bench")
+    assert told.exit_code == 0
+    assert told.stderr == "doctor was left out. There is no corpus here.\n"
+    assert "1.500 ms" in told.stdout
+    assert cli("bench", "doctor").exit_code == 2

@@ -37,10 +37,17 @@ def command(name: str | None, json_file: str | None, **settings: Any) -> None:
     from rich.console import Console
 
     from gainstage.bench import BENCHES, Settings
+    from gainstage.errors import UsageError
 
     reached, data = True, {}
     for key in [name] if name else list(BENCHES):
-        outcome = BENCHES[key](Settings(**settings))
+        try:
+            outcome = BENCHES[key](Settings(**settings))
+        except UsageError as error:
+            if name:
+                raise
+            click.echo(f"{key} was left out. {error}", err=True)
+            continue
         reached &= all(line.reached for line in outcome.lines)
         for table in _tables(key, outcome):
             Console().print(table)
