@@ -9,7 +9,9 @@ import pytest
 
 from gainstage.diagnosis import RULES, diagnose
 from gainstage.diagnosis.engine import SURE
+from gainstage.diagnosis.evidence import NO_STEP
 from gainstage.diagnosis.rule import SECTIONS
+from gainstage.records import Event
 from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
 
 SWELLING = np.linspace(0, 70, 6)
@@ -99,10 +101,22 @@ SICK = {
         Chain(loss=flat_loss(2.1), ratio=np.array([1e-3, 1e-3, 0, 1e-3, 1e-3, 1e-3])),
     ),
     "no step is ever made": ("parameters-not-updated", Chain(loss=flat_loss(), ratio=0.0)),
+    "a scheduler that starves the rate": (
+        "learning-rate-too-low",
+        Chain(loss=flat_loss(2.31), ratio=1e-3 * 0.3**T, predicted_share=0.01 * 0.3**T),
+    ),
+    "swelling in time, and the loss starts with it": (
+        "exploding-gradient",
+        Chain(loss=falling_loss(500.0, 400.0), grad_l2=50_000.0),
+    ),
     "nothing but the loss is odd": ("loss-not-decreasing", Chain(loss=flat_loss())),
     "steps that promise nothing": (
         "learning-rate-too-low",
         Chain(loss=flat_loss(2.31), ratio=1.5e-4, predicted_share=1e-5, grad_cosine=0.9),
+    ),
+    "nothing but the loss is odd, and its batches are noisy": (
+        "loss-not-decreasing",
+        Chain(loss=1.0 + np.random.default_rng(3).normal(0, 0.25, STEPS), chance=1.0),
     ),
     "nan in an output": (
         "non-finite",
@@ -166,6 +180,7 @@ SICK = {
 MILD = {
     "thrown far away, and it learns in the end",
     "nothing but the loss is odd",
+    "nothing but the loss is odd, and its batches are noisy",
     "tanh at its limits though it learns",
     "cut off, yet it learns",
     "a pendulum that has learnt",
@@ -196,6 +211,7 @@ HEALTHY = {
     "a layer left out of the optimiser of a good fine-tuning": Chain(
         ratio=np.array([0, 0, 1e-3, 1e-3, 1e-3, 1e-3])
     ),
+    "leaves chance late": Chain(loss=np.where(T < 120, flat_loss(), 1.9)),
     "a short look at chance": Chain(steps=40, loss=flat_loss(steps=40)),
     "one spike": Chain(loss=np.where(T == 50, 9.0, falling_loss())),
     "learns from weights drawn too large": Chain(weight_rms=1.0, forward_db=SWELLING),
@@ -276,6 +292,34 @@ def test_a_rule_holds_its_peace_on_next_to_nothing(code):
 def test_a_dying_since_names_the_step():
     found = diagnose(Chain(loss=flat_loss(), dead=after(40, 0.1, 0.9)).recording())
     assert found[0].since_step == 40
+
+
+def test_a_gradient_that_steps_made_fade_began_with_them():
+    _, chain = SICK["long steps"]
+    fading = np.where(T < 1, -40.0, np.linspace(-140, -40, 6)[:, None])
+    found = diagnose(replace(chain, backward_db=fading).recording())
+    assert [(f.code, f.because, f.since_step) for f in found][:2] == [
+        ("learning-rate-too-high", (), 1),
+        ("vanishing-gradient", ("learning-rate-too-high",), 1),
+    ]
+
+
+def test_units_that_the_first_step_saturates_were_not_born_so():
+    _, chain = SICK["long steps"]
+    thrown = replace(chain, activation="tanh", saturated=after(1, 0.0, 0.9))
+    found = diagnose(thrown.recording())
+    assert [(f.code, f.since_step) for f in found][:2] == [
+        ("learning-rate-too-high", 1),
+        ("saturated-units", 1),
+    ]
+
+
+def test_the_sum_of_losses_before_it_was_plain_that_no_step_comes_is_no_first_loss():
+    chain = Chain(loss=np.append(40.0, flat_loss(steps=STEPS - 1)), ratio=0.0)
+    recording = chain.recording()
+    assert "overconfident-start" in [f.code for f in diagnose(recording)]
+    recording._events = (Event(0, NO_STEP),)
+    assert [f.code for f in diagnose(recording)] == ["parameters-not-updated"]
 
 
 def test_the_first_tensor_in_order_of_computation_is_blamed():

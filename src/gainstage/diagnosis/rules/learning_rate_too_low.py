@@ -28,6 +28,8 @@ LOG_RATIO = -4.3
 """Median of log10 update over weight."""
 FORGIVEN = -3.3
 """A weight that moves this much at some time rules the fault out."""
+NOTHING = 1e-12
+"""Stands for an update that was lost to rounding."""
 PROMISE = 0.5
 """Share of the loss that all steps together promise to remove; more, and they were long enough."""
 BARREN = 0.03
@@ -40,8 +42,9 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     progress = evidence.progress
     if progress.good or progress.steps < 20 or not evidence.weights:
         return
-    ratios = [np.log10(w.ratio[w.ratio > 0]) for w in evidence.weights]
-    ratios = [r for r in ratios if len(r)]
+    # an update lost to rounding is the smallest of all; if none ever comes, that is another fault
+    known = [w.ratio[np.isfinite(w.ratio)] for w in evidence.weights]
+    ratios = [np.log10(np.maximum(r, NOTHING)) for r in known if r.any()]
     if not ratios:
         return
     fastest = max(float(np.percentile(r, 90)) for r in ratios)

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Weight, median
+from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Weight, first_lasting, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
@@ -65,7 +65,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         severity="error",
         confidence=confidence(drop, THRESHOLD_DB, -8.0),
         site=weight.site.name,
-        since_step=evidence.step_at(0),
+        since_step=evidence.step_at(_since(evidence)),
         message=_message(weight.site.name, pull, chain, stages),
         evidence={
             "gain_db_per_layer": per_layer,
@@ -105,6 +105,22 @@ def _message(name: str, pull: float, chain: float, stages: int) -> str:
     return (
         f"At the start the gradient pulls {-pull:.0f} dB weaker on {name} than on the last layers."
     )
+
+
+def _since(evidence: Evidence) -> int:
+    """Position from which it fades: 0 for the chain as initialised, later where steps did it."""
+    weights = [w for w in evidence.weights if w.site.op in PARAMETRIC or not w.site.op]
+    half = len(weights) // 2
+    ends = [evidence.level(site, "l2") for site in evidence.chain("output_grad")]
+    faded = np.zeros(len(evidence.steps), dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if half:
+            first = np.min([w.elasticity for w in weights[:half]], axis=0)
+            last = np.max([w.elasticity for w in weights[half:]], axis=0)
+            faded |= 20 * np.log10(first / last) <= THRESHOLD_DB
+        if len(ends) > 1:
+            faded |= ends[0] - ends[-1] <= CHAIN_DB
+    return first_lasting(faded, 2) or 0
 
 
 def _pull(evidence: Evidence) -> tuple[float, Weight | None]:
