@@ -103,7 +103,12 @@ SICK = {
     "no step is ever made": ("parameters-not-updated", Chain(loss=flat_loss(), ratio=0.0)),
     "a scheduler that starves the rate": (
         "learning-rate-too-low",
-        Chain(loss=flat_loss(2.31), ratio=1e-3 * 0.3**T, predicted_share=0.01 * 0.3**T),
+        Chain(
+            loss=flat_loss(2.31),
+            ratio=1e-3 * 0.3**T,
+            predicted_share=0.01 * 0.3**T,
+            grad_cosine=0.6,
+        ),
     ),
     "swelling in time, and the loss starts with it": (
         "exploding-gradient",
@@ -195,6 +200,9 @@ HEALTHY = {
     "learns with long first steps": Chain(ratio=np.where(T < 10, 0.3, 1e-3)),
     "learns with tiny steps (fine-tuning)": Chain(
         loss=falling_loss(0.9, 0.2), chance=2.3, ratio=3e-6, predicted_share=1e-3
+    ),
+    "small steps around a noise floor": Chain(
+        loss=1.4 + flat_loss(0.0), ratio=5e-5, predicted_share=1e-3, grad_cosine=0.0
     ),
     "warm-up from nothing": Chain(ratio=np.linspace(0, 1e-3, STEPS)),
     "cosine to zero": Chain(ratio=1e-3 * np.cos(T / STEPS * np.pi / 2)),
