@@ -22,7 +22,8 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 bench: $(READY)
-	$(BIN)/gainstage bench
+	$(BIN)/gainstage bench --baseline
+	$(BIN)/gainstage bench doctor --half held --vary 2
 
 docs: $(READY)
 	$(BIN)/python docs/make.py

@@ -44,7 +44,8 @@ class Chain:
         backward_db: level of its gradient.
         weight_rms: of each weight [32, 32].
         grad_l2: norm of each weight's gradient.
-        ratio: update over weight.
+        ratio: update over weight. NaN, with a gradient that is NaN, for a frozen layer: its
+            weight is not recorded.
         grad_cosine: alignment of successive gradients.
         dead: share of dead units.
         saturated: share of saturated outputs (tanh and sigmoid only).
@@ -134,6 +135,8 @@ class Chain:
             "grad": self._grid(self.grad_l2)[layer] / 32,
             "update": self._grid(self.ratio)[layer] * weight,
         }
+        if np.isnan(parameter["grad"]).all() and np.isnan(parameter["update"]).all():
+            return
         for kind, rms in parameter.items():
             site = draft.tensor(f"{name}.weight", kind, "Linear", order, rms, (32, 32))
             zeros = {"weight": 0.0, "grad": self.grad_zeros, "update": self.update_zeros}

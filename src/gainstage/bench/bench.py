@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -43,15 +43,54 @@ class Line:
         return self.ratio <= bound if sign == "<=" else self.ratio >= bound
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is asked of a benchmark; each heeds what concerns it.
+
+    Attributes:
+        peers: measure also what needs the extra ``bench``, if there is any.
+        half: half of the corpus of scripts: ``"dev"`` or ``"held"``.
+        vary: number of varied versions of each script, in place of the script itself.
+        baseline: score the published thresholds beside our own verdicts.
+        trials: have remedies tried as well.
+    """
+
+    peers: bool = False
+    half: str = "dev"
+    vary: int = 0
+    baseline: bool = False
+    trials: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of texts."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a benchmark measured.
+
+    Attributes:
+        lines: figures and promises.
+        grids: tables that show them better than one line each would; they take its place.
+        data: everything, plain enough for JSON.
+    """
+
+    lines: list[Line]
+    grids: tuple[Grid, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+
 class Bench(Protocol):
-    """Measures, and gives the lines of its table."""
+    """Measures."""
 
-    def __call__(self, *, peers: bool = False) -> list[Line]:
-        """Measure.
-
-        Args:
-            peers: measure also what needs the extra ``bench``, if there is any.
-        """
+    def __call__(self, settings: Settings) -> Outcome:
+        """Measure what `settings` ask for."""
         ...
 
 

@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 EARLY: Final = 5
 """Steps that show the network as it was initialised, before training changed it much."""
 
+NO_STEP: Final = "no-optimizer-step"
+"""Event: an optimiser exists, many backwards have passed, and it was never stepped."""
+
 PARAMETRIC: Final = frozenset(
     {
         "Linear",
@@ -100,6 +103,8 @@ class Evidence:
         """How the training went."""
         # the loss is recorded at every step, whatever else is left out
         loss, chance = (self.recording.run_values(q) for q in ("loss", "chance_loss"))
+        if any(event.code == NO_STEP for event in self.recording.events):
+            loss = loss[1:]  # of many backwards, before it was plain that no step would come
         return progress(loss.astype(np.float64), chance.astype(np.float64))
 
     @cached_property
@@ -173,6 +178,11 @@ class Evidence:
     def step_at(self, index: int) -> int:
         """The step number of a position in a series."""
         return int(self.steps[index]) if len(self.steps) else 0
+
+    def first(self, values: Floats) -> float:
+        """The first known value: before the first step, if that was measured."""
+        known = values[np.isfinite(values)]
+        return float(known[0]) if len(known) else float("nan")
 
     def early(self, values: Floats) -> float:
         """Median over the first steps."""

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import torch
 
-from gainstage.bench import peers, race
+from gainstage.bench import Settings, peers, race
 from gainstage.bench.benches import overhead
 from gainstage.bench.workloads import WORKLOADS
 from gainstage.errors import MissingExtraError
@@ -26,7 +26,7 @@ def small(monkeypatch, tmp_path):
 
 def test_every_watch_is_measured_beside_none_and_judged(small):
     threads = torch.get_num_threads()
-    lines = overhead.overhead()
+    lines = overhead.overhead(Settings()).lines
     assert torch.get_num_threads() == threads
     assert lines[0].name == "unwatched"
     assert lines[0].ratio is None
@@ -49,13 +49,13 @@ def test_a_peer_that_is_missing_is_one_sentence_before_anything_is_measured(monk
     monkeypatch.setattr(peers.importlib, "import_module", missing)
     monkeypatch.setattr(overhead, "race", None)
     with pytest.raises(MissingExtraError, match=r"run `pip install 'gainstage\[bench\]'`\."):
-        overhead.overhead(peers=True)
+        overhead.overhead(Settings(peers=True))
 
 
 @pytest.mark.skipif(not (find_spec("wandb") and find_spec("tensorboard")), reason="extra `bench`")
 @pytest.mark.filterwarnings("default")  # theirs
 def test_peers_are_shown_and_not_judged(small):
-    lines = {line.name: line for line in overhead.overhead(peers=True)}
+    lines = {line.name: line for line in overhead.overhead(Settings(peers=True)).lines}
     assert list(lines)[-2:] == ["wandb", "TensorBoard"]
     assert all(lines[name].ratio > 0 and lines[name].reach is None for name in list(lines)[-2:])
     assert list(small.iterdir()) == []

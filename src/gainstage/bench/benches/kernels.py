@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gainstage.bench.bench import BENCHES, Line, interleaved
+from gainstage.bench.bench import BENCHES, Line, Outcome, Settings, interleaved
 from gainstage.sketch.anywhere import measure_anywhere
 from gainstage.sketch.tensors import measure
 
@@ -13,9 +13,9 @@ SIZE = 1_000_000
 
 
 @BENCHES.register("kernels")
-def kernels(*, peers: bool = False) -> list[Line]:
+def kernels(settings: Settings) -> Outcome:
     """Exact histogram and moments of a million float32, on one thread."""
-    del peers  # the yardsticks are torch's and numpy's own
+    del settings  # the yardsticks are torch's and numpy's own
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -43,8 +43,8 @@ def kernels(*, peers: bool = False) -> list[Line]:
     lines = [Line(name, 1e9 * s / SIZE, "ns/element") for name, s in seconds.items()]
     over_read = read[ours] / read["torch.sum (one read)"]
     over_peers = (ways["torch.histc"] + ways["torch.var_mean"]) / ways[ours]
-    return [
-        *lines,
+    judged = [
         Line("ours over one read", ratio=over_read, reach=("<=", 8.0)),
         Line("histc + var_mean over ours", ratio=over_peers, reach=(">=", 15.0)),
     ]
+    return Outcome([*lines, *judged])

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from gainstage.bench.bench import BENCHES, Line
+from gainstage.bench.bench import BENCHES, Line, Outcome, Settings
 from gainstage.bench.peers import peers as all_peers
 from gainstage.bench.race import Contestant, Step, Times, race
 from gainstage.bench.workloads import WORKLOADS, Training
@@ -35,7 +35,7 @@ PROMISED: Final = {
 
 
 @BENCHES.register("overhead")
-def overhead(*, peers: bool = False) -> list[Line]:
+def overhead(settings: Settings) -> Outcome:
     """Steps of three small trainings with each watch over those without, on one thread.
 
     All contestants take turns step by step in one process. Milliseconds are medians over the
@@ -47,12 +47,12 @@ def overhead(*, peers: bool = False) -> list[Line]:
     The background service process of wandb is not counted, only what it does in this one.
 
     Args:
-        peers: wandb and TensorBoard compete as well.
+        settings: with ``peers``, wandb and TensorBoard compete as well.
 
     Raises:
         MissingExtraError: the peers are not installed.
     """
-    contestants = _ours() | (all_peers() if peers else {})
+    contestants = _ours() | (all_peers() if settings.peers else {})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     lines = []
@@ -63,7 +63,7 @@ def overhead(*, peers: bool = False) -> list[Line]:
             lines += [_line(workload, name, times) for name in contestants]
     finally:
         torch.set_num_threads(threads)
-    return lines
+    return Outcome(lines)
 
 
 def _ours() -> dict[str, Contestant]:

@@ -52,6 +52,11 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     yield _finding(evidence, site, share, [s.name for v, s in shares if v >= THRESHOLD])
 
 
+def _halvings(share: float) -> float:
+    """How often the living part of a layer was halved: what counts is how much is left."""
+    return float(-np.log2(max(1.0 - share, 1e-6)))
+
+
 def _finding(evidence: Evidence, site: Site, share: float, names: list[str]) -> Finding:
     series = evidence.series(site, "dead_units")
     start = first_lasting(series >= THRESHOLD) or 0
@@ -59,7 +64,7 @@ def _finding(evidence: Evidence, site: Site, share: float, names: list[str]) -> 
     return Finding(
         code="dead-units",
         severity="error",
-        confidence=confidence(share, THRESHOLD, 0.15),
+        confidence=confidence(_halvings(share), _halvings(THRESHOLD), 1.0),
         site=site.name,
         since_step=evidence.step_at(start),
         message=(

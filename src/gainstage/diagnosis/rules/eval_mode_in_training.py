@@ -44,6 +44,8 @@ PATIENCE = 5
         "overconfident-start",
         "collapsed-output",
         "non-finite",
+        "poor-initialization",
+        "oscillating-loss",
         "loss-not-decreasing",
     ),
 )

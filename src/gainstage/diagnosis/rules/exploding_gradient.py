@@ -37,7 +37,13 @@ SPIKES = 0.02
 
 @rule(
     "exploding-gradient",
-    may_cause=("learning-rate-too-high", "non-finite", "dead-units", "saturated-units"),
+    may_cause=(
+        "overconfident-start",
+        "learning-rate-too-high",
+        "non-finite",
+        "dead-units",
+        "saturated-units",
+    ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for a weight on which the loss depends with an elasticity far above one."""

@@ -42,6 +42,7 @@ PATIENCE = 5
         "over-clipped-gradient",
         "collapsed-output",
         "non-finite",
+        "oscillating-loss",
         "loss-not-decreasing",
     ),
 )

@@ -10,7 +10,7 @@ What to do: divide the learning rate by 3 to 10 until the loss falls; warm it up
 steps; clip the gradient's norm.
 
 Harmless when: single spikes recover at once, or a high rate at the edge of stability still
-brings the loss down.
+brings the loss down. A training that recovers from a bad throw and learns well gets a warning.
 
 Source: LeCun et al. 1998, section 5.3; Cohen et al. 2021, "edge of stability".
 """
@@ -47,12 +47,13 @@ WINDOW = 50
         "vanishing-gradient",
         "loss-not-decreasing",
         "collapsed-output",
+        "oscillating-loss",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Weigh the loss's answer to the steps, the prediction, and the size of the updates."""
     progress = evidence.progress
-    if progress.good or progress.steps < 5:
+    if progress.steps < 5:
         return
     loss = evidence.loss
     finite = loss[np.isfinite(loss)]
@@ -70,11 +71,13 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     strength = float(sum(np.clip(vote, -1.0, 2.0) for vote in votes.values()))
     if sum(vote > 0 for vote in votes.values()) < 2 or strength <= 0:
         return
+    if progress.good and not _thrown(evidence, scale, (votes["predicted"], votes["ratio"])):
+        return
     rising = np.where(np.isfinite(loss), loss, np.inf) > 1.2 * scale
     start = first_lasting(rising, 2) or 1
     yield Finding(
         code="learning-rate-too-high",
-        severity="error",
+        severity="warning" if progress.good else "error",
         confidence=confidence(strength, 0.0, 1.5),
         site=max(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio[:WINDOW]))).site.name
         if evidence.weights
@@ -95,6 +98,16 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "gradient_cosine": TURNING,
         },
     )
+
+
+def _thrown(evidence: Evidence, scale: float, votes: tuple[float, ...]) -> bool:
+    """Whether the first steps threw the network far away, for more than a spike.
+
+    What learns well all the same is only told of when three independent signs agree: the loss
+    stayed above its start for steps on end, and both the promise and the size of steps are off.
+    """
+    loss = evidence.recording.run_values("loss")[1:].astype(np.float64)  # at every step
+    return scale > 0 and worst(loss) / scale > JUMP and min(votes) > 0
 
 
 def worst(values: NDArray[np.float64], steps: int = 5) -> float:

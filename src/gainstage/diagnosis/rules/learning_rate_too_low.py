@@ -3,7 +3,7 @@
 Problem: the loss creeps down in a straight line, or seems flat, although every layer receives a
 sound gradient: the weights hardly move.
 
-Why: the update is a tiny fraction of the weights at every layer (below about 1 in 20,000 a step,
+Why: the update is a tiny fraction of the weights at every layer (below about 1 in 10,000 a step,
 where 1 in 1,000 is usual), and successive gradients agree, so longer steps would be safe.
 
 What to do: multiply the learning rate by 10 until the loss falls quickly, then step back a
@@ -24,10 +24,14 @@ from gainstage.diagnosis.evidence import Evidence, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
-LOG_RATIO = -4.3
+LOG_RATIO = -4.0
 """Median of log10 update over weight."""
+AGREEMENT = 0.2
+"""Cosine of successive gradients from which longer steps are safe; around a minimum it is 0."""
 FORGIVEN = -3.3
 """A weight that moves this much at some time rules the fault out."""
+NOTHING = 1e-12
+"""Stands for an update that was lost to rounding."""
 PROMISE = 0.5
 """Share of the loss that all steps together promise to remove; more, and they were long enough."""
 BARREN = 0.03
@@ -40,17 +44,19 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     progress = evidence.progress
     if progress.good or progress.steps < 20 or not evidence.weights:
         return
-    ratios = [np.log10(w.ratio[w.ratio > 0]) for w in evidence.weights]
-    ratios = [r for r in ratios if len(r)]
+    # an update lost to rounding is the smallest of all; if none ever comes, that is another fault
+    known = [w.ratio[np.isfinite(w.ratio)] for w in evidence.weights]
+    ratios = [np.log10(np.maximum(r, NOTHING)) for r in known if r.any()]
     if not ratios:
         return
     fastest = max(float(np.percentile(r, 90)) for r in ratios)
     typical = median(np.array([median(r) for r in ratios]))
     promised = float(np.nansum(evidence.predicted_share)) * evidence.spacing
     barren = progress.failed and 0 < promised < BARREN
-    if fastest > FORGIVEN or promised > PROMISE or (typical > LOG_RATIO and not barren):
-        return
     agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
+    creeping = typical <= LOG_RATIO and not agreement < AGREEMENT
+    if fastest > FORGIVEN or promised > PROMISE or not (creeping or barren):
+        return
     slowest = min(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio), nan=np.inf))
     yield Finding(
         code="learning-rate-too-low",
@@ -71,5 +77,9 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "loss_end": progress.late,
             "learning_rate": median(evidence.run("lr")),
         },
-        threshold={"log10_update_over_weight": LOG_RATIO, "promised_share_of_loss": PROMISE},
+        threshold={
+            "log10_update_over_weight": LOG_RATIO,
+            "promised_share_of_loss": PROMISE,
+            "gradient_cosine": AGREEMENT,
+        },
     )

@@ -37,10 +37,11 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     chance = progress.chance
     if progress.steps < STEPS or not (np.isfinite(chance) and chance > 0):
         return
-    there = [abs(value - chance) < NEAR * chance for value in (progress.late, progress.best)]
+    room = NEAR * chance
+    there = abs(progress.late - chance) < room and chance - progress.best < room + _noise(evidence)
     started = progress.initial < 2 * chance
     optimizers = len(evidence.recording.info.facts.get("optimizers", ["one"]))
-    if not all(there) or not started or optimizers > 1:
+    if not there or not started or optimizers > 1:
         return
     yield Finding(
         code="loss-not-decreasing",
@@ -60,3 +61,16 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         },
         threshold={"distance_from_chance": NEAR},
     )
+
+
+def _noise(evidence: Evidence) -> float:
+    """How far the lowest of the running medians lies below the level of a loss that rests.
+
+    A median of w values has a standard error of 1.25 sd / sqrt(w), and the lowest of some twenty
+    is nearly two and a half of these away. Differences tell the sd whatever the trend.
+    """
+    loss = evidence.recording.run_values("loss").astype(np.float64)
+    loss = loss[np.isfinite(loss)]
+    width = max(len(loss) // 20, 1)
+    spread = float(np.median(np.abs(np.diff(loss[-len(loss) // 5 :])))) / 0.954  # of a normal's
+    return float(2.5 * 1.25 * spread / np.sqrt(width))

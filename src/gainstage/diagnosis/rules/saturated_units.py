@@ -43,7 +43,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     layers = [s for s in evidence.hidden if s.op in BOUNDED]
     if not layers:
         return
-    early = [(evidence.early(evidence.series(s, "saturated")), s) for s in layers]
+    early = [(evidence.first(evidence.series(s, "saturated")), s) for s in layers]
     late = [(evidence.late(evidence.series(s, "saturated")), s) for s in layers]
     from_start, first = max(early, key=lambda pair: np.nan_to_num(pair[0]))
     in_end, last = max(late, key=lambda pair: np.nan_to_num(pair[0]))
@@ -64,7 +64,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         message=f"{share:.0%} of the outputs of {site.name} ({site.op}) are saturated, {when}.",
         evidence={
             "saturated_share": share,
-            "saturated_at_start": evidence.early(series),
+            "saturated_at_start": evidence.first(series),
             "saturated_at_end": evidence.late(series),
             "saturated_units_at_end": evidence.late(evidence.series(site, "saturated_units")),
             "layers_hit": sum(v >= THRESHOLD for v, _ in (early if born_so else late)),

@@ -32,6 +32,7 @@ from gainstage.records import Finding
         "learning-rate-too-low",
         "saturated-units",
         "collapsed-output",
+        "oscillating-loss",
         "loss-not-decreasing",
     ),
 )

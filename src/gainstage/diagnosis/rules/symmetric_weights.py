@@ -42,6 +42,8 @@ LOOKS = 3
         "saturated-units",
         "overconfident-start",
         "collapsed-output",
+        "poor-initialization",
+        "oscillating-loss",
         "loss-not-decreasing",
     ),
 )

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Weight, median
+from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Weight, first_lasting, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
@@ -32,6 +32,8 @@ CHAIN_DB = -60.0
 TIME_DB = -80.0
 STEPS = 8
 """Level at a recurrent stage's first call over its strongest, with at least that many calls."""
+LIFTED = 30.0
+"""Update over weight of the last layers over the first ones', below which all of them learn."""
 WINDOW = 20
 """The first steps show the chain as initialised; later gradients also fade by learning."""
 
@@ -59,7 +61,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     pull, weight = _pull(evidence)
     chain, stages = _chain(evidence)
-    if weight is None or (pull > THRESHOLD_DB and chain > CHAIN_DB):
+    if weight is None or (pull > THRESHOLD_DB and chain > CHAIN_DB) or _lifted(evidence):
         return
     if chain <= CHAIN_DB:  # both ways of fading hit the first layer hardest
         weight = next((w for w in evidence.weights if w.site.op in PARAMETRIC), weight)
@@ -70,7 +72,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         severity="error",
         confidence=confidence(drop, THRESHOLD_DB, -8.0),
         site=weight.site.name,
-        since_step=evidence.step_at(0),
+        since_step=evidence.step_at(_since(evidence)),
         message=_message(weight.site.name, pull, chain, stages),
         evidence={
             "gain_db_per_layer": per_layer,
@@ -87,6 +89,20 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     )
 
 
+def _lifted(evidence: Evidence) -> bool:
+    """Whether something is learnt and the first layers move as the last ones do.
+
+    An adaptive optimiser divides each gradient by its own size, so that a fading that is not noise
+    does not matter; what the loss lacks then may be its noise floor.
+    """
+    rates = [median(w.ratio) for w in evidence.weights if w.site.op in PARAMETRIC or not w.site.op]
+    rates = [rate for rate in rates if np.isfinite(rate)]
+    half = len(rates) // 2
+    if evidence.progress.failed or not half:
+        return False
+    return min(rates[:half]) * LIFTED > max(rates[half:])
+
+
 def _message(name: str, pull: float, chain: float, stages: int) -> str:
     if chain <= CHAIN_DB:
         return (
@@ -96,6 +112,22 @@ def _message(name: str, pull: float, chain: float, stages: int) -> str:
     return (
         f"At the start the gradient pulls {-pull:.0f} dB weaker on {name} than on the last layers."
     )
+
+
+def _since(evidence: Evidence) -> int:
+    """Position from which it fades: 0 for the chain as initialised, later where steps did it."""
+    weights = [w for w in evidence.weights if w.site.op in PARAMETRIC or not w.site.op]
+    half = len(weights) // 2
+    ends = [evidence.level(site, "l2") for site in evidence.chain("output_grad")]
+    faded = np.zeros(len(evidence.steps), dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if half:
+            first = np.min([w.elasticity for w in weights[:half]], axis=0)
+            last = np.max([w.elasticity for w in weights[half:]], axis=0)
+            faded |= 20 * np.log10(first / last) <= THRESHOLD_DB
+        if len(ends) > 1:
+            faded |= ends[0] - ends[-1] <= CHAIN_DB
+    return first_lasting(faded, 2) or 0
 
 
 def _pull(evidence: Evidence) -> tuple[float, Weight | None]:

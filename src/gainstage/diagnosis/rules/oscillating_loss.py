@@ -1,0 +1,177 @@
+"""The loss swings instead of settling.
+
+Problem: the loss jumps between two levels step after step, or falls and climbs in long waves;
+much of what one step gains another gives back.
+
+Why: on a bowl of curvature c, gradient descent turns from settling to jumping from wall to wall as
+the rate comes near 2/c; with a momentum close to one the weights are a pendulum with hardly any
+friction, which runs uphill as far as it ran down.
+
+What to do: lower the momentum (0.9 is usual, 0.99 already needs many steps), or the learning rate
+by a factor of 3; average the weights over the last steps.
+
+Harmless when: two players train against each other, batches alternate between tasks of different
+difficulty, or a high rate at the edge of stability still brings the loss down.
+
+Source: Polyak 1964; Sutskever et al. 2013; Cohen et al. 2021, "edge of stability".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gainstage.diagnosis.evidence import Evidence, Floats, first_lasting, median
+from gainstage.diagnosis.progress import running_median
+from gainstage.diagnosis.rule import confidence, rule
+from gainstage.records import Finding
+
+STEPS = 60
+ALTERNATION = -0.75
+"""Correlation of successive differences of the loss. Independent batches give -0.5, two levels
+in turn give -1."""
+DEVIATIONS = 4.0
+"""It must also be so many standard errors away from -0.5."""
+TURNING = -0.5
+"""Cosine of successive gradients: the walls of a valley answer in turn."""
+JUMPS = 0.2
+"""Spread of the differences over the loss's whole descent."""
+FLAT = 0.01
+"""Share of the first loss that a descent is taken to be at least."""
+UPHILL = 0.15
+"""First-order increase of the loss by the steps over their decrease. Gradient steps have 0; with
+a momentum of 0.9 and noisy batches it is about 0.03; a pendulum without friction has 1."""
+CLIMB = 2.0
+"""Running median of the loss, at its highest after its lowest, over its lowest."""
+WAVE = 0.1
+"""What it climbed over the whole descent: a spike near zero is no wave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """How a loss swings, after the first quarter of the training.
+
+    Attributes:
+        alternation: correlation of successive differences of the loss.
+        error: its standard error for independent batches.
+        turning: cosine of successive gradients, median over weights and steps.
+        jumps: standard deviation of the differences over the whole descent.
+        uphill: first-order increase by the steps over their decrease.
+        climb: highest running median after the lowest, over the lowest.
+        wave: the highest minus the lowest, over the whole descent.
+        uphill_since: position of the first steps that went uphill.
+    """
+
+    alternation: float
+    error: float
+    turning: float
+    jumps: float
+    uphill: float
+    climb: float
+    wave: float
+    uphill_since: int
+
+    @property
+    def jumping(self) -> bool:
+        """Between two levels, step after step."""
+        beyond = -0.5 - DEVIATIONS * self.error
+        return (
+            self.alternation < min(ALTERNATION, beyond)
+            and self.turning < TURNING
+            and self.jumps > JUMPS
+        )
+
+    @property
+    def rolling(self) -> bool:
+        """In long waves."""
+        return self.uphill > UPHILL and self.climb > CLIMB and self.wave > WAVE
+
+
+@rule(
+    "oscillating-loss",
+    may_cause=("exploding-gradient", "learning-rate-too-high", "dead-units", "non-finite"),
+)
+def check(evidence: Evidence) -> Iterable[Finding]:
+    """Ask whether the loss jumps in turn, or the steps carry it uphill again and again."""
+    optimizers = len(evidence.recording.info.facts.get("optimizers") or ["one"])
+    if evidence.progress.steps < STEPS or optimizers > 1:
+        return
+    swing = _swing(evidence)
+    good = evidence.progress.good
+    if not (swing.rolling or (swing.jumping and not good)):
+        return
+    strength = (
+        float(np.log2(swing.uphill / UPHILL)) / 0.6
+        if swing.rolling
+        else (ALTERNATION - swing.alternation) / 0.1
+    )
+    yield Finding(
+        code="oscillating-loss",
+        severity="warning" if good else "error",
+        confidence=confidence(strength, 0.0, 1.0),
+        site="loss",
+        since_step=evidence.step_at(swing.uphill_since if swing.rolling else 1),
+        message=_message(swing),
+        evidence={
+            "uphill_over_downhill": swing.uphill,
+            "loss_climb": swing.climb,
+            "climb_over_descent": swing.wave,
+            "difference_correlation": swing.alternation,
+            "difference_over_descent": swing.jumps,
+            "gradient_cosine": swing.turning,
+        },
+        threshold={
+            "uphill_over_downhill": UPHILL,
+            "loss_climb": CLIMB,
+            "climb_over_descent": WAVE,
+            "difference_correlation": ALTERNATION,
+            "difference_over_descent": JUMPS,
+            "gradient_cosine": TURNING,
+        },
+    )
+
+
+def _swing(evidence: Evidence) -> Swing:
+    loss = evidence.recording.run_values("loss").astype(np.float64)  # at every step
+    loss = loss[np.isfinite(loss)]
+    difference = np.diff(loss[len(loss) // 4 :])
+    smooth = running_median(loss, max(len(loss) // 40, 4))
+    lowest = int(np.argmin(smooth))
+    descent = float(max(smooth[0] - smooth[lowest], FLAT * abs(smooth[0])))
+    change = evidence.run("predicted_change")
+    since = first_lasting(change > 0, 2) or 0
+    change = change[np.isfinite(change)]
+    change = change[len(change) // 4 :]
+    down = float(-change[change < 0].sum())
+    first = len(evidence.steps) // 4
+    peak = float(smooth[lowest:].max())
+    return Swing(
+        alternation=_correlation(difference[1:], difference[:-1]),
+        error=max(len(difference), 1) ** -0.5,
+        turning=median(np.array([median(w.cosine[first:]) for w in evidence.weights])),
+        jumps=float(difference.std()) / descent if descent > 0 else 0.0,
+        uphill=float(change[change > 0].sum()) / down if down > 0 else 0.0,
+        climb=peak / float(smooth[lowest]) if smooth[lowest] > 0 else 1.0,
+        wave=(peak - float(smooth[lowest])) / descent,
+        uphill_since=since,
+    )
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    """Correlation of two series; 0 where one does not vary."""
+    spread = float(a.std() * b.std()) if len(a) else 0.0
+    return float(np.mean((a - a.mean()) * (b - b.mean()))) / spread if spread > 0 else 0.0
+
+
+def _message(swing: Swing) -> str:
+    if swing.rolling:
+        return (
+            f"The steps take the loss uphill by {swing.uphill:.0%} of what they take it down, and "
+            f"it climbed to {swing.climb:.1f} times its lowest: momentum overshoots in long waves."
+        )
+    return (
+        f"The loss jumps between levels at every step (successive differences correlate with "
+        f"{swing.alternation:.2f}, noise gives -0.50), and gradients point back and forth."
+    )
