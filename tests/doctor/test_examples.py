@@ -57,12 +57,14 @@ def test_steps_that_are_far_too_long_are_told_by_the_learning_rate(judged):
     assert "learning-rate-too-high" in codes[:2]
 
 
-def test_weights_drawn_too_large_are_told_by_what_they_do_forward_and_backward(judged):
+def test_weights_drawn_too_large_are_told_and_what_they_do_forward_and_backward_follows(judged):
     code, told, names, _ = judged("raw_tensors_stuck")
     assert code == 1
-    first, second = told["findings"][:2]
-    assert {first["code"], second["code"]} == {"exploding-gradient", "saturated-units"}
-    assert first["severity"] == "error"
+    first, *rest = told["findings"]
+    assert (first["code"], first["severity"]) == ("poor-initialization", "error")
+    because = {finding["code"]: finding["because"] for finding in rest}
+    for effect in ("exploding-gradient", "saturated-units"):
+        assert "poor-initialization" in because[effect]
     assert {f"weights[{i}]" for i in range(9)} | {f"biases[{i}]" for i in range(9)} <= names
 
 
