@@ -20,6 +20,7 @@ from gainstage.probe.governor import Effort, Governor, Pace
 from gainstage.probe.graph import value_of
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.leaves import Leaves
+from gainstage.probe.origins import users_line
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
@@ -89,6 +90,13 @@ class Probe:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
         if self._steppers.add(optimizer):
             self.facts["optimizers"] = self._steppers.names
+            self._note("optimizer")
+
+    def _note(self, what: str) -> None:
+        """Keep where in the user's code the first of its kind was."""
+        made = self.facts.setdefault("made", {})
+        if what not in made:
+            made[what] = users_line()
 
     def _look_ahead(self) -> None:
         step, pace = self.recorder.step, self._pace
@@ -138,6 +146,7 @@ class Probe:
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
+        self._note("backward")
         if self._pace.sleeps(self.recorder.step):
             return
         value = self.forward.criterion.unscaled(value_of(roots, weights))
@@ -184,6 +193,7 @@ class Probe:
     @tap("optimizer")
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.add_optimizer(optimizer)
+        self._note("step")
         nested = self._steps.innermost is not None
         self._steps.enter(optimizer)
         if nested or not self.measuring:
