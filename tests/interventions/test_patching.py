@@ -38,7 +38,7 @@ def test_only_outermost_modules_count_and_an_error_is_no_end():
     seen = []
 
     class Fails(nn.Module):
-        def forward(self, x):
+        def forward(self, _):
             msg = "forward"
             raise ValueError(msg)
 

@@ -103,7 +103,7 @@ class Session:
             # before the probe, which then sees what comes of the changes
             self._taps.enter_context(self._changed())
             from gainstage.probe import taps  # noqa: PLC0415
-            from gainstage.probe.functions import FunctionTap  # noqa: PLC0415
+            from gainstage.probe.functions import FunctionTap, OnlyLosses  # noqa: PLC0415
             from gainstage.probe.probe import Probe  # noqa: PLC0415
 
         self.info.versions["torch"] = torch.__version__
@@ -113,7 +113,8 @@ class Session:
             self._taps.enter_context(taps.every_module_tap(self.probe))
         self._taps.enter_context(taps.every_optimizer_tap(self.probe))
         self._taps.enter_context(taps.backward_tap(self.probe))
-        self._taps.enter_context(FunctionTap(self.probe.forward))
+        forward = self.probe.forward
+        self._taps.enter_context(FunctionTap(OnlyLosses(forward) if light else forward))
 
     def finish(self, status: str, outcome: str = "", *, detach: bool = True) -> None:
         """Write the last frame and how the script ended; detach."""

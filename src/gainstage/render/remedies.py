@@ -21,25 +21,25 @@ def print_remedies(console: Console, remedies: Sequence[Remedy]) -> None:
         remedies: as the trials left them.
     """
     page = Page(console, ink(plain=not console.is_terminal, encoding=console.encoding))
-    for remedy in remedies:
+    for i, remedy in enumerate(remedies):
         page.line()
-        _remedy(page, remedy)
+        _remedy(page, remedy, compared=i == 0)
     if remedies and not any(remedy.verified for remedy in remedies):
         page.line()
         page.paragraph("No remedy that was tried is verified.", 0, style="bold")
 
 
-def _remedy(page: Page, remedy: Remedy) -> None:
+def _remedy(page: Page, remedy: Remedy, *, compared: bool) -> None:
+    """One remedy; what all are compared with is told once."""
     word, style = ("VERIFIED", "bold green") if remedy.verified else ("NOT VERIFIED", "bold yellow")
     name = encodable(clean(remedy.name), page.pen.encoding)
     page.line(Text(word, style=style).append(" ").append(name, style="bold"))
     page.paragraph(f"for {', '.join(map(clean, remedy.codes))}", 2, style="dim")
     page.paragraph(remedy.told, 2)
-    rows = (
-        ("unchanged", remedy.loss_before, remedy.score_before),
-        ("with it", remedy.loss_after, remedy.score_after),
-        (f"control: {remedy.control_name}", remedy.control, remedy.score_control),
-    )
+    rows = [("with it", remedy.loss_after, remedy.score_after)]
+    if compared:
+        rows.insert(0, ("unchanged", remedy.loss_before, remedy.score_before))
+        rows.append((f"control: {remedy.control_name}", remedy.control, remedy.score_control))
     wide = max(len(name) for name, _, _ in rows)
     for name, losses, scores in rows:
         if losses:
@@ -53,7 +53,7 @@ def _remedy(page: Page, remedy: Remedy) -> None:
         for line in remedy.diff.splitlines():
             page.verbatim("    " + line, _DIFF.get(line[:1], ""))
     elif remedy.where:
-        page.paragraph(f"The optimiser is made at {remedy.where}.", 4, style="dim")
+        page.paragraph(f"Where: {remedy.where}", 4, style="dim")
 
 
 _DIFF = {"+": "green", "-": "red", "@": "cyan"}

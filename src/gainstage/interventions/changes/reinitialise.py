@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from weakref import WeakSet
@@ -30,7 +30,7 @@ _CONVOLUTIONS: Final = (
 
 @INTERVENTIONS.register("reinitialise")
 @contextmanager
-def reinitialise(activation: str = "relu") -> Iterator[None]:
+def reinitialise(activation: str = "relu", recurrent: Sequence[str] = ()) -> Iterator[None]:
     """Draw every weight again before the first forward pass of the module that it belongs to.
 
     Bare tensors, which no module owns, are drawn when the first backward pass reaches them; its
@@ -39,6 +39,8 @@ def reinitialise(activation: str = "relu") -> Iterator[None]:
 
     Args:
         activation: ``"relu"`` (He), ``"tanh"`` (Glorot with gain 5/3) or ``"linear"`` (Glorot).
+        recurrent: names of layers that are called again and again in a step: drawn orthogonal,
+            which neither grows nor fades.
     """
     done: WeakSet[nn.Module] = WeakSet()
     drawn: set[int] = set()
@@ -48,10 +50,12 @@ def reinitialise(activation: str = "relu") -> Iterator[None]:
         del inputs
         if root not in done:
             with _own_randomness():
-                for module in root.modules():
+                for name, module in root.named_modules():
                     if module not in done:
                         done.add(module)
                         draw(module, activation)
+                        if name in recurrent and isinstance(module, nn.Linear):
+                            init.orthogonal_(module.weight.data)
         drawn.update(map(id, root.parameters()))
 
     def weigh(roots: list[Tensor]) -> float:
