@@ -22,7 +22,14 @@ def judged(tmp_path_factory):
 
     def doctor(name):
         folder = tmp_path_factory.mktemp(name)
-        options = ["--no-report", "--dir", folder / "runs", "--json", folder / "verdict.json"]
+        options = [
+            "--no-trial",
+            "--no-report",
+            "--dir",
+            folder / "runs",
+            "--json",
+            folder / "verdict.json",
+        ]
         done = subprocess.run(
             [str(part) for part in (COMMAND, "doctor", *options, EXAMPLES / f"{name}.py")],
             capture_output=True,

@@ -104,6 +104,16 @@ def lines(tmp_path, monkeypatch):
         ),
         (
             MODULE,
+            Change.of("skip-non-finite"),
+            [
+                "-opt.step()",
+                '+grads = [p.grad for g in opt.param_groups for p in g["params"]]',
+                "+if all(grad is None or torch.isfinite(grad).all() for grad in grads):",
+                "+opt.step()",
+            ],
+        ),
+        (
+            MODULE,
             Change.of("unclip"),
             ["-torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)"],
         ),

@@ -90,6 +90,22 @@ def _clip(change: Change, site: Site) -> list[Edit]:
     return [site.source.before(statement, call)]
 
 
+def _skip(change: Change, site: Site) -> list[Edit]:
+    """A condition around the step."""
+    del change
+    stepped = site.stepped()
+    if stepped is None or not site.imports_torch():
+        return []
+    statement, optimizer = stepped
+    indent = " " * statement.col_offset
+    guarded = (
+        f'grads = [p.grad for g in {optimizer}.param_groups for p in g["params"]]\n'
+        f"{indent}if all(grad is None or torch.isfinite(grad).all() for grad in grads):\n"
+        f"{indent}    {site.source.segment(statement)}"
+    )
+    return [site.source.replace(statement, guarded)]
+
+
 def _unclip(change: Change, site: Site) -> list[Edit]:
     del change
     clips = {"clip_grad_norm_", "clip_grad_value_", "clip_grad_norm"}
@@ -244,6 +260,7 @@ WRITERS: Final[dict[str, Writer]] = {
     "drop-weight-decay": _decay,
     "zero-gradients": _zero,
     "clip-gradients": _clip,
+    "skip-non-finite": _skip,
     "unclip": _unclip,
     "train-mode": _train,
     "remove-softmax": _softmax,
