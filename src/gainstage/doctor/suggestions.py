@@ -154,6 +154,11 @@ def activation(run: Recording) -> str:
     return families.most_common(1)[0][0] if families else "linear"
 
 
+def _squashes(run: Recording) -> bool:
+    """Whether there are modules that could be rectifiers instead."""
+    return any(site.op in {"tanh", "sigmoid"} for site in run.of_kind("output"))
+
+
 def recurrent(run: Recording) -> tuple[str, ...]:
     """The stages that are called at least :data:`AGAIN` times in a step."""
     names = Counter(s.name.partition("#")[0] for s in run.of_kind("output"))
@@ -163,7 +168,7 @@ def recurrent(run: Recording) -> tuple[str, ...]:
 def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding
     yield reinitialise(run)
-    if activation(run) != "relu":
+    if _squashes(run):
         yield _rectify()
     yield _both(reinitialise(run), rate(0.1, run))
 
@@ -189,7 +194,8 @@ def _saturated(finding: Finding, run: Recording) -> Iterable[Candidate]:
     first = [reinitialise(run), rate(0.1, run)]
     yield from first if born else first[::-1]
     yield STANDARDISE
-    yield _rectify()
+    if _squashes(run):
+        yield _rectify()
 
 
 def _overconfident(finding: Finding, run: Recording) -> Iterable[Candidate]:

@@ -18,6 +18,9 @@ from gainstage.probe import graph
 
 GAINS: Final = {"relu": math.sqrt(2.0), "tanh": 5.0 / 3.0, "linear": 1.0}
 
+_INTO_STATE: Final = 0.3
+"""Gain of the input of a recurrent layer: an orthogonal state sums up all that enters it."""
+
 _CONVOLUTIONS: Final = (
     nn.Conv1d,
     nn.Conv2d,
@@ -125,7 +128,7 @@ def _draw_gates(weight: Tensor, *, recurrent: bool) -> None:
         if recurrent:
             init.orthogonal_(gate)
         else:
-            init.xavier_uniform_(gate)
+            init.xavier_uniform_(gate, gain=_INTO_STATE)
 
 
 @contextmanager
