@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from typing import Final
+from typing import Any, Final
 
 from gainstage.probe.tracebacks import OURS
 
 _LIBRARIES: Final = tuple(
     {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
+
+
+def note(facts: dict[str, Any], what: str) -> None:
+    """Keep, under ``made``, where in the user's code the first of its kind was."""
+    made = facts.setdefault("made", {})
+    if what not in made:
+        made[what] = users_line()
 
 
 def users_line() -> str:

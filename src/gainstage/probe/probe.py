@@ -20,11 +20,11 @@ from gainstage.probe.governor import Effort, Governor, Pace
 from gainstage.probe.graph import value_of
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.leaves import Leaves
-from gainstage.probe.origins import users_line
+from gainstage.probe.origins import note
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
-from gainstage.probe.steppers import Steppers
+from gainstage.probe.steppers import Steppers, trained_by
 
 WAIT: Final = 0.25
 """Seconds that a step may wait to be written. To write each by itself would cost fast trainings
@@ -90,13 +90,7 @@ class Probe:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
         if self._steppers.add(optimizer):
             self.facts["optimizers"] = self._steppers.names
-            self._note("optimizer")
-
-    def _note(self, what: str) -> None:
-        """Keep where in the user's code the first of its kind was."""
-        made = self.facts.setdefault("made", {})
-        if what not in made:
-            made[what] = users_line()
+            note(self.facts, "optimizer")
 
     def _look_ahead(self) -> None:
         step, pace = self.recorder.step, self._pace
@@ -146,7 +140,7 @@ class Probe:
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
-        self._note("backward")
+        note(self.facts, "backward")
         if self._pace.sleeps(self.recorder.step):
             return
         value = self.forward.criterion.unscaled(value_of(roots, weights))
@@ -193,13 +187,13 @@ class Probe:
     @tap("optimizer")
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.add_optimizer(optimizer)
-        self._note("step")
+        note(self.facts, "step")
         nested = self._steps.innermost is not None
         self._steps.enter(optimizer)
         if nested or not self.measuring:
             return
         self.recorder.put_run(lr=float(optimizer.param_groups[0].get("lr", math.nan)))
-        self.parameters.before(_parameters(optimizer))
+        self.parameters.before(trained_by(optimizer))
 
     @tap("optimizer")
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -210,7 +204,7 @@ class Probe:
         self._look_ahead()
         if self._steps.innermost is not None or not self.measuring:
             return
-        parameters = _parameters(optimizer)
+        parameters = trained_by(optimizer)
         self.recorder.add_run(predicted_change=self.parameters.after(parameters))
 
     # ---- frames
@@ -304,8 +298,3 @@ class Probe:
 
     def _tap_failed(self, name: str, message: str) -> None:
         self.recorder.event("tap-off", name, message=message)
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    groups = optimizer.param_groups
-    return [p for group in groups for p in group["params"] if p.requires_grad]

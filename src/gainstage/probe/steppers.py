@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import torch
+from torch import Tensor
 
 from gainstage.probe.leaves import Leaves
 from gainstage.probe.ranks import local
@@ -93,3 +94,9 @@ def _accumulating(leaves: Leaves) -> bool:
     """Whether gradients of earlier backwards are still there, to be added to."""
     grads = (leaf.grad for leaf in leaves.living()[:4])
     return any(grad is not None and bool(local(grad).any()) for grad in grads)
+
+
+def trained_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """The parameters of an optimiser that want a gradient."""
+    groups = optimizer.param_groups
+    return [p for group in groups for p in group["params"] if p.requires_grad]

@@ -14,6 +14,7 @@ from gainstage.cli import options
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gainstage.doctor import Observation, Treatment
     from gainstage.records import Remedy
 
 
@@ -69,51 +70,64 @@ def command(  # noqa: PLR0913 - one argument an option
 
     from gainstage.diagnosis import diagnose
     from gainstage.doctor import Treatment, observe, verdict
-    from gainstage.render.remedies import print_remedies
     from gainstage.render.text import print_verdict
     from gainstage.run import manuals
     from gainstage.store import save_findings
 
     seen = observe(script, args, module=module, steps=steps, seconds=seconds, folder=folder)
-    problem = seen.problem
     if seen.recording is None:
-        click.echo(f"gainstage: {problem}", err=True)
+        click.echo(f"gainstage: {seen.problem}", err=True)
         sys.exit(2)
     findings = diagnose(seen.recording)
     save_findings(seen.path, findings)
     console = Console()
     if seen.trained:
         print_verdict(console, seen.recording, findings, manuals=manuals())
-    if problem:
-        _say(console, f"\n{problem}")
-    remedies: tuple[Remedy, ...] = ()
-    if not no_trial:
-        treatment = Treatment(
-            seen, findings, script, args, module=module, most=trials, seeds=seeds, jobs=jobs
-        )
-        if treatment.cost:
-            _say(console, f"\n{treatment.cost}")
-            remedies = treatment.remedies()
-            print_remedies(console, remedies)
+    _say(console, seen.problem and f"\n{seen.problem}")
+    treatment = Treatment(
+        seen, findings, script, args, module=module, most=trials, seeds=seeds, jobs=jobs
+    )
+    remedies = () if no_trial else _try(console, treatment)
     result = verdict(
-        seen.recording, findings, run=str(seen.path), problem=problem, remedies=remedies
+        seen.recording, findings, run=str(seen.path), problem=seen.problem, remedies=remedies
     )
     if json_file:
         Path(json_file).write_bytes(result.to_json())
-    if write_patch:
+    if write_patch and not result.healthy:
         _write_patch(console, remedies, Path(write_patch))
     _say(console, f"\nrun     {seen.path}")
     if seen.trained and not no_report:
-        from gainstage.render.report import write_report
-
-        target = Path(report) if report else seen.path.with_suffix(".html")
-        write_report(seen.recording, findings, manuals(), target, remedies)
-        _say(console, f"report  {target}")
+        _write_report(console, seen, remedies, report)
     sys.exit(result.exit_code)
 
 
+def _write_report(
+    console: Console, seen: Observation, remedies: Sequence[Remedy], report: str | None
+) -> None:
+    from gainstage.render.report import write_report
+    from gainstage.run import manuals
+    from gainstage.store import open_recording
+
+    target = Path(report) if report else seen.path.with_suffix(".html")
+    write_report(open_recording(seen.path), None, manuals(), target, remedies)
+    _say(console, f"report  {target}")
+
+
+def _try(console: Console, treatment: Treatment) -> tuple[Remedy, ...]:
+    """Say what trials will cost, make them, and tell what came of them."""
+    from gainstage.render.remedies import print_remedies
+
+    if not treatment.cost:
+        return ()
+    _say(console, f"\n{treatment.cost}")
+    remedies = treatment.remedies()
+    print_remedies(console, remedies)
+    return remedies
+
+
 def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if text:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _write_patch(console: Console, remedies: Sequence[Remedy], path: Path) -> None:
