@@ -43,6 +43,22 @@ COVERED_BY = {
     "sketch/sketch.py": "sketch/test_tensors.py",
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters
     "probe/tracebacks.py": "probe/test_launch.py",  # only the launch shows any
+    # each is one change, judged by what it does to a training
+    **dict.fromkeys(
+        (
+            path.relative_to(SOURCE).as_posix()
+            for path in SOURCE.glob("interventions/changes/[a-z]*")
+        ),
+        "interventions/test_changes.py",
+    ),
+    # what a remedy is, what each finding suggests; how a fix is found in a file and written
+    **dict.fromkeys(
+        (f"doctor/{name}.py" for name in ("candidates", "suggestions")), "doctor/test_remedies.py"
+    ),
+    **dict.fromkeys(
+        (f"doctor/{name}.py" for name in ("site", "writers")), "doctor/test_rewrite.py"
+    ),
+    "render/page.py": "render/test_text.py",
     # how the parts of a command's output look is told by its whole
     **dict.fromkeys(("render/level_lines.py", "render/words.py"), "render/test_text.py"),
     "render/payload.py": "render/test_report.py",

@@ -130,7 +130,8 @@ class RunInfo:
         seconds: wall time from the first to the last frame.
         probe_seconds: how much of that was spent in the probe.
         facts: what was learned of the training: ``optimizers``, ``loss`` (the function's name),
-            ``classes``.
+            ``classes``, and ``made``: ``file:line`` of the first ``optimizer``, ``backward`` and
+            ``step``.
         rank: number of the process that wrote the file, where a training has several; None for a
             whole training, of one process or merged.
         world: how many processes the training has.
@@ -186,3 +187,42 @@ class Finding:
     threshold: dict[str, Any] = field(default_factory=dict)
     because: tuple[str, ...] = ()
     rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A fix that was tried on the unmodified script.
+
+    Attributes:
+        name: what was changed, in a few words.
+        codes: of the findings that it is for.
+        change: how a user writes it: one sentence.
+        where: file and line, or ``""``.
+        diff: the same as a unified diff, or ``""`` where it is more than a line can say.
+        loss_before: late loss of the unchanged runs, one a seed; None if it was not finite.
+        loss_after: late loss with the change, one a seed.
+        control: late loss with another change of equal cost that the findings do not suggest.
+        control_name: what that was.
+        score_before: share of the way from chance to zero loss, one a seed, between 0 and 1.
+        score_after: with the change.
+        score_control: with the control.
+        seeds: how many it was tried with.
+        verified: better than both by more than the seeds' spread.
+        told: how the trial went, in a sentence.
+    """
+
+    name: str
+    codes: tuple[str, ...]
+    change: str
+    where: str = ""
+    diff: str = ""
+    loss_before: tuple[float | None, ...] = ()
+    loss_after: tuple[float | None, ...] = ()
+    control: tuple[float | None, ...] = ()
+    control_name: str = ""
+    score_before: tuple[float, ...] = ()
+    score_after: tuple[float, ...] = ()
+    score_control: tuple[float, ...] = ()
+    seeds: int = 0
+    verified: bool = False
+    told: str = ""

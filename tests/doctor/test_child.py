@@ -32,6 +32,7 @@ def recording(steps, info=INFO):
 
 def loop(command, mode, folder, *options):
     """Run the endless training of loop.py, in a process group of its own."""
+    options = ["--no-trial", *options] if command == "doctor" else options
     args = [COMMAND, command, "--dir", folder, *options, SCRIPTS / "loop.py", mode]
     return subprocess.Popen(
         [str(arg) for arg in args],

@@ -22,7 +22,14 @@ def judged(tmp_path_factory):
 
     def doctor(name):
         folder = tmp_path_factory.mktemp(name)
-        options = ["--no-report", "--dir", folder / "runs", "--json", folder / "verdict.json"]
+        options = [
+            "--no-trial",
+            "--no-report",
+            "--dir",
+            folder / "runs",
+            "--json",
+            folder / "verdict.json",
+        ]
         done = subprocess.run(
             [str(part) for part in (COMMAND, "doctor", *options, EXAMPLES / f"{name}.py")],
             capture_output=True,
@@ -82,6 +89,21 @@ def test_the_demo_runs_from_a_fresh_clone(tmp_path):
         report = tmp_path / "runs" / f"{name}.html"
         assert str(report) in done.stdout
         assert report.stat().st_size > 1_000_000
+    diff = (tmp_path / "runs" / "tanh_stuck.diff").read_text()
+    assert done.stdout.index("VERIFIED") < done.stdout.index(diff.splitlines()[-1].strip())
+    subprocess.run(
+        ["git", "apply", "runs/tanh_stuck.diff"],  # noqa: S607
+        cwd=tmp_path,
+        check=True,
+    )
+    fixed = subprocess.run(
+        [sys.executable, str(tmp_path / "examples" / "tanh_stuck.py")],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+    )
+    assert float(fixed.stdout.split()[-1]) > 0.95  # accuracy; 0.1 as it was
 
 
 @pytest.mark.parametrize("name", ["tanh_learns", "functional_learns", "raw_tensors_learns"])

@@ -39,8 +39,9 @@ def opened(browser, tmp_path):
         page.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
         page.on("request", lambda r: None if _local(r.url) else troubles.append(r.url[:200]))
 
-    def opening(recording, findings=(), manuals=None, *, width=1280, scheme="light"):
-        path = write_report(recording, findings, manuals, tmp_path / f"{len(contexts)}.html")
+    def opening(recording, findings=(), manuals=None, *, width=1280, scheme="light", remedies=()):
+        target = tmp_path / f"{len(contexts)}.html"
+        path = write_report(recording, findings, manuals, target, remedies)
         context = browser.new_context(
             offline=True, color_scheme=scheme, viewport={"width": width, "height": 900}
         )
@@ -120,6 +121,20 @@ def test_hostile_names_stay_text(opened, recordings, width, scheme):
     assert not set("\u202e\u2066\x1b") & set(text)
     assert "\u200b" not in page.inner_text("#findings")  # plotly sets it around raised exponents
     page.locator("#heatmap select").select_option("1")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_remedies_stand_under_the_findings(opened, recordings, vanishing, width):
+    page = opened(
+        vanishing, recordings.VANISHING_FINDINGS, remedies=recordings.REMEDIES, width=width
+    )
+    cards = page.locator("#remedies .card")
+    assert cards.locator(".severity").all_inner_texts() == ["Verified", "Not verified"]
+    text = cards.first.inner_text()
+    assert "+optimizer = SGD(lr=0.05)" in text
+    assert "none" in cards.nth(1).inner_text()
+    assert page.locator("#remedies img").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from gainstage.recording import MemoryRecording
-from gainstage.records import Event, Finding, RunInfo, Site
+from gainstage.records import Event, Finding, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 
 CLASSES = 10
@@ -262,3 +262,41 @@ def handmade():
 
 def empty():
     return MemoryRecording([], {})
+
+
+REMEDIES = (
+    Remedy(
+        "learning rate x 0.01",
+        ("vanishing-gradient",),
+        "Multiply the learning rate by 0.01.",
+        where="train_digits.py:17",
+        diff=(
+            "--- a/train_digits.py\n+++ b/train_digits.py\n@@ -17 +17 @@\n"
+            "-optimizer = SGD(lr=5.0)\n+optimizer = SGD(lr=0.05)\n"
+        ),
+        loss_before=(2.301, 2.302),
+        loss_after=(0.21, 0.24),
+        control=(2.28, 2.31),
+        control_name="standardised input",
+        score_before=(0.0, 0.0),
+        score_after=(0.91, 0.9),
+        score_control=(0.01, 0.0),
+        seeds=2,
+        verified=True,
+        told="Better than unchanged and than the control, beyond the spread of the seeds.",
+    ),
+    Remedy(
+        "<img src=x>\x1b[31m",
+        ("vanishing-gradient", "loss-not-decreasing"),
+        "Do it.",
+        loss_before=(2.301, 2.302),
+        loss_after=(None,),
+        control=(2.28, 2.31),
+        control_name="standardised input",
+        score_before=(0.0, 0.0),
+        score_after=(0.0,),
+        score_control=(0.01, 0.0),
+        seeds=1,
+        told="It did not get through: it ended with exit code 1: ValueError: boom.",
+    ),
+)

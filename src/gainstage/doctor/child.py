@@ -9,11 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gainstage.errors import ScriptError, UsageError
 from gainstage.store import StoredRecording, new_rank_path, new_run_path, rank_in
@@ -27,11 +28,13 @@ class Observation:
         code: the script's own exit code; negative for a signal.
         path: the run file; under torchrun, this rank's.
         recording: what was recorded; None if the child died before it could begin.
+        seconds: how long the child took.
     """
 
     code: int
     path: Path
     recording: StoredRecording | None
+    seconds: float = 0.0
 
     @property
     def trained(self) -> bool:
@@ -63,7 +66,7 @@ _LAUNCH: Final = """\
 import sys
 if sys.path[0] == "":
     del sys.path[0]
-from gainstage.probe.launch import main
+from gainstage.{launcher}.launch import main
 main(sys.argv[1:])
 """
 """What the child runs. Nothing of ours is imported from the folder that the user is in."""
@@ -114,12 +117,27 @@ def observe(
     rank = rank_in(os.environ)
     path = new_rank_path(folder, rank) if rank else new_run_path(folder)
     options = {"run": str(path), "steps": steps, "seconds": seconds, "module": module}
-    command = [sys.executable, "-c", _LAUNCH, json.dumps(options), target, *args]
     sys.stdout.flush()
-    process = subprocess.Popen(command)  # noqa: S603 - the user's own script
+    start = time.monotonic()
+    process = subprocess.Popen(launch("probe", options, target, args))  # noqa: S603 - the user's
     code = _wait(process)
     recording = StoredRecording(path) if path.exists() else None
-    return Observation(code, path, recording)
+    return Observation(code, path, recording, time.monotonic() - start)
+
+
+def launch(
+    launcher: str, options: Mapping[str, Any], target: str, args: Sequence[str]
+) -> list[str]:
+    """The command line of a child process that runs a script.
+
+    Args:
+        launcher: the package whose ``launch`` runs it.
+        options: what that reads.
+        target: path of the script, or name of a module.
+        args: its own arguments.
+    """
+    code = _LAUNCH.format(launcher=launcher)
+    return [sys.executable, "-c", code, json.dumps(options), target, *args]
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from gainstage.recording import Recording
-from gainstage.records import Finding
+from gainstage.records import Finding, Remedy
 
 SCHEMA: Final = 1
 
@@ -33,7 +34,7 @@ class Verdict:
         loss: first and last loss, and the loss expected of knowing nothing.
         overhead: time spent measuring as a share of the rest.
         findings: main one first.
-        remedies: fixes that were tried; empty until trials are asked for.
+        remedies: fixes that were tried, verified ones first; empty if none was.
     """
 
     schema: int
@@ -61,7 +62,12 @@ class Verdict:
 
 
 def verdict(
-    recording: Recording, findings: tuple[Finding, ...], *, run: str = "", problem: str = ""
+    recording: Recording,
+    findings: tuple[Finding, ...],
+    *,
+    run: str = "",
+    problem: str = "",
+    remedies: Sequence[Remedy] = (),
 ) -> Verdict:
     """Sum up a recording and its findings.
 
@@ -70,6 +76,7 @@ def verdict(
         findings: ranked findings.
         run: path of the run file.
         problem: why the verdict is partial or missing.
+        remedies: what was tried.
     """
     info = recording.info
     loss = recording.run_values("loss").astype(np.float64)
@@ -92,7 +99,14 @@ def verdict(
         },
         overhead=round(info.overhead, 4),
         findings=findings,
+        remedies=tuple(map(_spelled, remedies)),
     )
+
+
+def _spelled(remedy: Remedy) -> dict[str, Any]:
+    """A remedy under the public names; ``for`` is none that python would have."""
+    told = asdict(remedy)
+    return {"name": told.pop("name"), "for": told.pop("codes"), **told}
 
 
 def _plain(value: Any) -> Any:

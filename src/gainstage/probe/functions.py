@@ -122,6 +122,24 @@ class Listener(Protocol):
         """Whether a measured module is running, which stands for what it calls."""
 
 
+class OnlyLosses:
+    """Stands for a listener that wants to know of loss functions and of nothing else."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.guard = listener.guard
+        self.loss_output = listener.loss_output
+
+    def function_output(self, op: str, tensor: Tensor) -> None:
+        """Not wanted."""
+
+    def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
+        """Not wanted."""
+
+    def inside_module(self) -> bool:
+        """As if some module stood for every call."""
+        return True
+
+
 class FunctionTap(TorchFunctionMode):
     """Sees every torch function called on this thread while active, and reports a few kinds."""
 

@@ -20,10 +20,10 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 _INSISTENT: Final = 3
 """A script that swallows the polite stop this often is ended at once."""
 
+_FEW_LINES: Final = 8
+"""Lines in a sample where only the loss is asked for; updates by hand are seen by them."""
+
+Changed: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Changes torch as long as the script runs; called when torch has been imported."""
+
 
 class Options(msgspec.Struct, frozen=True):
     """What the parent asks of the child.
@@ -48,19 +54,24 @@ class Options(msgspec.Struct, frozen=True):
         steps: stop after that many steps; 0 for no limit.
         seconds: stop that long after the first step; 0 for no limit.
         module: the target is a module name, as with ``python -m``.
+        detail: ``"loss"`` to record little but the loss, at little cost.
     """
 
     run: str
     steps: int = 0
     seconds: float = 0.0
     module: bool = False
+    detail: Literal["exact", "loss"] = "exact"
 
 
 class Session:
     """One observed execution: the run file, the probe once torch is there, and the limits."""
 
-    def __init__(self, options: Options, target: Sequence[str]) -> None:
+    def __init__(
+        self, options: Options, target: Sequence[str], changed: Changed = nullcontext
+    ) -> None:
         self.options = options
+        self._changed = changed
         rank = rank_in(os.environ)
         self.info = RunInfo(
             id=run_name(Path(options.run)),
@@ -85,20 +96,25 @@ class Session:
 
     def arm(self) -> None:
         """Attach the probe; torch has just been imported."""
+        light = self.options.detail == "loss"
         with self._own_imports():
             import torch  # noqa: PLC0415 - the script asked for it
 
+            # before the probe, which then sees what comes of the changes
+            self._taps.enter_context(self._changed())
             from gainstage.probe import taps  # noqa: PLC0415
-            from gainstage.probe.functions import FunctionTap  # noqa: PLC0415
+            from gainstage.probe.functions import FunctionTap, OnlyLosses  # noqa: PLC0415
             from gainstage.probe.probe import Probe  # noqa: PLC0415
 
         self.info.versions["torch"] = torch.__version__
-        self.probe = Probe(self.writer)
+        self.probe = Probe(self.writer, lines=_FEW_LINES if light else None)
         self.probe.on_frame = self._check_limits
-        self._taps.enter_context(taps.every_module_tap(self.probe))
+        if not light:
+            self._taps.enter_context(taps.every_module_tap(self.probe))
         self._taps.enter_context(taps.every_optimizer_tap(self.probe))
         self._taps.enter_context(taps.backward_tap(self.probe))
-        self._taps.enter_context(FunctionTap(self.probe.forward))
+        forward = self.probe.forward
+        self._taps.enter_context(FunctionTap(OnlyLosses(forward) if light else forward))
 
     def finish(self, status: str, outcome: str = "", *, detach: bool = True) -> None:
         """Write the last frame and how the script ended; detach."""
@@ -225,16 +241,17 @@ def run_module(name: str) -> None:
     runpy._run_module_as_main(name)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def main(argv: Sequence[str]) -> NoReturn:
+def main(argv: Sequence[str], changed: Changed = nullcontext) -> NoReturn:
     """Run the target under observation and leave with its own exit code.
 
     Args:
         argv: the options as JSON, then the target and its arguments.
+        changed: changes torch as long as the script runs.
     """
     options = msgspec.json.decode(argv[0], type=Options)
     target = list(argv[1:])
     try:
-        session = Session(options, target)
+        session = Session(options, target, changed)
     except GainstageError as error:
         _tell(error)
         sys.exit(2)

@@ -20,6 +20,7 @@ from gainstage.probe.governor import Effort, Governor, Pace
 from gainstage.probe.gradients import Gradients
 from gainstage.probe.graph import squashed_twice, value_of
 from gainstage.probe.guard import Guard, tap
+from gainstage.probe.origins import note
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
@@ -58,7 +59,7 @@ class Probe:
         self._pace = Pace(every, governor)
         self.hooks_seconds = 0.0
         """What torch itself spends on calling our hooks, a step; the taps cannot see it."""
-        self.guard = Guard(self._tap_failed)
+        self.guard = Guard(lambda tap, told: self.recorder.event("tap-off", tap, message=told))
         self.parameters = Parameters(self.recorder, wanted)
         self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
         self.facts: dict[str, Any] = {}
@@ -90,6 +91,7 @@ class Probe:
         """Learn of an optimiser, so that its parameters are known to be stepped by it."""
         if self.steppers.add(optimizer):
             self.facts["optimizers"] = self.steppers.names
+            note(self.facts, "optimizer")
 
     def _look_ahead(self) -> None:
         step, pace = self.recorder.step, self._pace
@@ -136,6 +138,7 @@ class Probe:
         if self._losses and self._steps.innermost is not None:
             return  # evaluations of a closure: the first backward has the step's loss
         self._losses += 1
+        note(self.facts, "backward")
         if self._pace.sleeps(self.recorder.step):
             return
         value = self.forward.criterion.unscaled(value_of(roots, weights))
@@ -163,6 +166,7 @@ class Probe:
     @tap("optimizer")
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.add_optimizer(optimizer)
+        note(self.facts, "step")
         nested = self._steps.innermost is not None
         self._steps.enter(optimizer)
         self._skipped = False
@@ -294,6 +298,3 @@ class Probe:
         self.forward.stages.flush_all()
         if self.recorder.pending:
             self.recorder.commit(0.0)
-
-    def _tap_failed(self, name: str, message: str) -> None:
-        self.recorder.event("tap-off", name, message=message)

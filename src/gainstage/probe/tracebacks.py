@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-_OURS: Final = str(Path(__file__).resolve().parent.parent) + os.sep
+OURS: Final = str(Path(__file__).resolve().parent.parent) + os.sep
+"""The folder of our own code."""
 
 
 def without_our_frames(error: BaseException) -> BaseException:
@@ -31,7 +32,7 @@ def users_traceback(error: BaseException) -> TracebackType | None:
         file = link.tb_frame.f_code.co_filename
         if file.endswith(os.path.join("torch", "overrides.py")):  # noqa: PTH118
             frames = frames[:-1]  # the functional call that went through our mode
-        elif not file.startswith(_OURS):
+        elif not file.startswith(OURS):
             frames.append(link)
         link = link.tb_next
     result: TracebackType | None = None

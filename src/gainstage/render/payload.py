@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
 
 from gainstage.recording import Recording
-from gainstage.records import Finding
+from gainstage.records import Finding, Remedy
 from gainstage.render.words import effort_told
 from gainstage.views.findings import finding_cards
 from gainstage.views.view import VIEWS
@@ -24,6 +25,7 @@ def payload(
     recording: Recording,
     findings: Sequence[Finding] | None = None,
     manuals: Mapping[str, str] | None = None,
+    remedies: Sequence[Remedy] = (),
 ) -> dict[str, Any]:
     """Every registered view under its name, and ``run``: plain dicts, lists and numbers.
 
@@ -31,9 +33,11 @@ def payload(
         recording: the run.
         findings: what the rules found; None for what is stored with the run.
         manuals: a rule's manual by its code.
+        remedies: what was tried.
     """
     data = {name: view(recording) for name, view in VIEWS.items() if name != "findings"}
     data["findings"] = finding_cards(recording, findings, manuals)
+    data["remedies"] = [asdict(remedy) for remedy in remedies]
     plain: dict[str, Any] = msgspec.to_builtins(data, str_keys=True)
     return {"schema": PAYLOAD_SCHEMA, "run": _run(recording), **plain}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gainstage.errors import UsageError
 from gainstage.recording import Recording
-from gainstage.records import Finding
+from gainstage.records import Finding, Remedy
 from gainstage.render.payload import payload, script_json
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
@@ -27,6 +27,7 @@ def write_report(
     findings: Sequence[Finding] | None,
     manuals: Mapping[str, str] | None,
     path: str | os.PathLike[str],
+    remedies: Sequence[Remedy] = (),
 ) -> Path:
     """Write the report; a file of that name is replaced in one go or not at all.
 
@@ -35,6 +36,7 @@ def write_report(
         findings: what the rules found; None for what is stored with the run.
         manuals: a rule's manual by its code.
         path: where to; its folder must exist.
+        remedies: what was tried.
 
     Returns:
         The path written.
@@ -49,7 +51,7 @@ def write_report(
             f"'{target.parent}'. Create it, or name a file in a folder that exists."
         )
         raise UsageError(msg)
-    page = report_html(recording, findings, manuals).encode("utf-8")
+    page = report_html(recording, findings, manuals, remedies).encode("utf-8")
     try:
         _replace(target, page)
     except OSError as error:
@@ -65,6 +67,7 @@ def report_html(
     recording: Recording,
     findings: Sequence[Finding] | None = None,
     manuals: Mapping[str, str] | None = None,
+    remedies: Sequence[Remedy] = (),
 ) -> str:
     """The report as one html document with a content security policy that forbids requests."""
     style, plotly = static_text("page.css"), plotly_source()
@@ -75,7 +78,7 @@ def report_html(
         "plotly": plotly,
         "unneeded": "".join(f'<template id="{key}"></template>' for key in _own_styles(plotly)),
         "code": code,
-        "data": script_json(payload(recording, findings, manuals)),
+        "data": script_json(payload(recording, findings, manuals, remedies)),
     }
     return _SLOT.sub(lambda found: slots[found[1]], static_text("report.html"))
 

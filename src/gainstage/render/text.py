@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +12,8 @@ from rich.text import Text
 
 from gainstage.recording import Recording
 from gainstage.records import Finding
-from gainstage.render.level_lines import Ink, ink, level_lines, parameter_lines
+from gainstage.render.level_lines import ink, level_lines, parameter_lines
+from gainstage.render.page import Page
 from gainstage.render.words import (
     advice,
     clean,
@@ -61,7 +61,7 @@ def print_verdict(
         step: step of the level diagram; None for the median over the run.
     """
     pen = ink(plain=not console.is_terminal, encoding=console.encoding)
-    page = _Page(console, pen)
+    page = Page(console, pen)
     cards = finding_cards(recording, findings, manuals)
     _headline(page, recording, cards.healthy, [card.severity for card in cards.cards])
     for card in cards.cards:
@@ -95,7 +95,7 @@ def levels_table(recording: Recording, step: int | None = None, *, width: int = 
     """
     pen = ink(plain=True, encoding="utf-8")
     buffer = io.StringIO()
-    page = _Page(Console(file=buffer, width=width, color_system=None, force_terminal=False), pen)
+    page = Page(Console(file=buffer, width=width, color_system=None, force_terminal=False), pen)
     diagram = level_diagram(recording, step=step)
     for line in level_lines(diagram, width, pen):
         page.line(line)
@@ -106,41 +106,7 @@ def levels_table(recording: Recording, step: int | None = None, *, width: int = 
     return buffer.getvalue().rstrip("\n")
 
 
-class _Page:
-    """A console with its pen: wrapped paragraphs, indents, never too wide."""
-
-    def __init__(self, console: Console, pen: Ink) -> None:
-        self._console = console
-        self.pen = pen
-        self.width = max(console.width, 1)
-
-    def line(self, text: Text | None = None) -> None:
-        shown = text or Text()
-        shown.truncate(self.width, overflow="crop")
-        self._console.print(shown, no_wrap=True, overflow="crop", crop=True, highlight=False)
-
-    def paragraph(self, text: str, indent: int, *, hang: int = 0, style: str = "") -> None:
-        """`text` wrapped behind an indent; the lines after the first hang deeper."""
-        words = encodable(clean(text), self.pen.encoding)
-        room = max(self.width - indent - hang, 1)
-        for i, row in enumerate(_wrapped(words, room)):
-            self.line(Text(" " * (indent + (hang if i else 0))).append(row, style=style))
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, wide characters counted as two."""
-    lines: list[str] = []
-    for line in textwrap.wrap(text, width, break_on_hyphens=False) or [""]:
-        rest = line
-        while cell_len(rest) > width:
-            cut = next(i for i in range(len(rest), 0, -1) if cell_len(rest[:i]) <= width or i == 1)
-            lines.append(rest[:cut])
-            rest = rest[cut:]
-        lines.append(rest)
-    return lines
-
-
-def _headline(page: _Page, recording: Recording, healthy: bool, severities: list[str]) -> None:
+def _headline(page: Page, recording: Recording, healthy: bool, severities: list[str]) -> None:
     info = recording.info
     script = clean(info.script) or clean(info.id)
     page.line(
@@ -172,7 +138,7 @@ def _headline(page: _Page, recording: Recording, healthy: bool, severities: list
     page.paragraph(", ".join(facts), 0, style="dim")
 
 
-def _finding(page: _Page, card: Card) -> None:
+def _finding(page: Page, card: Card) -> None:
     indent = min(4 * card.depth, page.width // 3)
     head = Text(" " * indent)
     head.append(card.severity.upper(), style=_STYLES.get(card.severity, "bold"))
@@ -201,7 +167,7 @@ def _where(card: Card) -> str:
     return ", ".join(parts)
 
 
-def _evidence(page: _Page, card: Card, indent: int) -> None:
+def _evidence(page: Page, card: Card, indent: int) -> None:
     """The numbers, one a line, with what each was held against."""
     keys = {key: shorten(clean(key), 32) for key in [*card.evidence][:24]}
     wide = max(map(cell_len, keys.values()), default=0)

@@ -47,7 +47,7 @@ FINDING = {
 }
 
 
-def doctor(folder, script, *args, options=()):
+def doctor(folder, script, *args, options=("--no-trial",)):
     """Run the doctor with every output into `folder`; gather what came of it."""
     verdict = folder / "verdict.json"
     command = [COMMAND, "doctor", "--dir", folder, "--json", verdict, *options, script, *args]
@@ -72,7 +72,10 @@ def doctor(folder, script, *args, options=()):
 def stopped(tmp_path_factory):
     """An endless training that catches every Exception, limited to 7 steps."""
     return doctor(
-        tmp_path_factory.mktemp("stopped"), "loop.py", "endless", options=["--steps", "7"]
+        tmp_path_factory.mktemp("stopped"),
+        "loop.py",
+        "endless",
+        options=["--steps", "7", "--no-trial"],
     )
 
 
@@ -80,7 +83,7 @@ def stopped(tmp_path_factory):
 def raised(tmp_path_factory):
     """A training whose loss is soon NaN and that raises after 30 steps."""
     folder = tmp_path_factory.mktemp("raised")
-    report = ["--report", folder / "own.html"]
+    report = ["--report", folder / "own.html", "--no-trial"]
     return doctor(folder, "loop.py", "diverges and raises", options=report)
 
 
@@ -198,3 +201,124 @@ def test_a_syntax_error_is_shown_as_python_shows_it(tmp_path):
     assert seen.code == 2
     assert seen.err.startswith(f'  File "{script}", line 1\n')
     assert seen.err.endswith("SyntaxError: '(' was never closed\n")
+
+
+TRIED = """\
+import torch
+from torch import nn
+torch.manual_seed(0)
+x = torch.randn(256, 8)
+y = (x[:, 0] > 0).long()
+model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+optimizer = torch.optim.SGD(model.parameters(), lr=60.0)
+open("trace.txt", "a").write("run\\n")
+for step in range(60):
+    loss = nn.functional.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+REMEDY = {
+    # as in the design
+    "name": str,
+    "for": list,
+    "change": str,
+    "where": str,
+    "loss_before": list,
+    "loss_after": list,
+    "control": list,
+    "seeds": int,
+    "verified": bool,
+    # and how the trial went
+    "diff": str,
+    "control_name": str,
+    "score_before": list,
+    "score_after": list,
+    "score_control": list,
+    "told": str,
+}
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """A training whose steps are far too long, with remedies tried on it."""
+    folder = tmp_path_factory.mktemp("tried")
+    (folder / "train.py").write_text(TRIED)
+    command = [COMMAND, "doctor", "--dir", "runs", "--json", "verdict.json", "--jobs", "2"]
+    done = subprocess.run(
+        [str(part) for part in (*command, "--write-patch", "fix.diff", "train.py")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.stderr == ""
+    told = json.loads((folder / "verdict.json").read_text())
+    return SimpleNamespace(code=done.returncode, out=done.stdout, folder=folder, told=told)
+
+
+def test_a_remedy_is_tried_and_verified(tried):
+    assert tried.code == 1
+    best = tried.told["remedies"][0]
+    assert best["verified"]
+    assert best["seeds"] == len(best["loss_after"]) == len(best["control"]) == 2
+    assert min(best["score_after"]) > max(best["score_before"] + best["score_control"])
+    assert "learning-rate-too-high" in {f["code"] for f in tried.told["findings"]}
+    assert f"VERIFIED {best['name']}" in tried.out
+
+
+def test_what_trials_will_cost_is_said_before_they_begin(tried):
+    cost = tried.out.index("Trying ")
+    assert tried.out.index("Levels, median") < cost < tried.out.index("VERIFIED")
+    assert "Each repeats all that the script does" in tried.out[cost:]
+
+
+def test_trials_are_counted_and_leave_no_run_files(tried):
+    runs = (tried.folder / "trace.txt").read_text().count("run")
+    remedies = tried.told["remedies"]
+    assert 1 + len(remedies) <= runs <= 1 + 3 + 3 + 3
+    assert len(list((tried.folder / "runs").glob("*.gs"))) == 1
+
+
+def test_the_json_has_the_remedies_of_the_design(tried):
+    assert tried.told["remedies"]
+    for remedy in tried.told["remedies"]:
+        assert set(remedy) == set(REMEDY)
+        for key, kind in REMEDY.items():
+            assert isinstance(remedy[key], kind), key
+
+
+def test_the_report_shows_the_remedies(tried):
+    (report,) = (tried.folder / "runs").glob("*.html")
+    text = report.read_text(encoding="utf-8")
+    assert f'"name":"{tried.told["remedies"][0]["name"]}"' in text
+
+
+def test_the_patch_applies_and_the_script_is_healthy_then(tried):
+    patch = (tried.folder / "fix.diff").read_text()
+    assert tried.told["remedies"][0]["diff"] == patch
+    subprocess.run(
+        ["git", "apply", "fix.diff"],  # noqa: S607
+        cwd=tried.folder,
+        check=True,
+    )
+    seen = doctor(tried.folder, tried.folder / "train.py")
+    assert seen.told["loss"]["last"] < 0.2 * seen.told["loss"]["first"]
+
+
+def test_a_healthy_script_is_run_once(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(TRIED.replace("lr=60.0", "lr=0.5").replace("trace.txt", f"{tmp_path}/trace"))
+    seen = doctor(tmp_path, script, options=())
+    assert seen.code == 0, seen.out
+    assert seen.told["remedies"] == []
+    assert "Trying" not in seen.out
+    assert (tmp_path / "trace").read_text() == "run\n"
+
+
+def test_a_patch_that_nothing_proves_is_not_written(tmp_path):
+    options = ["--no-trial", "--write-patch", tmp_path / "fix.diff"]
+    seen = doctor(tmp_path, "loop.py", "diverges and raises", options=options)
+    assert "There is no verified fix as a diff" in seen.out
+    assert not (tmp_path / "fix.diff").exists()

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gainstage.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gainstage.doctor import Observation, Treatment
+    from gainstage.records import Remedy
 
 
 @click.command(context_settings=options.PASS_THROUGH)
@@ -21,6 +29,15 @@ from gainstage.cli import options
 @click.option("--json", "json_file", type=options.NewFile(), help="Write the verdict.")
 @click.option("--report", type=options.NewFile(), help="Where the html report goes.")
 @click.option("--no-report", is_flag=True, help="Write no html report.")
+@click.option("--no-trial", is_flag=True, help="Name faults only; try no remedy.")
+@click.option(
+    "--trials", default=3, show_default=True, type=click.IntRange(1), help="Remedies to try."
+)
+@click.option(
+    "--seeds", default=2, show_default=True, type=click.IntRange(2), help="Seeds of each trial."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Runs at a time; one a processor, up to 4.")
+@click.option("--write-patch", type=options.NewFile(), help="Write the verified fix as a diff.")
 @options.folder
 @options.module
 @options.target
@@ -33,44 +50,91 @@ def command(  # noqa: PLR0913 - one argument an option
     json_file: str | None,
     report: str | None,
     no_report: bool,
+    no_trial: bool,
+    trials: int,
+    seeds: int,
+    jobs: int | None,
+    write_patch: str | None,
     folder: str,
     module: bool,
 ) -> None:
-    """Run SCRIPT unmodified, name what is wrong with its scales, where, and why.
+    """Run SCRIPT unmodified, name what is wrong with it, where and why, and prove what helps.
 
     SCRIPT runs in a child process exactly as `python SCRIPT ARGS` would, is stopped politely
-    at the limits, and its run is kept.
+    at the limits, and its run is kept. Remedies for what was found are then tried on it, against
+    the unchanged script and a control; a healthy script is run once.
 
     Exit codes: 0 healthy, 1 faults found, 2 the script or the tool failed.
     """
     from rich.console import Console
 
     from gainstage.diagnosis import diagnose
-    from gainstage.doctor import observe, verdict
+    from gainstage.doctor import Treatment, observe, verdict
     from gainstage.render.text import print_verdict
     from gainstage.run import manuals
     from gainstage.store import save_findings
 
     seen = observe(script, args, module=module, steps=steps, seconds=seconds, folder=folder)
-    problem = seen.problem
     if seen.recording is None:
-        click.echo(f"gainstage: {problem}", err=True)
+        click.echo(f"gainstage: {seen.problem}", err=True)
         sys.exit(2)
     findings = diagnose(seen.recording)
     save_findings(seen.path, findings)
-    result = verdict(seen.recording, findings, run=str(seen.path), problem=problem)
-    if json_file:
-        Path(json_file).write_bytes(result.to_json())
     console = Console()
     if seen.trained:
         print_verdict(console, seen.recording, findings, manuals=manuals())
-    if problem:
-        console.print(f"\n{problem}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\nrun     {seen.path}", markup=False, highlight=False, soft_wrap=True)
+    _say(console, seen.problem and f"\n{seen.problem}")
+    treatment = Treatment(
+        seen, findings, script, args, module=module, most=trials, seeds=seeds, jobs=jobs
+    )
+    remedies = () if no_trial else _try(console, treatment)
+    result = verdict(
+        seen.recording, findings, run=str(seen.path), problem=seen.problem, remedies=remedies
+    )
+    if json_file:
+        Path(json_file).write_bytes(result.to_json())
+    if write_patch and not result.healthy:
+        _write_patch(console, remedies, Path(write_patch))
+    _say(console, f"\nrun     {seen.path}")
     if seen.trained and not no_report:
-        from gainstage.render.report import write_report
-
-        target = Path(report) if report else seen.path.with_suffix(".html")
-        write_report(seen.recording, findings, manuals(), target)
-        console.print(f"report  {target}", markup=False, highlight=False, soft_wrap=True)
+        _write_report(console, seen, remedies, report)
     sys.exit(result.exit_code)
+
+
+def _write_report(
+    console: Console, seen: Observation, remedies: Sequence[Remedy], report: str | None
+) -> None:
+    from gainstage.render.report import write_report
+    from gainstage.run import manuals
+    from gainstage.store import open_recording
+
+    target = Path(report) if report else seen.path.with_suffix(".html")
+    write_report(open_recording(seen.path), None, manuals(), target, remedies)
+    _say(console, f"report  {target}")
+
+
+def _try(console: Console, treatment: Treatment) -> tuple[Remedy, ...]:
+    """Say what trials will cost, make them, and tell what came of them."""
+    from gainstage.render.remedies import print_remedies
+
+    if not treatment.cost:
+        return ()
+    _say(console, f"\n{treatment.cost}")
+    remedies = treatment.remedies()
+    print_remedies(console, remedies)
+    return remedies
+
+
+def _say(console: Console, text: str) -> None:
+    if text:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _write_patch(console: Console, remedies: Sequence[Remedy], path: Path) -> None:
+    """Write the first verified fix that can be said as a diff; say if there is none."""
+    diffs = [remedy.diff for remedy in remedies if remedy.verified and remedy.diff]
+    if not diffs:
+        _say(console, f"\nThere is no verified fix as a diff, so '{path}' was not written.")
+        return
+    path.write_text(diffs[0], encoding="utf-8")
+    _say(console, f"\npatch   {path}")

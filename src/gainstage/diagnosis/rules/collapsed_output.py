@@ -22,8 +22,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gainstage.diagnosis.evidence import Evidence, median
+from gainstage.diagnosis.evidence import Evidence, Floats, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 
@@ -55,7 +56,7 @@ def _alike(evidence: Evidence) -> Iterable[Finding]:
         severity="error",
         confidence=confidence(float(np.log10(max(spread, 1e-12))), float(np.log10(SPREAD)), -0.5),
         site=site.name,
-        since_step=evidence.step_at(0),
+        since_step=_since(evidence, _looks(evidence, site) < SPREAD),
         message=(
             f"From {site.name} on the samples differ by {spread:.2g} of the signal: what the "
             "network answers hardly depends on its input."
@@ -74,25 +75,36 @@ def _silenced(evidence: Evidence) -> Iterable[Finding]:
     fall, site = max(fallen, key=lambda pair: pair[0], default=(0.0, None))
     if site is None or fall < SILENCED:
         return
+    level = evidence.level(site)
     yield Finding(
         code="collapsed-output",
         severity="error",
         confidence=confidence(fall, SILENCED, 15.0),
         site=site.name,
-        since_step=evidence.step_at(0),
+        since_step=_since(evidence, level < evidence.early(level) - SILENCED / 2),
         message=(
             f"Training has turned {site.name} down by {fall:.0f} dB, and the loss is that of an "
             "answer that does not depend on the input."
         ),
-        evidence={"fall_in_db": fall, "level_in_db": evidence.late(evidence.level(site))},
+        evidence={"fall_in_db": fall, "level_in_db": evidence.late(level)},
         threshold={"fall_in_db": SILENCED},
     )
 
 
 def _spread(evidence: Evidence, site: Site) -> float:
-    """How much of a stage depends on the sample, in the later looks; 0 where it is all zero."""
-    spread = evidence.series(site, "sample_spread")
-    silent = evidence.series(site, "rms") == 0
-    looks = np.where(silent & ~np.isfinite(spread), 0.0, spread)
+    """How much of a stage depends on the sample, in the later looks."""
+    looks = _looks(evidence, site)
     looks = looks[np.isfinite(looks)]
     return median(looks[len(looks) // 2 :]) if len(looks) >= LOOKS else float("nan")
+
+
+def _looks(evidence: Evidence, site: Site) -> Floats:
+    """How much of a stage depends on the sample; 0 where it is all zero, NaN without a look."""
+    spread = evidence.series(site, "sample_spread")
+    silent = evidence.series(site, "rms") == 0
+    return np.where(silent & ~np.isfinite(spread), 0.0, spread)
+
+
+def _since(evidence: Evidence, lost: NDArray[np.bool_]) -> int:
+    """The step at which it was first so."""
+    return evidence.step_at(int(np.argmax(lost)))

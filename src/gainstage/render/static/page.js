@@ -2,6 +2,7 @@
 import { el } from "./dom.js";
 import { headerOf } from "./header.js";
 import { findingsOf } from "./findings.js";
+import { remediesOf } from "./remedies.js";
 import { lossOf } from "./loss.js";
 import { levelsOf } from "./levels.js";
 import { heatmapOf } from "./heatmap.js";
@@ -10,7 +11,7 @@ import { ridgesOf } from "./ridges.js";
 import { detailsOf } from "./details.js";
 import { forget, redraw } from "./theme.js";
 
-const SECTIONS = [findingsOf, lossOf, levelsOf, heatmapOf, updatesOf, ridgesOf, detailsOf];
+const SECTIONS = [findingsOf, remediesOf, lossOf, levelsOf, heatmapOf, updatesOf, ridgesOf, detailsOf];
 
 // Draw `data` (see gainstage.render.payload) into `root`; may be called again with newer data.
 export function mount(root, data) {

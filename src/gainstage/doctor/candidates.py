@@ -1,0 +1,48 @@
+"""What a remedy is before it is tried: changes, for some findings, said in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An intervention on the running script, by name.
+
+    Attributes:
+        name: a key of :data:`gainstage.interventions.INTERVENTIONS`.
+        params: its keyword arguments.
+    """
+
+    name: str
+    params: tuple[tuple[str, Any], ...] = ()
+
+    @staticmethod
+    def of(name: str, **params: Any) -> Change:
+        """A change with its parameters as keyword arguments."""
+        return Change(name, tuple(params.items()))
+
+    def __getitem__(self, key: str) -> Any:
+        return dict(self.params)[key]
+
+    def request(self) -> dict[str, Any]:
+        """The change as the child process reads it."""
+        return {"name": self.name, "params": dict(self.params)}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A remedy that may be tried.
+
+    Attributes:
+        name: what is changed, in a few words.
+        changes: all at once.
+        advice: how a user writes it: one sentence.
+        codes: of the findings that suggest it.
+    """
+
+    name: str
+    changes: tuple[Change, ...]
+    advice: str
+    codes: tuple[str, ...] = ()

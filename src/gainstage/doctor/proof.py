@@ -1,0 +1,102 @@
+"""When a remedy counts as verified: scores that compare, and the criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from gainstage.diagnosis.progress import Progress
+
+MARGIN: Final = 0.05
+"""Share of the way to zero loss that is no difference, however equal the seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one run of the script.
+
+    Attributes:
+        progress: how its loss went; None if it never trained.
+        told: why it did not get through, or ``""``.
+        seconds: how long it took.
+    """
+
+    progress: Progress | None
+    told: str = ""
+    seconds: float = 0.0
+
+    @property
+    def loss(self) -> float | None:
+        """The late loss, or None if there is none that is finite."""
+        if self.progress is None or self.progress.diverged or not np.isfinite(self.progress.late):
+            return None
+        return self.progress.late
+
+
+def score(outcome: Outcome, unchanged: Outcome) -> float:
+    """Share of the way from knowing nothing to zero loss: 0 for nothing learnt, at most 1.
+
+    What knowing nothing costs is the loss of the best constant prediction; where that is not
+    known, the late loss of the unchanged run, so that only what is gained on it counts. A run
+    that broke down, or whose loss did, has learnt nothing.
+
+    Args:
+        outcome: the run.
+        unchanged: the unchanged run of the same seed.
+
+    Example:
+        >>> from gainstage.diagnosis.progress import progress
+        >>> learnt = Outcome(progress(np.linspace(2.0, 0.2, 50), np.full(50, 2.0)))
+        >>> round(score(learnt, learnt), 2)
+        0.86
+    """
+    if outcome.told or outcome.loss is None or outcome.progress is None:
+        return 0.0
+    reference = outcome.progress.chance
+    if unchanged.progress is None or not np.isfinite(unchanged.progress.chance):
+        reference = _unchanged_loss(outcome, unchanged)
+    if not (np.isfinite(reference) and reference):
+        return 0.0
+    return float(np.clip((reference - outcome.loss) / abs(reference), 0.0, 1.0))
+
+
+def _unchanged_loss(outcome: Outcome, unchanged: Outcome) -> float:
+    if unchanged.loss is not None:
+        return unchanged.loss
+    known = unchanged.progress or outcome.progress
+    return known.initial if known else np.nan
+
+
+def promising(remedy: float, baseline: float) -> bool:
+    """Whether one seed's scores are reason enough to try the others."""
+    return remedy > baseline + MARGIN
+
+
+def proven(remedy: Sequence[float], baseline: Sequence[float], control: Sequence[float]) -> bool:
+    """Whether a remedy is verified.
+
+    Two conditions, each over all seeds. Its worst run is better than the best of the unchanged
+    and the control runs by :data:`MARGIN`; and its mean is better than either one's by more than
+    the spread (largest minus smallest) of the three groups. With two seeds and nothing but
+    chance, the first alone holds in at most one of fifteen trials.
+
+    Args:
+        remedy: scores, one a seed.
+        baseline: of the unchanged script.
+        control: of the control.
+
+    Example:
+        >>> proven([0.9, 0.8], [0.0, 0.1], [0.1, 0.0])
+        True
+        >>> proven([0.9, 0.3], [0.0, 0.1], [0.1, 0.0])
+        False
+    """
+    if min(map(len, (remedy, baseline, control))) < 2:
+        return False
+    others = max(*baseline, *control)
+    spread = max(max(group) - min(group) for group in (remedy, baseline, control))
+    gain = float(np.mean(remedy)) - max(float(np.mean(baseline)), float(np.mean(control)))
+    return min(remedy) > others + MARGIN and gain > spread

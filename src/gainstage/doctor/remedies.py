@@ -1,0 +1,76 @@
+"""Which remedies are tried, in which order; and a control that no finding suggests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gainstage.doctor.candidates import Candidate, Change
+from gainstage.doctor.suggestions import (
+    LEAKY,
+    NO_DECAY,
+    STANDARDISE,
+    SUGGESTIONS,
+    clip,
+    rate,
+    reinitialise,
+)
+from gainstage.recording import Recording
+from gainstage.records import Finding
+
+
+def candidates(findings: Sequence[Finding], run: Recording, most: int) -> list[Candidate]:
+    """The remedies that findings suggest, the likeliest first.
+
+    A main finding's second choice stands beside the next finding's first one. Findings that only
+    warn suggest nothing unless there is no error.
+
+    Args:
+        findings: ranked.
+        run: what they were found on.
+        most: how many are wanted.
+    """
+    grave = [f for f in findings if f.severity == "error"]
+    asked = grave or [f for f in findings if f.severity == "warning"]
+    ranked: list[tuple[int, int, Candidate]] = []
+    for depth, finding in enumerate(asked):
+        for choice, one in enumerate(suggested(finding, run)):
+            ranked.append((depth + choice, depth, replace(one, codes=(finding.code,))))
+    merged: dict[tuple[Change, ...], Candidate] = {}
+    for _, _, one in sorted(ranked, key=lambda r: r[:2]):
+        known = merged.get(one.changes)
+        codes = (*known.codes, *one.codes) if known else one.codes
+        merged[one.changes] = replace(known or one, codes=tuple(dict.fromkeys(codes)))
+    return [*merged.values()][:most]
+
+
+def suggested(finding: Finding, run: Recording) -> list[Candidate]:
+    """All that one finding suggests; nothing where no change to a running script could help."""
+    suggest = SUGGESTIONS.get(finding.code)
+    return [] if suggest is None else [*suggest(finding, run)]
+
+
+def control(findings: Sequence[Finding], run: Recording) -> Candidate:
+    """A change of equal cost that no finding suggests: what anything whatever would do."""
+    named = {change.name for f in findings for one in suggested(f, run) for change in one.changes}
+    pool = (
+        rate(0.5, run),
+        STANDARDISE,
+        clip(1.0),
+        LEAKY,
+        reinitialise(run),
+        NO_DECAY,
+    )
+    free = [one for one in pool if not any(change.name in named for change in one.changes)]
+    return free[0] if free else NO_DECAY
+
+
+def yardstick(findings: Sequence[Finding]) -> tuple[Change, ...]:
+    """What every run of the trials is measured by, where the script's own loss cannot tell.
+
+    Cross entropy of probabilities never comes near zero, so there the loss of the logits is
+    recorded, while the unchanged run is still trained by its own.
+    """
+    if any(f.code == "softmax-before-cross-entropy" for f in findings):
+        return (Change.of("remove-softmax", keep_gradient=True),)
+    return ()

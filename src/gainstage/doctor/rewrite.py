@@ -1,0 +1,46 @@
+"""How a remedy is written in the user's own file: where, and as a unified diff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gainstage.doctor.candidates import Change
+from gainstage.doctor.site import Site
+from gainstage.doctor.source import Edit, Source
+from gainstage.doctor.writers import WRITERS
+
+
+def rewritten(changes: Sequence[Change], made: Mapping[str, str]) -> tuple[str, str]:
+    """Where a remedy is written, and a unified diff.
+
+    Args:
+        changes: all of them must be sayable for there to be a diff.
+        made: ``file:line`` of the optimiser, the backward pass and the step.
+
+    Returns:
+        ``file:line`` and the diff; either may be ``""``.
+    """
+    places = {key: _split(place) for key, place in made.items() if place}
+    path, line = places.get("optimizer") or places.get("backward") or ("", 0)
+    source = Source.read(Path(path)) if path else None
+    if source is None:
+        return "", ""
+    site = Site(source, {key: at for key, (file, at) in places.items() if file == path})
+    edits: list[Edit] = []
+    for change in changes:
+        found = WRITERS[change.name](change, site) if change.name in WRITERS else []
+        if not found:
+            return f"{source.name}:{line}", ""
+        edits += found
+    try:
+        diff = source.diff(edits)
+    except SyntaxError:  # what cannot be read back is not offered
+        return f"{source.name}:{line}", ""
+    first = min(edit.start for edit in edits)
+    return f"{source.name}:{source.text.count(chr(10), 0, first) + 1}", diff
+
+
+def _split(place: str) -> tuple[str, int]:
+    path, _, line = place.rpartition(":")
+    return path, int(line)

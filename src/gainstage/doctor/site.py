@@ -1,0 +1,80 @@
+"""The user's file, and what in it made the optimiser, stepped, and was trained."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gainstage.doctor.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The user's file, and the lines in it at which training was seen to happen.
+
+    Attributes:
+        source: the file in which the optimiser was made.
+        lines: of ``optimizer``, ``backward`` and ``step``, as far as they are in that file.
+    """
+
+    source: Source
+    lines: Mapping[str, int]
+
+    def optimizer_call(self) -> ast.Call | None:
+        """The call that made the optimiser: the outermost that has parameters to optimise."""
+        calls = [
+            call
+            for call in self.source.all(ast.Call)
+            if call.lineno <= self.lines.get("optimizer", -1) <= (call.end_lineno or 0)
+            and call.args
+            and not name_of(call.func).startswith("parameters")
+        ]
+        return min(calls, key=lambda c: (c.lineno, c.col_offset), default=None)
+
+    def stepped(self) -> tuple[ast.stmt, str] | None:
+        """The statement that steps, and what the optimiser is called there."""
+        statement = self.source.at(ast.Expr, self.lines.get("step", -1))
+        if statement is None or not isinstance(statement.value, ast.Call):
+            return None
+        call = statement.value
+        if call.args and isinstance(call.args[0], (ast.Name, ast.Attribute)):
+            return statement, self.source.segment(call.args[0])  # scaler.step(optimizer)
+        if isinstance(call.func, ast.Attribute):
+            return statement, self.source.segment(call.func.value)
+        return None
+
+    def model(self) -> tuple[ast.stmt, str] | None:
+        """The statement that makes the optimiser, and the module whose parameters it is given."""
+        call = self.optimizer_call()
+        statement = self.source.statement(call) if call else None
+        if call is None or statement is None:
+            return None
+        given = call.args[0]
+        if isinstance(given, ast.Call) and name_of(given.func) == "parameters":
+            func = given.func
+            if isinstance(func, ast.Attribute):
+                return statement, self.source.segment(func.value)
+        return None
+
+    def imports_torch(self) -> bool:
+        """Whether the name ``torch`` is there to be used."""
+        return any(
+            alias.name.partition(".")[0] == "torch" and alias.asname is None
+            for node in self.source.all(ast.Import)
+            for alias in node.names
+        )
+
+
+def name_of(node: ast.AST) -> str:
+    """The last part of a dotted name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def is_number(node: ast.AST | None) -> bool:
+    """Whether a node is a number as it is written."""
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant) and type(node.value) in {int, float}

@@ -1,0 +1,1 @@
+"""The interventions, one file each: what is changed in the running script, and how."""

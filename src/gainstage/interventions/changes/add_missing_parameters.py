@@ -1,0 +1,55 @@
+"""What gets a gradient is stepped."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from gainstage.interventions.intervention import INTERVENTIONS
+from gainstage.interventions.patching import (
+    around_models,
+    before_steps,
+    parameters_of,
+    replaced,
+)
+
+
+@INTERVENTIONS.register("add-missing-parameters")
+@contextmanager
+def add_missing_parameters() -> Iterator[None]:
+    """At each optimiser's first step, let it have the parameters that have a gradient but no owner.
+
+    Only parameters of modules that were called: what was frozen on purpose has no gradient.
+    """
+    models: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+    optimizers: weakref.WeakSet[torch.optim.Optimizer] = weakref.WeakSet()
+    stepped: set[int] = set()
+
+    def init(original: Any) -> Any:
+        def wrapper(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            optimizers.add(self)
+
+        return wrapper
+
+    def complete(optimizer: torch.optim.Optimizer) -> None:
+        if id(optimizer) in stepped:
+            return
+        stepped.add(id(optimizer))
+        owned = {id(p) for one in optimizers for p in parameters_of(one)}
+        found = {id(p): p for model in models for p in model.parameters() if p.grad is not None}
+        missing = [p for key, p in found.items() if key not in owned]
+        if missing:
+            optimizer.add_param_group({"params": missing})
+
+    with (
+        replaced(torch.optim.Optimizer, "__init__", init),
+        around_models(lambda module, _: models.add(module)),
+        before_steps(complete),
+    ):
+        yield

@@ -1,0 +1,170 @@
+"""How interventions reach into torch: replaced functions, and hooks around steps and models.
+
+They are attached before the probe and detached after it, so the probe sees what they make of a
+training, and plain replacement in the order of a stack is enough.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as global_module
+from torch.optim import optimizer as global_optimizer
+
+Function: TypeAlias = Callable[..., Any]
+Group: TypeAlias = dict[str, Any]
+
+
+@contextmanager
+def replaced(owner: Any, name: str, make: Callable[[Function], Function]) -> Iterator[None]:
+    """Put another function in the place of one.
+
+    Args:
+        owner: the module or class that has it.
+        name: its name there.
+        make: from the function to the one that replaces it.
+
+    Example:
+        >>> with replaced(torch, "relu", lambda relu: lambda x: -relu(x)):
+        ...     torch.relu(torch.tensor(2.0))
+        tensor(-2.)
+    """
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(make(original)))
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+@contextmanager
+def before_steps(act: Callable[[torch.optim.Optimizer], None]) -> Iterator[None]:
+    """Call a function before each step of each optimiser."""
+    hook = global_optimizer.register_optimizer_step_pre_hook(lambda one, *_: act(one))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def after_steps(act: Callable[[torch.optim.Optimizer], None]) -> Iterator[None]:
+    """Call a function after each step of each optimiser."""
+    hook = global_optimizer.register_optimizer_step_post_hook(lambda one, *_: act(one))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def during_steps(key: str, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Change an entry of every parameter group as long as a step runs.
+
+    Schedulers and the script see the entry as they left it, so whatever they make of it is
+    changed in proportion.
+
+    Args:
+        key: for example ``"lr"``.
+        change: from the script's value to the one that the step uses.
+    """
+    kept: dict[int, list[tuple[Group, Any]]] = {}
+
+    def before(optimizer: torch.optim.Optimizer) -> None:
+        after(optimizer)  # a step that raised has not put them back
+        groups = [group for group in optimizer.param_groups if key in group]
+        kept[id(optimizer)] = [(group, group[key]) for group in groups]
+        for group in groups:
+            group[key] = change(group[key])
+
+    def after(optimizer: torch.optim.Optimizer) -> None:
+        for group, value in kept.pop(id(optimizer), []):
+            group[key] = value
+
+    with before_steps(before), after_steps(after):
+        yield
+
+
+@contextmanager
+def around_models(before: Callable[[nn.Module, tuple[Any, ...]], Any]) -> Iterator[None]:
+    """Call a function before each forward pass of an outermost module.
+
+    Args:
+        before: takes the module and its inputs; what it returns other than None replaces them.
+    """
+    depth = 0
+
+    def enter(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+        nonlocal depth
+        depth += 1
+        return before(module, inputs) if depth == 1 else None
+
+    def leave(*_: Any) -> None:
+        nonlocal depth
+        depth -= 1
+
+    with ExitStack() as stack:
+        register = global_module.register_module_forward_hook
+        stack.callback(global_module.register_module_forward_pre_hook(enter).remove)
+        stack.callback(register(leave, always_call=True).remove)
+        yield
+
+
+@contextmanager
+def weighted_backwards(weigh: Callable[[list[Tensor]], float]) -> Iterator[None]:
+    """Multiply the gradients of each backward pass by a factor.
+
+    Args:
+        weigh: gives the factor, from the tensors that the backward begins at.
+    """
+
+    def backward(original: Function) -> Function:
+        def wrapper(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
+            roots = _listed(tensors)
+            seeds = _seeds(roots, grad_tensors, weigh(roots))
+            return original(roots, seeds, *args, **kwargs)
+
+        return wrapper
+
+    def grad(original: Function) -> Function:
+        def wrapper(
+            outputs: Any, inputs: Any, grad_outputs: Any = None, *args: Any, **kwargs: Any
+        ) -> Any:
+            if kwargs.get("create_graph") or kwargs.get("is_grads_batched"):
+                return original(outputs, inputs, grad_outputs, *args, **kwargs)
+            roots = _listed(outputs)
+            seeds = _seeds(roots, grad_outputs, weigh(roots))
+            return original(roots, inputs, seeds, *args, **kwargs)
+
+        return wrapper
+
+    with (
+        replaced(torch.autograd, "backward", backward),
+        replaced(torch.autograd, "grad", grad),
+    ):
+        yield
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All parameters that an optimiser steps."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def _listed(tensors: Any) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _seeds(roots: list[Tensor], given: Any, factor: float) -> list[Tensor | None]:
+    """The gradients that a backward begins with, times the factor."""
+    seeds = [None] * len(roots) if given is None else _listed(given)
+    if factor == 1.0:
+        return list(seeds)
+    return [
+        (torch.ones_like(root) if seed is None else seed) * factor
+        for root, seed in zip(roots, seeds, strict=True)
+    ]

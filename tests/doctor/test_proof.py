@@ -1,0 +1,73 @@
+"""When a remedy is verified: scores of runs that end in every way, and the two conditions."""
+
+import numpy as np
+import pytest
+
+from gainstage.diagnosis.progress import progress
+from gainstage.doctor.proof import MARGIN, Outcome, promising, proven, score
+
+
+def ran(start, end, chance=np.nan, told=""):
+    loss = np.linspace(start, end if np.isfinite(end) else start, 40)
+    loss[-5:] = end
+    return Outcome(progress(loss, np.full(40, chance)), told)
+
+
+@pytest.mark.parametrize(
+    ("end", "share"), [(2.0, 0.0), (1.0, 0.5), (0.0, 1.0), (50.0, 0.0), (np.nan, 0.0)]
+)
+def test_a_score_is_the_share_of_the_way_from_chance_to_zero(end, share):
+    assert score(ran(2.0, end, 2.0), ran(2.0, 2.0, 2.0)) == pytest.approx(share)
+
+
+def test_where_chance_is_unknown_only_what_is_gained_on_the_unchanged_run_counts():
+    unchanged = ran(9.0, 0.4)
+    assert score(unchanged, unchanged) == 0.0
+    assert score(ran(5.0, 0.1), unchanged) == pytest.approx(0.75)
+    assert score(ran(100.0, 0.4), unchanged) == 0.0
+
+
+def test_a_change_that_gives_chance_a_meaning_of_its_own_is_not_judged_by_it():
+    assert score(ran(9.0, 0.4, chance=9.0), ran(9.0, 0.4)) == 0.0
+
+
+def test_an_unchanged_run_that_diverged_is_left_behind_at_its_start():
+    assert score(ran(2.0, 0.5), ran(2.0, np.nan)) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("told", ["it took too long", "ValueError"])
+def test_a_run_that_broke_down_has_learnt_nothing(told):
+    assert score(ran(2.0, 0.0, 2.0, told), ran(2.0, 2.0, 2.0)) == 0.0
+    assert score(Outcome(None, told), ran(2.0, 2.0, 2.0)) == 0.0
+
+
+def test_negative_losses_count_by_what_is_gained():
+    assert score(ran(1.0, -15.0), ran(1.0, -10.0)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "baseline", "control", "verified"),
+    [
+        ([0.9, 0.8], [0.0, 0.1], [0.1, 0.0], True),
+        ([0.9, 0.8], [0.0, 0.1], [0.85, 0.0], False),  # the control reached it once
+        ([0.9, 0.31], [0.0, 0.0], [0.0, 0.0], True),  # 0.605 on average, 0.59 apart
+        ([0.9, 0.2], [0.0, 0.1], [0.0, 0.0], False),  # the seeds differ more than it gains
+        ([0.50, 0.50], [0.47, 0.47], [0.0, 0.0], False),  # no difference to speak of
+        ([0.9], [0.0], [0.0], False),  # one seed proves nothing
+        ([], [], [], False),
+    ],
+)
+def test_a_remedy_is_verified_beyond_the_spread_of_the_seeds(remedy, baseline, control, verified):
+    assert proven(remedy, baseline, control) is verified
+
+
+def test_chance_alone_seldom_verifies_anything():
+    draw = np.random.default_rng(0)
+    trials = 3000
+    wrong = sum(proven(*draw.normal(0.5, 0.2, (3, 2)).tolist()) for _ in range(trials))
+    assert wrong / trials < 1 / 15
+
+
+def test_one_seed_is_reason_enough_to_try_others_from_the_margin_on():
+    assert promising(0.3 + 2 * MARGIN, 0.3)
+    assert not promising(0.3 + MARGIN / 2, 0.3)

@@ -1,0 +1,135 @@
+"""From findings to candidates: each code has its entry, the order, the control, the yardstick."""
+
+import math
+
+import pytest
+
+from gainstage.diagnosis import RULES
+from gainstage.doctor.remedies import candidates, control, suggested, yardstick
+from gainstage.doctor.suggestions import SUGGESTIONS, activation, recurrent
+from gainstage.interventions import INTERVENTIONS
+from gainstage.recording import MemoryRecording
+from gainstage.records import Finding, Site
+
+RUN = Site(0, "run", "run", "", "", 0)
+
+
+def recording(*ops, lr=0.1, names=None):
+    names = names or [str(i) for i in range(len(ops))]
+    sites = [
+        Site(i + 1, name, "output", name, op, i)
+        for i, (op, name) in enumerate(zip(ops, names, strict=True))
+    ]
+    return MemoryRecording([RUN, *sites], {(0, "loss"): [1.0] * 5, (0, "lr"): [lr] * 5})
+
+
+def finding(code, severity="error", rank=1, **evidence):
+    return Finding(code, severity, 0.9, "0", 0, "", evidence=evidence, rank=rank)
+
+
+def names(found):
+    return [[change.name for change in one.changes] for one in found]
+
+
+@pytest.mark.parametrize("code", list(RULES))
+def test_every_rule_has_its_place_in_the_table(code):
+    assert code in SUGGESTIONS
+
+
+@pytest.mark.parametrize("code", list(SUGGESTIONS))
+@pytest.mark.parametrize("op", ["relu", "tanh", "sigmoid", "Linear"])
+def test_what_is_suggested_can_be_injected(code, op):
+    for one in suggested(finding(code), recording("Linear", op)):
+        assert one.name
+        assert one.advice.endswith(".")
+        assert all(change.name in INTERVENTIONS for change in one.changes)
+
+
+@pytest.mark.parametrize(
+    ("code", "first"),
+    [
+        ("learning-rate-too-high", "scale-learning-rate"),
+        ("learning-rate-too-low", "scale-learning-rate"),
+        ("vanishing-gradient", "reinitialise"),
+        ("unnormalized-input", "standardise-input"),
+        ("parameters-not-updated", "add-missing-parameters"),
+        ("gradients-not-zeroed", "zero-gradients"),
+        ("over-clipped-gradient", "unclip"),
+        ("excessive-weight-decay", "drop-weight-decay"),
+        ("softmax-before-cross-entropy", "remove-softmax"),
+        ("eval-mode-in-training", "train-mode"),
+        ("overconfident-start", "scale-output-layer"),
+    ],
+)
+def test_the_first_choice_is_the_change_that_names_the_fault(code, first):
+    assert names(candidates([finding(code)], recording("relu"), 3))[0] == [first]
+
+
+@pytest.mark.parametrize("code", ["loss-not-decreasing", "disconnected-parameters", "none"])
+def test_where_no_change_could_prove_anything_nothing_is_tried(code):
+    assert candidates([finding(code)], recording("relu"), 3) == []
+
+
+def test_healthy_scripts_have_no_candidates():
+    assert candidates([], recording("relu"), 3) == []
+
+
+def test_a_second_finding_has_its_say_before_the_first_ones_last_choice():
+    found = [finding("learning-rate-too-high"), finding("unnormalized-input", rank=2)]
+    tried = names(candidates(found, recording("relu"), 3))
+    assert tried[0] == ["scale-learning-rate"]
+    assert ["standardise-input"] in tried
+
+
+def test_one_remedy_for_two_findings_is_tried_once():
+    found = [finding("vanishing-gradient"), finding("vanishing-activation", rank=2)]
+    tried = candidates(found, recording("tanh"), 9)
+    assert len({one.changes for one in tried}) == len(tried)
+    assert tried[0].codes == ("vanishing-gradient", "vanishing-activation")
+
+
+def test_warnings_are_treated_only_where_there_is_no_error():
+    warning = finding("unnormalized-input", "warning", rank=2)
+    run = recording("relu")
+    assert names(candidates([warning], run, 1)) == [["standardise-input"]]
+    both = candidates([finding("over-clipped-gradient"), warning], run, 9)
+    assert ["standardise-input"] not in names(both)
+
+
+@pytest.mark.parametrize(("ratio", "factor"), [(0.1, 0.1), (1.0, 0.01), (1e9, 1e-4), (0.0, 0.1)])
+def test_the_rate_is_lowered_by_what_the_updates_are_too_large(ratio, factor):
+    (one, *_) = suggested(finding("learning-rate-too-high", update_over_weight=ratio), recording())
+    assert one.changes[0]["factor"] == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("log", "factor"),
+    [(-4.5, 100.0), (-2.6, 10.0), (-30.0, 1e5), (-math.inf, 100.0), (None, 100.0)],
+)
+def test_the_rate_is_raised_by_what_the_updates_are_too_small(log, factor):
+    found = finding("learning-rate-too-low", log10_update_over_weight=log)
+    assert suggested(found, recording())[0].changes[0]["factor"] == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("code", list(SUGGESTIONS))
+def test_the_control_is_none_of_the_remedies(code):
+    found, run = finding(code), recording("relu")
+    remedies = {name for one in names(suggested(found, run)) for name in one}
+    assert not remedies & set(names([control([found], run)])[0])
+
+
+def test_the_scheme_suits_the_activations_of_the_run():
+    assert activation(recording("tanh", "tanh", "relu")) == "tanh"
+    assert activation(recording("gelu", "silu", "tanh")) == "relu"
+    assert activation(recording("Linear")) == "linear"
+
+
+def test_a_stage_that_is_called_again_and_again_is_recurrent():
+    calls = ["in", "rec", "rec#2", "rec#3", "rec#4", "out"]
+    assert recurrent(recording(*["Linear"] * 6, names=calls)) == ("rec",)
+
+
+def test_only_the_loss_of_probabilities_needs_another_yardstick():
+    assert yardstick([finding("dead-units")]) == ()
+    (change,) = yardstick([finding("softmax-before-cross-entropy")])
+    assert change["keep_gradient"]

@@ -1,0 +1,243 @@
+"""How a change is written in scripts of many styles: the lines that differ, or none."""
+
+import pytest
+
+from gainstage.doctor.candidates import Change
+from gainstage.doctor.rewrite import rewritten
+
+MODULE = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(dim=1))
+opt = torch.optim.SGD(model.parameters(), lr=5.0, weight_decay=0.5)  # optimizer
+for x, y in data:
+    loss = F.cross_entropy(model(x), y)
+    loss.backward()  # backward
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
+    opt.step()  # step
+"""
+TRAINER = """\
+import argparse
+import torch
+from torch import nn
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+args = parser.parse_args()
+def validate(model):
+    model.eval()
+def epoch(model, optimizer):
+    for x, y in data:
+        out = model(x)
+        nn.functional.cross_entropy(out, y).backward()  # backward
+        optimizer.step()  # step
+def main():
+    net = Net()
+    opt = torch.optim.Adam(net.encoder.parameters(), args.lr)  # optimizer
+    epoch(net, opt)
+"""
+
+
+@pytest.fixture
+def lines(tmp_path, monkeypatch):
+    """The lines that a change takes away and adds."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text, *changes):
+        (tmp_path / "train.py").write_text(text)
+        made = {
+            what: f"{tmp_path / 'train.py'}:{i}"
+            for i, line in enumerate(text.splitlines(), start=1)
+            for what in ("optimizer", "backward", "step")
+            if line.endswith(f"# {what}")
+        }
+        where, diff = rewritten(changes, made)
+        rows = [r for r in diff.splitlines() if r[:1] in "+-" and r[:3] not in {"+++", "---"}]
+        return where, [r[0] + r[1:].strip().partition("  #")[0] for r in rows]
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "wanted"),
+    [
+        (
+            MODULE,
+            Change.of("scale-learning-rate", factor=0.01),
+            [
+                "-opt = torch.optim.SGD(model.parameters(), lr=5.0, weight_decay=0.5)",
+                "+opt = torch.optim.SGD(model.parameters(), lr=0.05, weight_decay=0.5)",
+            ],
+        ),
+        (
+            TRAINER,
+            Change.of("scale-learning-rate", factor=0.1),
+            [
+                '-parser.add_argument("--lr", type=float, default=0.1)',
+                '+parser.add_argument("--lr", type=float, default=0.01)',
+            ],
+        ),
+        (
+            MODULE,
+            Change.of("drop-weight-decay"),
+            [
+                "-opt = torch.optim.SGD(model.parameters(), lr=5.0, weight_decay=0.5)",
+                "+opt = torch.optim.SGD(model.parameters(), lr=5.0, weight_decay=0)",
+            ],
+        ),
+        (MODULE, Change.of("zero-gradients"), ["+opt.zero_grad()"]),
+        (TRAINER, Change.of("zero-gradients"), ["+optimizer.zero_grad()"]),
+        (
+            MODULE,
+            Change.of("clip-gradients", norm=1.0),
+            ["+torch.nn.utils.clip_grad_norm_(model.parameters(), 1)"],
+        ),
+        (
+            TRAINER,
+            Change.of("clip-gradients", norm=1.0),
+            [
+                (
+                    "+torch.nn.utils.clip_grad_norm_("
+                    '[p for g in optimizer.param_groups for p in g["params"]], 1)'
+                )
+            ],
+        ),
+        (
+            MODULE,
+            Change.of("skip-non-finite"),
+            [
+                "-opt.step()",
+                '+grads = [p.grad for g in opt.param_groups for p in g["params"]]',
+                "+if all(grad is None or torch.isfinite(grad).all() for grad in grads):",
+                "+opt.step()",
+            ],
+        ),
+        (
+            MODULE,
+            Change.of("unclip"),
+            ["-torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)"],
+        ),
+        (
+            MODULE,
+            Change.of("remove-softmax"),
+            [
+                (
+                    "-model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), "
+                    "nn.Softmax(dim=1))"
+                ),
+                (
+                    "+model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), "
+                    "torch.nn.Identity())"
+                ),
+            ],
+        ),
+        (
+            MODULE.replace(", nn.Softmax(dim=1)", "").replace(
+                "(model(x)", "(F.softmax(model(x), 1)"
+            ),
+            Change.of("remove-softmax"),
+            [
+                "-loss = F.cross_entropy(F.softmax(model(x), 1), y)",
+                "+loss = F.cross_entropy(model(x), y)",
+            ],
+        ),
+        (
+            MODULE.replace(", nn.Softmax(dim=1)", "").replace("model(x)", "model(x).softmax(1)"),
+            Change.of("remove-softmax"),
+            [
+                "-loss = F.cross_entropy(model(x).softmax(1), y)",
+                "+loss = F.cross_entropy(model(x), y)",
+            ],
+        ),
+        (TRAINER, Change.of("train-mode"), ["+model.train()"]),
+        (
+            TRAINER,
+            Change.of("add-missing-parameters"),
+            [
+                "-opt = torch.optim.Adam(net.encoder.parameters(), args.lr)",
+                "+opt = torch.optim.Adam(net.parameters(), args.lr)",
+            ],
+        ),
+        (
+            MODULE.replace(", nn.Softmax(dim=1)", ""),
+            Change.of("leaky-activation", slope=0.1),
+            [
+                "-model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))",
+                "+model = nn.Sequential(nn.Linear(4, 8), nn.LeakyReLU(0.1), nn.Linear(8, 3))",
+            ],
+        ),
+        (
+            MODULE.replace("nn.ReLU", "nn.Sigmoid"),
+            Change.of("rectify"),
+            [
+                (
+                    "-model = nn.Sequential(nn.Linear(4, 8), nn.Sigmoid(), nn.Linear(8, 3), "
+                    "nn.Softmax(dim=1))"
+                ),
+                (
+                    "+model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), "
+                    "nn.Softmax(dim=1))"
+                ),
+            ],
+        ),
+        (
+            MODULE,
+            Change.of("scale-output-layer", factor=0.1, layer="2"),
+            [
+                "+with torch.no_grad():",
+                '+for p in model.get_submodule("2").parameters():',
+                "+p.mul_(0.1)",
+            ],
+        ),
+        (
+            MODULE,
+            Change.of("reinitialise", activation="relu", recurrent=("2",)),
+            [
+                "+for layer in model.modules():",
+                "+if isinstance(layer, torch.nn.Linear):",
+                '+torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")',
+                "+if layer.bias is not None:",
+                "+torch.nn.init.zeros_(layer.bias)",
+                '+torch.nn.init.orthogonal_(model.get_submodule("2").weight)',
+            ],
+        ),
+    ],
+)
+def test_a_change_is_one_number_one_call_or_a_few_lines(lines, text, change, wanted):
+    where, told = lines(text, change)
+    assert sorted(told) == sorted(wanted)
+    assert where.startswith("train.py:")
+
+
+def test_two_changes_are_one_diff(lines):
+    _, told = lines(
+        MODULE, Change.of("zero-gradients"), Change.of("scale-learning-rate", factor=0.1)
+    )
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        (MODULE, Change.of("standardise-input")),
+        (MODULE, Change.of("train-mode")),  # no eval() to take back
+        (TRAINER, Change.of("drop-weight-decay")),  # there is none
+        (TRAINER, Change.of("unclip")),
+        (TRAINER, Change.of("reinitialise", activation="relu", recurrent=())),  # Net is elsewhere
+        (MODULE.replace("lr=5.0", "lr=rate()"), Change.of("scale-learning-rate", factor=0.1)),
+        (  # two numbers of that name: which one counts is not known
+            "lr = 1.0\n" + TRAINER.replace("args.lr", "lr"),
+            Change.of("scale-learning-rate", factor=0.1),
+        ),
+        (MODULE + "z = F.softmax(a, 1)\n", Change.of("remove-softmax")),
+    ],
+)
+def test_what_cannot_be_said_in_a_few_lines_has_a_place_but_no_diff(lines, text, change):
+    where, told = lines(text, change)
+    assert told == []
+    assert where.startswith("train.py:")
+
+
+def test_without_a_place_there_is_nothing_to_write():
+    assert rewritten([Change.of("zero-gradients")], {}) == ("", "")
+    assert rewritten([Change.of("zero-gradients")], {"optimizer": "/nowhere.py:3"}) == ("", "")

@@ -1,0 +1,60 @@
+"""Whom trials are offered to, and what is said of their cost."""
+
+from pathlib import Path
+
+import pytest
+
+from gainstage.doctor import Observation, Treatment
+from gainstage.recording import MemoryRecording
+from gainstage.records import Finding, RunInfo, Site
+
+RUN = Site(0, "run", "run", "", "", 0)
+SICK = Finding("learning-rate-too-high", "error", 0.9, "", 0, "", rank=1)
+
+
+def treatment(findings=(SICK,), status="finished", steps=20, **options):
+    info = RunInfo(id="a", started=0.0, status=status)
+    run = MemoryRecording([RUN], {(0, "loss"): [2.0] * steps, (0, "lr"): [1.0] * steps}, info=info)
+    seen = Observation(0, Path("a.gs"), run, seconds=10.0)
+    return Treatment(seen, findings, "train.py", **options)
+
+
+@pytest.mark.parametrize("status", ["finished", "stopped", "failed"])
+def test_what_ended_is_treated(status):
+    assert "Trying 3" in treatment(status=status).cost
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"findings": ()},
+        {"findings": (Finding("loss-not-decreasing", "error", 0.9, "", 0, "", rank=1),)},
+        {"status": "interrupted"},
+        {"status": "running"},  # killed
+        {"steps": 0},
+    ],
+)
+def test_where_there_is_nothing_to_try_nothing_is_run(given):
+    none = treatment(**given)
+    assert none.cost == ""
+    assert none.remedies() == ()
+
+
+def test_one_rank_of_many_tries_nothing(monkeypatch):
+    for key, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    assert treatment().cost == ""
+
+
+def test_the_cost_is_that_of_the_runs_shared_out():
+    told = treatment(most=2, seeds=3, jobs=5).cost
+    # two tried, two seeds more of the unchanged, three of the control, two or four of the tried
+    assert "9 to 11 runs" in told
+    assert "5 at a time, take about 18 to 22 s" in told
+    assert "learning rate x 0.1" in told
+
+
+def test_one_remedy_has_one_cost():
+    told = treatment((Finding("gradients-not-zeroed", "error", 0.9, "", 0, "", rank=1),)).cost
+    assert "Up to 5 runs" in told

@@ -1,0 +1,119 @@
+"""Which runs are made, in which order, and what is concluded from them; no process is started."""
+
+import numpy as np
+import pytest
+
+from gainstage.diagnosis.progress import progress
+from gainstage.doctor.candidates import Candidate, Change
+from gainstage.doctor.proof import Outcome
+from gainstage.doctor.trials import Plan, Study
+
+CONTROL = Candidate("control", (Change.of("control"),), "Nothing.")
+
+
+def candidate(name):
+    return Candidate(name, (Change.of(name),), f"Do {name}.", ("fault",))
+
+
+def ended(share, told=""):
+    """A run that got that share of the way from chance to zero."""
+    loss = np.linspace(2.0, 2.0 * (1 - share), 40)
+    loss[-5:] = loss[-1]
+    return Outcome(progress(loss, np.full(40, 2.0)), told)
+
+
+class Laboratory:
+    """Answers by a table: the share learnt of each change, one a seed."""
+
+    def __init__(self, shares, **told):
+        self.shares = shares
+        self.told = told
+        self.made = []
+
+    def run(self, trials):
+        return [self._run(trial) for trial in trials]
+
+    def _run(self, trial):
+        names = (change.name + "*" * len(change.params) for change in trial.changes)
+        name = "+".join(names) or "unchanged"
+        self.made.append((name, trial.seed))
+        return ended(self.shares[name][trial.seed], self.told.get(name, ""))
+
+
+def study(shares, *, seeds=2, observed=0.0, yardstick=(), **told):
+    laboratory = Laboratory({"unchanged": [0.0] * 3, "control": [0.0] * 3, **shares}, **told)
+    chosen = tuple(candidate(name) for name in shares if name not in {"unchanged", "control"})
+    base = None if observed is None else ended(observed)
+    plan = Plan(chosen, CONTROL, seeds, base, yardstick)
+    return Study(plan, laboratory).remedies(), laboratory.made, plan
+
+
+def test_a_remedy_that_helps_at_every_seed_is_verified():
+    (one,), made, plan = study({"a": [0.9, 0.8]})
+    assert one.verified
+    assert one.score_after == pytest.approx((0.9, 0.8))
+    assert one.loss_before == pytest.approx((2.0, 2.0))
+    assert one.control_name == "control"
+    assert one.seeds == 2
+    assert sorted(made) == [("a", 0), ("a", 1), ("control", 0), ("control", 1), ("unchanged", 1)]
+    assert plan.runs == (len(made), len(made))
+
+
+def test_the_observed_run_is_not_made_again():
+    _, made, _ = study({"a": [0.9, 0.8]})
+    assert ("unchanged", 0) not in made
+    _, made, _ = study({"a": [0.9, 0.8]}, observed=None)
+    assert ("unchanged", 0) in made
+
+
+def test_what_does_not_help_with_the_first_seed_is_not_tried_with_others():
+    (one,), made, _ = study({"a": [0.01, 0.9]})
+    assert not one.verified
+    assert made == [("a", 0)]
+    assert "so no other was tried" in one.told
+
+
+def test_trials_end_at_the_first_verified_remedy():
+    found, made, _ = study({"a": [0.5, 0.5], "b": [0.45, 0.5]})
+    assert [one.name for one in found if one.verified] == ["a"]
+    assert ("b", 1) not in made
+    assert "another one is verified" in found[1].told
+
+
+def test_a_much_better_remedy_is_confirmed_before_the_findings_first_choice():
+    found, _, _ = study({"a": [0.2, 0.2], "b": [0.9, 0.9]})
+    assert (found[0].name, found[0].verified) == ("b", True)
+
+
+def test_what_the_control_does_as_well_is_no_remedy():
+    (one,), _, _ = study({"a": [0.9, 0.8], "control": [0.85, 0.9]})
+    assert not one.verified
+    assert "than the control" in one.told
+
+
+def test_after_a_remedy_that_was_luck_the_next_one_is_tried():
+    found, made, _ = study({"a": [0.9, 0.0], "b": [0.8, 0.85]})
+    assert [(one.name, one.verified) for one in found] == [("b", True), ("a", False)]
+    assert made.count(("control", 0)) == made.count(("unchanged", 1)) == 1
+
+
+def test_a_run_that_breaks_down_is_a_result():
+    (one,), _, _ = study({"a": [0.9, 0.9]}, a="it ended with exit code 1: boom")
+    assert not one.verified
+    assert "boom" in one.told
+
+
+def test_a_yardstick_measures_all_but_the_remedy_that_is_it():
+    measure = (Change.of("fix", keep_gradient=True),)
+    shares = {"fix": [0.9] * 2, "fix*": [0.5] * 2, "fix*+control": [0.5] * 2, "fix*+a": [0.5]}
+    laboratory = Laboratory(shares)
+    plan = Plan((candidate("fix"), candidate("a")), CONTROL, 2, None, measure)
+    found = Study(plan, laboratory).remedies()
+    assert [(one.name, one.verified) for one in found] == [("fix", True), ("a", False)]
+    assert {name for name, _ in laboratory.made} == set(shares)
+
+
+def test_more_seeds_are_tried_where_they_are_asked_for():
+    (one,), made, _ = study({"a": [0.9, 0.8, 0.85]}, seeds=3)
+    assert one.seeds == 3
+    assert ("control", 2) in made

@@ -1,0 +1,312 @@
+"""Each intervention: what it changes in a training, and that nothing is left of it."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.optim import optimizer as global_optimizer
+
+from gainstage.errors import UnknownNameError
+from gainstage.interventions import INTERVENTIONS, Change, applied
+
+PARAMS = {
+    "scale-learning-rate": {"factor": 0.1},
+    "clip-gradients": {"norm": 1.0},
+    "scale-output-layer": {"factor": 0.1},
+}
+TOUCHED = (
+    (torch.optim.Optimizer, "__init__"),
+    (torch.autograd, "backward"),
+    (torch.autograd, "grad"),
+    (torch.nn.utils, "clip_grad_norm_"),
+    (torch.nn.utils, "clip_grad_value_"),
+    (F, "cross_entropy"),
+    (F, "binary_cross_entropy_with_logits"),
+    (F, "relu"),
+    (torch, "relu"),
+    (torch.Tensor, "relu"),
+)
+
+
+def change(name, **params):
+    return applied([Change(name, params)])
+
+
+def linear(weight=1.0, inputs=1, outputs=1):
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.constant_(layer.weight, weight)
+    return layer
+
+
+def step(layer, optimizer, x=1.0):
+    """One step on the sum of the outputs: the gradient of a weight is its input."""
+    layer(torch.full((1, layer.in_features), x)).sum().backward()
+    optimizer.step()
+    return layer.weight.item()
+
+
+@pytest.mark.parametrize("name", list(INTERVENTIONS))
+def test_nothing_is_left_of_an_intervention(name):
+    before = [getattr(owner, key) for owner, key in TOUCHED]
+    with change(name, **PARAMS.get(name, {})):
+        model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        F.cross_entropy(model(torch.randn(5, 3)), torch.tensor([0, 1, 0, 1, 1])).backward()
+        optimizer.step()
+    assert [getattr(owner, key) for owner, key in TOUCHED] == before
+    assert not nn.modules.module._global_forward_pre_hooks
+    assert not nn.modules.module._global_forward_hooks
+    assert not global_optimizer._global_optimizer_pre_hooks
+    assert not global_optimizer._global_optimizer_post_hooks
+
+
+@pytest.mark.parametrize("name", list(INTERVENTIONS))
+def test_an_intervention_says_what_it_does(name):
+    assert INTERVENTIONS[name].__doc__
+
+
+def test_an_unknown_intervention_is_refused_with_the_nearest_name():
+    with pytest.raises(UnknownNameError, match="clip-gradients"), change("clip-gradient"):
+        pass
+
+
+def test_the_rate_is_scaled_as_long_as_a_step_runs():
+    with change("scale-learning-rate", factor=0.1):
+        layer = linear()
+        optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+        assert step(layer, optimizer) == pytest.approx(0.9)
+        assert optimizer.param_groups[0]["lr"] == 1.0
+
+
+def test_a_scheduler_keeps_its_course_under_a_scaled_rate():
+    with change("scale-learning-rate", factor=0.1):
+        layer = linear(0.0)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+        step(layer, optimizer)
+        scheduler.step()
+        optimizer.zero_grad()
+        assert step(layer, optimizer) == pytest.approx(-0.15)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("how", ["backward", "grad"])
+def test_updates_by_hand_are_scaled_by_their_gradients(how):
+    w = torch.ones(1, requires_grad=True)
+    with change("scale-learning-rate", factor=0.1):
+        loss = (3 * w).sum()
+        grad = torch.autograd.grad(loss, w)[0] if how == "grad" else loss.backward() or w.grad
+    assert grad.item() == pytest.approx(0.3)
+
+
+def test_a_gradient_that_is_differentiated_again_is_left_alone():
+    w = torch.full((1,), 2.0, requires_grad=True)
+    with change("scale-learning-rate", factor=0.1):
+        (grad,) = torch.autograd.grad((w**2).sum(), w, create_graph=True)
+    assert grad.item() == 4.0
+
+
+def test_decay_is_dropped():
+    with change("drop-weight-decay"):
+        layer = linear()
+        optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, weight_decay=5.0)
+        assert step(layer, optimizer, x=0.0) == 1.0
+
+
+def test_gradients_are_clipped_to_a_norm():
+    with change("clip-gradients", norm=1.0):
+        layer = linear()
+        assert step(layer, torch.optim.SGD(layer.parameters(), lr=1.0), x=50.0) == pytest.approx(
+            0.0, abs=1e-5
+        )
+
+
+def test_clipping_is_undone_but_still_tells_the_norm():
+    layer = linear()
+    with change("unclip"):
+        layer.weight.grad = torch.full((1, 1), 8.0)
+        assert torch.nn.utils.clip_grad_norm_(layer.parameters(), 0.1).item() == 8.0
+        torch.nn.utils.clip_grad_value_(layer.parameters(), 0.1)
+    assert layer.weight.grad.item() == 8.0
+
+
+def test_gradients_are_cleared_after_a_step():
+    with change("zero-gradients"):
+        layer = linear()
+        optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+        step(layer, optimizer)
+        assert step(layer, optimizer) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_no_step_is_made_on_a_gradient_that_is_not_finite(bad):
+    with change("skip-non-finite"):
+        layer = linear()
+        optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+        assert step(layer, optimizer, x=bad) == 1.0
+        optimizer.zero_grad()
+        assert step(layer, optimizer) == pytest.approx(0.9)
+
+
+def test_a_model_trains_in_training_mode_and_is_evaluated_as_asked():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    model.eval()
+    with change("train-mode"):
+        with torch.no_grad():
+            model(torch.ones(1, 2))
+        assert not model.training
+        model(torch.ones(1, 2))
+    assert model.training
+    assert model[1].training
+
+
+@pytest.mark.parametrize("shape", [(200, 3), (50, 4, 3), (50, 3, 2, 2)])
+def test_each_feature_of_the_input_is_standardised(shape):
+    axis = 1 if len(shape) != 3 else 2
+    scale = torch.tensor([1.0, 100.0, 0.01]).view(
+        [3 if i == axis else 1 for i in range(len(shape))]
+    )
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * scale + 5 * scale
+    with change("standardise-input"):
+        seen = nn.Identity()(x).movedim(axis, -1).reshape(-1, 3)
+    assert torch.allclose(seen.mean(0), torch.zeros(3), atol=1e-3)
+    assert torch.allclose(seen.std(0), torch.ones(3), atol=1e-1)
+
+
+def test_a_feature_that_never_varies_becomes_zero():
+    x = torch.tensor([[1.0, 7.0], [2.0, 7.0], [3.0, 7.0]])
+    with change("standardise-input"):
+        assert nn.Identity()(x)[:, 1].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_token_numbers_and_inner_signals_are_no_input():
+    tokens, inner = torch.tensor([[1, 2]]), torch.ones(2, 2, requires_grad=True) * 3
+    with change("standardise-input"):
+        assert nn.Identity()(tokens) is tokens
+        assert nn.Identity()(inner) is inner
+
+
+def test_the_softmax_before_cross_entropy_is_unwound():
+    logits = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True)
+    target = torch.tensor([1])
+    wanted = F.cross_entropy(logits, target)
+    (gradient,) = torch.autograd.grad(wanted, logits)
+    with change("remove-softmax"):
+        got = F.cross_entropy(logits.softmax(1), target)
+        assert F.cross_entropy(logits, target) == wanted
+    assert got.item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert torch.allclose(torch.autograd.grad(got, logits)[0], gradient, atol=1e-5)
+
+
+def test_the_sigmoid_before_a_loss_of_logits_is_unwound():
+    logits, target = torch.tensor([1.5, -2.0], requires_grad=True), torch.tensor([1.0, 1.0])
+    wanted = F.binary_cross_entropy_with_logits(logits, target)
+    with change("remove-softmax"):
+        got = F.binary_cross_entropy_with_logits(torch.sigmoid(logits), target)
+    assert got.item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_a_yardstick_has_the_value_of_the_logits_and_the_gradient_of_the_script():
+    logits, target = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True), torch.tensor([1])
+    own = F.cross_entropy(logits.softmax(1), target)
+    (gradient,) = torch.autograd.grad(own, logits)
+    with change("remove-softmax", keep_gradient=True):
+        measured = F.cross_entropy(logits.softmax(1), target)
+    assert measured.item() == pytest.approx(F.cross_entropy(logits, target).item(), rel=1e-5)
+    assert torch.allclose(torch.autograd.grad(measured, logits)[0], gradient, atol=1e-6)
+
+
+def test_parameters_that_nobody_steps_join_an_optimiser():
+    model = nn.Sequential(linear(), linear())
+    with change("add-missing-parameters"):
+        optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
+        model(torch.ones(1, 1)).sum().backward()
+        optimizer.step()
+        assert model[1].weight.item() == pytest.approx(0.9)
+
+
+def test_what_is_frozen_or_has_another_owner_joins_nothing():
+    model = nn.Sequential(linear(), linear(), linear())
+    model[1].requires_grad_(requires_grad=False)
+    with change("add-missing-parameters"):
+        first = torch.optim.SGD(model[0].parameters(), lr=0.1)
+        other = torch.optim.SGD(model[2].parameters(), lr=0.1)
+        model(torch.ones(1, 1)).sum().backward()
+        first.step()
+    assert len(first.param_groups) == len(other.param_groups) == 1
+    assert model[1].weight.item() == 1.0
+
+
+def test_rectifiers_of_every_kind_leak():
+    x = torch.tensor([-1.0])
+    with change("leaky-activation", slope=0.2):
+        assert nn.ReLU()(x).item() == pytest.approx(-0.2)
+        assert F.relu(x).item() == pytest.approx(-0.2)
+        assert torch.relu(x).item() == pytest.approx(-0.2)
+        assert x.relu().item() == pytest.approx(-0.2)
+
+
+def test_hidden_sigmoids_become_rectifiers_and_the_last_one_stays():
+    model = nn.Sequential(nn.Linear(1, 1), nn.Sigmoid(), nn.Linear(1, 1), nn.Sigmoid())
+    for layer in (model[0], model[2]):
+        nn.init.ones_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    with change("rectify"):
+        assert model(torch.tensor([[-3.0]])).item() == 0.5
+        assert model(torch.tensor([[2.0]])).item() == pytest.approx(1 / (1 + math.exp(-2)))
+
+
+def test_the_last_layer_or_a_named_one_begins_smaller_once():
+    model = nn.Sequential(linear(), linear())
+    with change("scale-output-layer", factor=0.1):
+        model(torch.ones(1, 1))
+        assert model(torch.ones(1, 1)).item() == pytest.approx(0.1)
+    with change("scale-output-layer", factor=0.5, layer="0"):
+        model(torch.ones(1, 1))
+    assert [layer.weight.item() for layer in model] == pytest.approx([0.5, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("activation", "std"), [("relu", (2 / 400) ** 0.5), ("tanh", 5 / 3 / 20), ("linear", 1 / 20)]
+)
+def test_weights_are_drawn_again_by_the_scheme_of_the_activation(activation, std):
+    model = linear(0.0, 400, 400)
+    with change("reinitialise", activation=activation):
+        model(torch.ones(1, 400))
+        drawn = model.weight.clone()
+        model(torch.ones(1, 400))
+    assert model.weight.std().item() == pytest.approx(std, rel=0.02)
+    assert torch.equal(model.weight, drawn)
+
+
+def test_biases_begin_at_zero_and_norms_stay():
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.GRU(3, 3))
+    with change("reinitialise"):
+        model(torch.ones(2, 3))
+    assert not model[0].bias.any()
+    assert not model[2].bias_hh_l0.any()
+    assert model[1].weight.tolist() == [1.0, 1.0, 1.0]
+    for gate in model[2].weight_hh_l0.split(3):
+        assert torch.allclose(gate @ gate.T, torch.eye(3), atol=1e-5)
+
+
+def test_drawing_again_leaves_the_random_numbers_of_the_script_alone():
+    model = linear()
+    torch.manual_seed(3)
+    wanted = torch.rand(2)
+    torch.manual_seed(3)
+    with change("reinitialise"):
+        model(torch.ones(1, 1))
+    assert torch.equal(torch.rand(2), wanted)
+
+
+def test_bare_tensors_are_drawn_when_the_first_backward_reaches_them():
+    w = torch.full((300, 200), 9.0, requires_grad=True)
+    with change("reinitialise", activation="linear"):
+        (torch.ones(1, 300) @ w).sum().backward()
+        assert not w.grad.any()
+        (torch.ones(1, 300) @ w).sum().backward()
+    assert w.grad.unique().tolist() == [1.0]
+    assert w.std().item() == pytest.approx((2 / 500) ** 0.5, rel=0.05)
