@@ -56,7 +56,7 @@ def _alike(evidence: Evidence) -> Iterable[Finding]:
         severity="error",
         confidence=confidence(float(np.log10(max(spread, 1e-12))), float(np.log10(SPREAD)), -0.5),
         site=site.name,
-        since_step=_since(evidence, _looks(evidence, site) < SPREAD),
+        since_step=_judged_from(evidence, site),
         message=(
             f"From {site.name} on the samples differ by {spread:.2g} of the signal: what the "
             "network answers hardly depends on its input."
@@ -103,6 +103,12 @@ def _looks(evidence: Evidence, site: Site) -> Floats:
     spread = evidence.series(site, "sample_spread")
     silent = evidence.series(site, "rms") == 0
     return np.where(silent & ~np.isfinite(spread), 0.0, spread)
+
+
+def _judged_from(evidence: Evidence, site: Site) -> int:
+    """The step of the first of the later looks: how long before it was so does not count."""
+    looked = np.flatnonzero(np.isfinite(_looks(evidence, site)))
+    return evidence.step_at(int(looked[len(looked) // 2]))
 
 
 def _since(evidence: Evidence, lost: NDArray[np.bool_]) -> int:

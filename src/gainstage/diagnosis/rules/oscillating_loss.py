@@ -38,6 +38,8 @@ TURNING = -0.5
 """Cosine of successive gradients: the walls of a valley answer in turn."""
 JUMPS = 0.2
 """Spread of the differences over the loss's whole descent."""
+NEAR_ZERO = 0.1
+"""Share of the first loss below which steps do not weigh more for a smaller loss."""
 FLAT = 0.01
 """Share of the first loss that a descent is taken to be at least."""
 UPHILL = 0.15
@@ -140,7 +142,9 @@ def _swing(evidence: Evidence) -> Swing:
     smooth = running_median(loss, max(len(loss) // 40, 4))
     lowest = int(np.argmin(smooth))
     descent = float(max(smooth[0] - smooth[lowest], FLAT * abs(smooth[0])))
-    change = evidence.run("predicted_change")
+    # over the loss, so that a training that blew up is judged by its whole course as well
+    scale = np.maximum(np.abs(evidence.loss), NEAR_ZERO * abs(loss[0]))
+    change = np.clip(evidence.run("predicted_change") / scale, -1.0, 1.0)
     since = first_lasting(change > 0, 2) or 0
     change = change[np.isfinite(change)]
     change = change[len(change) // 4 :]
