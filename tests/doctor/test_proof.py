@@ -52,6 +52,8 @@ def test_negative_losses_count_by_what_is_gained():
         ([0.9, 0.8], [0.0, 0.1], [0.85, 0.0], False),  # the control reached it once
         ([0.9, 0.31], [0.0, 0.0], [0.0, 0.0], True),  # 0.605 on average, 0.59 apart
         ([0.9, 0.2], [0.0, 0.1], [0.0, 0.0], False),  # the seeds differ more than it gains
+        ([0.86, 0.85], [0.7, 0.0], [0.06, 0.0], True),  # steady, where unchanged is erratic
+        ([0.86, 0.85], [0.79, 0.0], [0.8, 0.0], False),  # so are both others, and reach as far
         ([0.50, 0.50], [0.47, 0.47], [0.0, 0.0], False),  # no difference to speak of
         ([0.9], [0.0], [0.0], False),  # one seed proves nothing
         ([], [], [], False),

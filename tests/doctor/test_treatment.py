@@ -10,11 +10,13 @@ from gainstage.records import Finding, RunInfo, Site
 
 RUN = Site(0, "run", "run", "", "", 0)
 SICK = Finding("learning-rate-too-high", "error", 0.9, "", 0, "", rank=1)
+WARNING = Finding("saturated-units", "warning", 0.5, "", 0, "", rank=1)
 
 
-def treatment(findings=(SICK,), status="finished", steps=20, **options):
+def treatment(findings=(SICK,), status="finished", steps=20, end=2.0, **options):
     info = RunInfo(id="a", started=0.0, status=status)
-    run = MemoryRecording([RUN], {(0, "loss"): [2.0] * steps, (0, "lr"): [1.0] * steps}, info=info)
+    loss = [2.0, *[end] * (steps - 1)] if steps else []
+    run = MemoryRecording([RUN], {(0, "loss"): loss, (0, "lr"): [1.0] * steps}, info=info)
     seen = Observation(0, Path("a.gs"), run, seconds=10.0)
     return Treatment(seen, findings, "train.py", **options)
 
@@ -32,6 +34,7 @@ def test_what_ended_is_treated(status):
         {"status": "interrupted"},
         {"status": "running"},  # killed
         {"steps": 0},
+        {"findings": (WARNING,), "end": 0.1},  # it learns well: what is odd does not hurt
     ],
 )
 def test_where_there_is_nothing_to_try_nothing_is_run(given):
@@ -58,3 +61,7 @@ def test_the_cost_is_that_of_the_runs_shared_out():
 def test_one_remedy_has_one_cost():
     told = treatment((Finding("gradients-not-zeroed", "error", 0.9, "", 0, "", rank=1),)).cost
     assert "Up to 5 runs" in told
+
+
+def test_a_warning_is_treated_where_the_training_fails():
+    assert "Trying" in treatment((WARNING,)).cost

@@ -54,7 +54,10 @@ class Treatment:
         run = seen.recording
         chosen: list[Candidate] = []
         if run is not None and seen.trained and run.info.status in _ENDED:
-            chosen = candidates(findings, run, most)
+            observed = outcome_of(run)
+            grave = any(finding.severity == "error" for finding in findings)
+            learnt = observed.progress is not None and observed.progress.good
+            chosen = candidates(findings, run, most) if grave or not learnt else []
         if not chosen or run is None or rank_in(os.environ):
             self._study = None
             return
@@ -64,7 +67,7 @@ class Treatment:
             tuple(chosen),
             control(findings, run),
             seeds,
-            None if measure else outcome_of(run),
+            None if measure else observed,
             measure,
         )
         self._jobs = jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
@@ -81,10 +84,11 @@ class Treatment:
         few, most = self._plan.runs
         names = "; ".join(one.name for one in self._plan.candidates)
         runs = f"{few}" if few == most else f"{few} to {most}"
-        seconds = [round(n * self._seen.seconds / self._jobs) for n in (few, most)]
+        each = self._seen.seconds / self._jobs
+        time = " to ".join(dict.fromkeys(f"{n * each:.0f}" for n in (few, most)))
         return (
             f"Trying {len(self._plan.candidates)}: {names}. Up to {runs} runs of the script, "
-            f"{self._jobs} at a time, take about {seconds[0]} to {seconds[1]} s (--no-trial: "
+            f"{self._jobs} at a time, take about {time} s (--no-trial: "
             "none). Each repeats all that the script does, such as the files that it writes."
         )
 

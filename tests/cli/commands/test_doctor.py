@@ -211,7 +211,7 @@ x = torch.randn(256, 8)
 y = (x[:, 0] > 0).long()
 model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
 optimizer = torch.optim.SGD(model.parameters(), lr=60.0)
-open("trace.txt", "a").write("run\\n")
+open(__file__ + ".trace", "a").write("run\\n")
 for step in range(60):
     loss = nn.functional.cross_entropy(model(x), y)
     optimizer.zero_grad()
@@ -275,7 +275,7 @@ def test_what_trials_will_cost_is_said_before_they_begin(tried):
 
 
 def test_trials_are_counted_and_leave_no_run_files(tried):
-    runs = (tried.folder / "trace.txt").read_text().count("run")
+    runs = (tried.folder / "train.py.trace").read_text().count("run")
     remedies = tried.told["remedies"]
     assert 1 + len(remedies) <= runs <= 1 + 3 + 3 + 3
     assert len(list((tried.folder / "runs").glob("*.gs"))) == 1
@@ -309,12 +309,12 @@ def test_the_patch_applies_and_the_script_is_healthy_then(tried):
 
 def test_a_healthy_script_is_run_once(tmp_path):
     script = tmp_path / "train.py"
-    script.write_text(TRIED.replace("lr=60.0", "lr=0.5").replace("trace.txt", f"{tmp_path}/trace"))
+    script.write_text(TRIED.replace("lr=60.0", "lr=0.5"))
     seen = doctor(tmp_path, script, options=())
     assert seen.code == 0, seen.out
     assert seen.told["remedies"] == []
     assert "Trying" not in seen.out
-    assert (tmp_path / "trace").read_text() == "run\n"
+    assert (tmp_path / "train.py.trace").read_text() == "run\n"
 
 
 def test_a_patch_that_nothing_proves_is_not_written(tmp_path):

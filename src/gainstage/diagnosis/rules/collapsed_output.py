@@ -94,8 +94,15 @@ def _silenced(evidence: Evidence) -> Iterable[Finding]:
 def _spread(evidence: Evidence, site: Site) -> float:
     """How much of a stage depends on the sample, in the later looks."""
     looks = _looks(evidence, site)
-    looks = looks[np.isfinite(looks)]
-    return median(looks[len(looks) // 2 :]) if len(looks) >= LOOKS else float("nan")
+    enough = np.isfinite(looks).sum() >= LOOKS
+    return median(looks[_late(looks)]) if enough else float("nan")
+
+
+def _late(looks: Floats) -> NDArray[np.intp]:
+    """Where the looks of the second half of the training are; the last one, if there is none."""
+    looked = np.flatnonzero(np.isfinite(looks))
+    late = looked[looked >= len(looks) // 2]
+    return late if len(late) else looked[-1:]
 
 
 def _looks(evidence: Evidence, site: Site) -> Floats:
@@ -107,8 +114,7 @@ def _looks(evidence: Evidence, site: Site) -> Floats:
 
 def _judged_from(evidence: Evidence, site: Site) -> int:
     """The step of the first of the later looks: how long before it was so does not count."""
-    looked = np.flatnonzero(np.isfinite(_looks(evidence, site)))
-    return evidence.step_at(int(looked[len(looked) // 2]))
+    return evidence.step_at(int(_late(_looks(evidence, site))[0]))
 
 
 def _since(evidence: Evidence, lost: NDArray[np.bool_]) -> int:
