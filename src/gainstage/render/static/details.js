@@ -16,12 +16,19 @@ function list(run) {
     ["Steps", run.steps ? figure(run.steps) + " (" + figure(run.first_step) + " to " + figure(run.last_step) + ")" : "none"],
     ["Measured at", plural(run.sites, "site")],
     ["Time in the probe", duration(run.probe_seconds) + " of " + duration(run.seconds)],
-    ...Object.entries(run.facts).slice(0, 40),
+    ...Object.entries(run.facts).slice(0, 40).map(([key, value]) => [key, told(value)]),
     ...Object.entries(run.versions).slice(0, 20),
   ];
   return el("dl", { class: "details" }, rows.map(([key, value]) => el("div", {},
     el("dt", {}, short(key, 40).replace(/_/g, " ")),
     el("dd", { title: clean(value).slice(0, 400) }, short(value, 160)))));
+}
+
+// What a fact says, without the signs of its notation: lists by commas, tables as "name value".
+function told(value) {
+  if (Array.isArray(value)) return value.map(told).join(", ");
+  if (value === null || typeof value !== "object") return value;
+  return Object.entries(value).map(([key, part]) => key + " " + told(part)).join(", ");
 }
 
 function parameters(rows) {
