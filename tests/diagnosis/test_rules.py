@@ -186,6 +186,16 @@ SICK = {
         "collapsed-output",
         Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.1, 1e-4, 1e-5, 1e-5, 1e-5])),
     ),
+    "one answer satisfies the loss": (
+        "collapsed-output",
+        Chain(
+            loss=falling_loss(1.0, 0.001),
+            chance=np.nan,
+            sample_spread=np.concatenate(
+                [np.full((5, STEPS), 0.5), 10.0 ** np.linspace(-0.3, -4, STEPS)[None]]
+            ),
+        ),
+    ),
     "a stage that training has silenced": (
         "collapsed-output",
         Chain(
@@ -318,6 +328,9 @@ HEALTHY = {
     ),
     "a last layer that answers the same at first": Chain(
         sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 1e-3])
+    ),
+    "an unknown loss, and an answer that was the same from the start": Chain(
+        chance=np.nan, sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 1e-3])
     ),
     "statistics as good as small batches allow": Chain(running_gap=0.6),
     "zeros of a mask in float16": Chain(dtype="float16", grad_zeros=0.6, backward_db=-60.0),

@@ -6,10 +6,12 @@ one constant answer.
 Why: what differs between samples has been lost on the way: dead or saturated units, weights that
 shrank to nothing beside the biases, inputs whose common offset is far larger than what varies. Or
 training itself has silenced a stage, because a penalty weighs more than what the stage is for (the
-posterior collapse of a variational autoencoder).
+posterior collapse of a variational autoencoder), or a loss is met by one answer for all (two views
+of a sample that shall agree, and nothing that keeps samples apart).
 
 What to do: look at the first stage where it happens, and at what comes before it; centre the
-inputs; weigh penalties down, and sum or average all terms of the loss alike.
+inputs; weigh penalties down, and sum or average all terms of the loss alike; keep samples apart
+(negatives, a predictor with a stopped gradient, a term for the variance).
 
 Harmless when: the last layer alone answers the same for all. Then there may be nothing to learn
 from these inputs and labels, and its answer is the best there is.
@@ -24,12 +26,16 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from gainstage.diagnosis.evidence import Evidence, Floats, median
+from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Floats, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 
 SPREAD = 0.01
 """Standard deviation over the samples, over the rms, at a hidden stage."""
+DIFFERED = 0.05
+"""The same, in the first steps, of an answer that did depend on the input once."""
+SURE = 0.9
+"""A collapse is a state, and mostly somebody's effect: plain causes stand above it."""
 SILENCED = 20.0
 """Fall of a hidden stage's level in dB, from the first steps to the last."""
 LOOKS = 3
@@ -38,8 +44,11 @@ LOOKS = 3
 @rule("collapsed-output", may_cause=("loss-not-decreasing", "learning-rate-too-low"))
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Find the stage from which on all samples look the same, or that has fallen silent."""
-    if evidence.progress.failed:
+    progress = evidence.progress
+    if progress.failed:
         yield from list(_alike(evidence)) or _silenced(evidence)
+    elif np.isnan(progress.chance) and not progress.diverged:
+        yield from _constant_answer(evidence)
 
 
 def _alike(evidence: Evidence) -> Iterable[Finding]:
@@ -54,7 +63,7 @@ def _alike(evidence: Evidence) -> Iterable[Finding]:
     yield Finding(
         code="collapsed-output",
         severity="error",
-        confidence=confidence(float(np.log10(max(spread, 1e-12))), float(np.log10(SPREAD)), -0.5),
+        confidence=_confidence(spread),
         site=site.name,
         since_step=_judged_from(evidence, site),
         message=(
@@ -64,6 +73,43 @@ def _alike(evidence: Evidence) -> Iterable[Finding]:
         evidence={"spread_over_samples": spread, "spread_before": before},
         threshold={"spread_over_samples": SPREAD},
     )
+
+
+def _constant_answer(evidence: Evidence) -> Iterable[Finding]:
+    """A loss that fell because one answer for all inputs satisfies it.
+
+    Where the loss of the best constant answer is known, a training that has learnt cannot give
+    one; a loss that the script made itself (of two views of a sample, say) may be met by it.
+    """
+    last = max((s for s in evidence.outputs if s.op in PARAMETRIC), key=_order, default=None)
+    if last is None:
+        return
+    looks = _looks(evidence, last)
+    early, late = evidence.early(looks), _spread(evidence, last)
+    if not (late < SPREAD and early > DIFFERED):
+        return
+    yield Finding(
+        code="collapsed-output",
+        severity="error",
+        confidence=min(SURE, confidence(float(np.log10(max(late / early, 1e-12))), -1.0, -0.4)),
+        site=last.name,
+        since_step=_judged_from(evidence, last),
+        message=(
+            f"The loss has fallen to {evidence.progress.late:.3g}, and {last.name} answers nearly "
+            f"the same for all samples: they differ by {late:.2g} of it, {early:.2g} at the start."
+        ),
+        evidence={"spread_over_samples": late, "spread_at_start": early},
+        threshold={"spread_over_samples": SPREAD, "spread_at_start": DIFFERED},
+    )
+
+
+def _order(site: Site) -> int:
+    return site.order
+
+
+def _confidence(spread: float) -> float:
+    decades = float(np.log10(max(spread, 1e-12)))
+    return min(SURE, confidence(decades, float(np.log10(SPREAD)), -0.5))
 
 
 def _silenced(evidence: Evidence) -> Iterable[Finding]:
