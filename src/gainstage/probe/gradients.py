@@ -8,12 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-import numpy as np
 from torch import Tensor
 
 from gainstage.probe.ranks import local
 from gainstage.sketch import sampling
-from gainstage.sketch.kernels import Floats
 from gainstage.sketch.pointers import holds_memory
 from gainstage.sketch.reader import kind_of
 
@@ -22,8 +20,6 @@ CHOSEN: Final = 3
 
 LINES: Final = 8
 """Lines of each of them, always the same ones."""
-
-_WIDTH: Final = LINES * sampling.LINE
 
 
 class Fate(NamedTuple):
@@ -45,20 +41,19 @@ class _Followed:
 
     Attributes:
         references: to them.
-        raw: float32 [CHOSEN, width], their gradients as the last backward pass left them.
-        sizes: how much of each line of `raw` is taken.
+        raw: of each, the power of its gradient as the last backward pass left it; NaN if it had
+            none that could be read.
         clean: they were seen without a gradient since the last step.
     """
 
     references: list[weakref.ref[Tensor]]
-    raw: Floats = field(default_factory=lambda: np.zeros((CHOSEN, _WIDTH), dtype=np.float32))
-    sizes: list[int] = field(default_factory=lambda: [0] * CHOSEN)
+    raw: list[float] = field(default_factory=list)
     clean: bool = False
 
-    def gradients(self) -> list[Tensor | None]:
-        """Theirs; None for one that has none."""
+    def powers(self) -> list[float]:
+        """Of their gradients, as they are now."""
         held = (reference() for reference in self.references)
-        return [None if one is None else one.grad for one in held]
+        return [math.nan if one is None else _power(one.grad) for one in held]
 
 
 class Gradients:
@@ -87,13 +82,12 @@ class Gradients:
         """A backward pass is about to add to gradients: see which were cleared."""
         for one in self._followed.values():
             if not one.clean:
-                one.clean = all(map(_is_clear, one.gradients()))
+                one.clean = not any(power > 0 for power in one.powers())
 
     def after_backward(self) -> None:
-        """Keep what the backward pass left."""
+        """Note what the backward pass left."""
         for one in self._followed.values():
-            for i, grad in enumerate(one.gradients()):
-                one.sizes[i] = _copy(grad, one.raw[i])
+            one.raw = one.powers()
 
     def before_step(self, owner: int, parameters: Iterable[Tensor], scale: float = 1.0) -> Fate:
         """Compare the gradients with those that the backward pass left.
@@ -109,8 +103,7 @@ class Gradients:
             self._followed[owner] = _Followed([weakref.ref(p) for p in chosen])
             return Fate(math.nan, stale=False)
         fate = Fate(_kept(one) * scale, stale=not one.clean)
-        one.clean = False
-        one.sizes = [0] * CHOSEN
+        one.clean, one.raw = False, []
         return fate
 
     def clear(self) -> None:
@@ -120,8 +113,7 @@ class Gradients:
 
 def any_left(leaves: Iterable[Tensor]) -> bool:
     """Whether any of the first few leaves still has a gradient that is not zero."""
-    held = [leaf.grad for leaf in leaves][:CHOSEN]
-    return not all(map(_is_clear, held))
+    return any(_power(leaf.grad) > 0 for leaf in list(leaves)[:CHOSEN])
 
 
 def _choose(parameters: Sequence[Tensor]) -> list[Tensor]:
@@ -132,35 +124,24 @@ def _choose(parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _kept(one: _Followed) -> float:
-    """Norm of the gradients over that of what was kept of them; NaN if nothing was."""
-    now = np.zeros(_WIDTH, dtype=np.float32)
+    """Norm of the gradients over that of what the backward pass left; NaN if that is unknown."""
     applied = raw = 0.0
-    for i, grad in enumerate(one.gradients()):
-        m = one.sizes[i]
-        if m and _copy(grad, now) == m:
-            applied += _power(now[:m])
-            raw += _power(one.raw[i, :m])
-    return math.sqrt(applied / raw) if raw > 0 and math.isfinite(raw) else math.nan
+    for now, before in zip(one.powers(), one.raw, strict=False):
+        if now >= 0 and before >= 0:
+            applied += now
+            raw += before
+    return math.sqrt(applied / raw) if 0 < raw < math.inf else math.nan
 
 
-def _power(x: Floats) -> float:
-    return float(np.sum(np.square(x, dtype=np.float64)))
-
-
-def _copy(grad: Tensor | None, out: Floats) -> int:
-    """Copy a part of a gradient, always the same; how many elements that are."""
+def _power(grad: Tensor | None) -> float:
+    """Sum of squares of a part of a gradient, always the same part; NaN if there is none."""
     if grad is None:
-        return 0
-    held = local(grad)
-    kind, n = kind_of(held), held.numel()
-    if not kind or not n or not holds_memory(held):
-        return 0
-    return sampling.gather(held.data_ptr(), n, kind, LINES, 0, out)
-
-
-def _is_clear(grad: Tensor | None) -> bool:
-    """Whether there is no gradient, or one of zeros; one that cannot be read counts as cleared."""
-    if grad is None:
-        return True
-    part = np.zeros(_WIDTH, dtype=np.float32)
-    return not part[: _copy(grad, part)].any()
+        return math.nan
+    kind = kind_of(grad)
+    if not kind:
+        grad = local(grad)
+        kind = kind_of(grad)
+    n = grad.numel() if kind else 0
+    if not n or not holds_memory(grad):
+        return math.nan
+    return float(sampling.power_of(grad.data_ptr(), n, kind, LINES))

@@ -274,6 +274,18 @@ def grab(  # pragma: no cover
     return bool(largest < _INFINITE)
 
 
+@jit(nogil=False)
+def power_of(pointer: int, n: int, kind: int, lines: int) -> float:  # pragma: no cover
+    """Sum of squares of the sample of the first turn; the arguments are those of :func:`gather`."""
+    out = np.empty(lines * LINE, dtype=np.float32)
+    m = gather(pointer, n, kind, lines, 0, out)
+    total = 0.0
+    for i in range(m):
+        v = np.float64(out[i])
+        total += v * v
+    return total
+
+
 @jit()
 def settle(  # pragma: no cover
     samples: Floats, sizes: NDArray[np.int64], used: int, out: Rows
