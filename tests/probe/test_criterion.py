@@ -244,3 +244,23 @@ def test_any_other_factor_stays(loss):
     prediction, target = torch.zeros(4, 2, requires_grad=True), torch.arange(4) % 2
     criterion.saw(F.cross_entropy, (prediction, target), {}, F.cross_entropy(prediction, target))
     assert criterion.unscaled(loss) == pytest.approx(loss, nan_ok=True)
+
+
+@pytest.mark.parametrize("probable", [True, False])
+def test_scores_that_are_probabilities_however_they_were_made(watching_everything, probable):
+    scores = torch.randn(6, 3, requires_grad=True)
+    with watching_everything() as seen:
+        given = scores.exp() / scores.exp().sum(1, keepdim=True) if probable else scores.exp()
+        F.cross_entropy(given, torch.arange(6) % 3).backward()
+    facts = seen.probe.ending()["facts"]
+    wanted = {"loss": "cross_entropy", "input": "probabilities"} if probable else None
+    assert facts.get("squashed_twice") == wanted
+
+
+def test_a_graph_that_squashes_twice_is_a_fact_of_the_run(watching, mlp):
+    optimizer = torch.optim.SGD(mlp.parameters(), lr=0.1)
+    with watching(mlp, optimizer) as seen:
+        F.cross_entropy(mlp(torch.randn(6, 4)).softmax(1), torch.arange(6) % 3).backward()
+        optimizer.step()
+    found = seen.probe.ending()["facts"]["squashed_twice"]
+    assert found == {"loss": "cross_entropy", "input": "softmax"}

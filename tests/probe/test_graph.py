@@ -1,10 +1,12 @@
-"""Which leaves a backward will reach."""
+"""Which leaves a backward will reach, and what stands right before a loss."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+import torch.nn.functional as F
 
-from gainstage.probe.graph import leaves
+from gainstage.probe.graph import leaves, squashed_twice
 
 
 def _is(found, *expected):
@@ -50,3 +52,34 @@ def test_a_long_chain_does_not_recurse():
     for _ in range(20_000):
         y = y + 1
     assert _is(leaves([y]), w)
+
+
+SCORES = torch.arange(12.0).reshape(4, 3).requires_grad_()
+LABELS = torch.tensor([0, 1, 2, 0])
+HALF = torch.tensor([0.0, 1.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (lambda: F.cross_entropy(SCORES, LABELS), {}),
+        (lambda: F.cross_entropy(SCORES.softmax(1), LABELS), ("cross_entropy", "softmax")),
+        (lambda: F.cross_entropy(SCORES.sigmoid(), LABELS), ("cross_entropy", "sigmoid")),
+        (
+            lambda: F.cross_entropy(SCORES.softmax(1)[None].squeeze(0), LABELS) + SCORES.mean(),
+            ("cross_entropy", "softmax"),
+        ),
+        (lambda: F.nll_loss(SCORES.log_softmax(1), LABELS), {}),
+        (lambda: F.nll_loss(SCORES.softmax(1).log(), LABELS), {}),
+        (lambda: F.nll_loss(SCORES.softmax(1), LABELS), ("nll_loss", "softmax")),
+        (lambda: F.binary_cross_entropy(SCORES[:, 0].sigmoid(), HALF), {}),
+        (lambda: F.binary_cross_entropy_with_logits(SCORES[:, 0], HALF), {}),
+        (
+            lambda: F.binary_cross_entropy_with_logits(SCORES[:, 0].sigmoid(), HALF),
+            ("binary_cross_entropy_with_logits", "sigmoid"),
+        ),
+        (lambda: F.mse_loss(SCORES.softmax(1), torch.zeros(4, 3)), {}),
+    ],
+)
+def test_a_loss_of_raw_scores_that_is_given_probabilities(loss, found):
+    assert squashed_twice([loss()]) == (dict(zip(("loss", "input"), found, strict=False)))
