@@ -1,0 +1,361 @@
+"""Trainings written by hand: sick ones with the finding that is due, and odd but healthy ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
+
+SWELLING = np.linspace(0, 70, 6)
+FADING = np.linspace(-140, -40, 6)
+T = np.arange(STEPS)
+UNREACHED = np.array([np.nan, np.nan, np.nan, 0.5, 0.5, 0.5])
+UNMOVED = np.array([0, 0, 0, 1e-3, 1e-3, 1e-3])
+
+
+def after(step: int, before: float, then: float) -> np.ndarray:
+    return np.where(step > T, before, then)
+
+
+def broken_loss(at: int) -> np.ndarray:
+    return np.where(at > T, falling_loss(), np.nan)
+
+
+SICK = {
+    "fading chain": ("vanishing-gradient", Chain(loss=flat_loss(), backward_db=FADING)),
+    "first layers without pull": (
+        "vanishing-gradient",
+        Chain(loss=flat_loss(), grad_l2=np.array([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1])),
+    ),
+    "learns by its last layers alone": (
+        "vanishing-gradient",
+        Chain(
+            loss=falling_loss(2.3, 1.5),
+            backward_db=FADING,
+            ratio=10 ** np.linspace(-8.0, -3.0, 6),
+        ),
+    ),
+    "elastic weights": ("exploding-gradient", Chain(loss=flat_loss(), grad_l2=500.0)),
+    "elastic now and then": (
+        "exploding-gradient",
+        Chain(loss=flat_loss(), grad_l2=np.where(T % 12 == 3, 900.0, 0.5)),
+    ),
+    "all dead from the start": ("dead-units", Chain(loss=flat_loss(), dead=1.0)),
+    "dead since step 40": ("dead-units", Chain(loss=flat_loss(), dead=after(40, 0.1, 0.9))),
+    "tanh at its limits": (
+        "saturated-units",
+        Chain(loss=flat_loss(), activation="tanh", saturated=0.8),
+    ),
+    "tanh at its limits though it learns": (
+        "saturated-units",
+        Chain(activation="tanh", saturated=0.8),
+    ),
+    "sigmoid pushed to its limits": (
+        "saturated-units",
+        Chain(loss=flat_loss(), activation="sigmoid", saturated=after(30, 0.0, 0.9)),
+    ),
+    "raw pixels": ("unnormalized-input", Chain(loss=flat_loss(), input={"rms": 120.0})),
+    "tiny inputs": ("unnormalized-input", Chain(loss=flat_loss(), input={"rms": 0.004})),
+    "far from zero": (
+        "unnormalized-input",
+        Chain(loss=flat_loss(), input={"feature_offset": 60.0}),
+    ),
+    "mixed units": (
+        "unnormalized-input",
+        Chain(loss=flat_loss(), input={"rms": 30.0, "feature_spread": 4000.0}),
+    ),
+    "long steps": (
+        "learning-rate-too-high",
+        Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, predicted_share=4.0),
+    ),
+    "thrown far away, and it learns in the end": (
+        "learning-rate-too-high",
+        Chain(
+            loss=np.where((T > 0) & (T < 12), 20.0, falling_loss()), ratio=0.4, predicted_share=4.0
+        ),
+    ),
+    "bouncing": (
+        "learning-rate-too-high",
+        Chain(loss=flat_loss(2.6), grad_cosine=-0.95, predicted_share=2.0, ratio=0.02),
+    ),
+    "tiny steps": (
+        "learning-rate-too-low",
+        Chain(loss=flat_loss(2.31), ratio=2e-6, predicted_share=1e-5, grad_cosine=0.9),
+    ),
+    "signal sinks": ("vanishing-activation", Chain(loss=flat_loss(), forward_db=-SWELLING)),
+    "signal swells": ("exploding-activation", Chain(loss=flat_loss(), forward_db=SWELLING)),
+    "sure of wrong answers": (
+        "overconfident-start",
+        Chain(loss=falling_loss(25.0, 1.9)),
+    ),
+    "a layer that nobody updates": (
+        "parameters-not-updated",
+        Chain(loss=flat_loss(2.1), ratio=np.array([1e-3, 1e-3, 0, 1e-3, 1e-3, 1e-3])),
+    ),
+    "no step is ever made": ("parameters-not-updated", Chain(loss=flat_loss(), ratio=0.0)),
+    "a scheduler that starves the rate": (
+        "learning-rate-too-low",
+        Chain(
+            loss=flat_loss(2.31),
+            ratio=1e-3 * 0.3**T,
+            predicted_share=0.01 * 0.3**T,
+            grad_cosine=0.6,
+        ),
+    ),
+    "swelling in time, and the loss starts with it": (
+        "exploding-gradient",
+        Chain(loss=falling_loss(500.0, 400.0), grad_l2=50_000.0),
+    ),
+    "nothing but the loss is odd": ("loss-not-decreasing", Chain(loss=flat_loss())),
+    "steps that promise nothing": (
+        "learning-rate-too-low",
+        Chain(loss=flat_loss(2.31), ratio=1.5e-4, predicted_share=1e-5, grad_cosine=0.9),
+    ),
+    "probabilities as scores": (
+        "softmax-before-cross-entropy",
+        Chain(
+            loss=falling_loss(2.3, 1.7),
+            facts={"squashed_twice": {"loss": "cross_entropy", "input": "softmax"}},
+        ),
+    ),
+    "probabilities as logarithms": (
+        "softmax-before-cross-entropy",
+        Chain(
+            loss=falling_loss(0.9, 0.5) - 1.4,
+            facts={"squashed_twice": {"loss": "nll_loss", "input": "softmax"}},
+        ),
+    ),
+    "nobody clears the gradients": (
+        "gradients-not-zeroed",
+        Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, run={"stale_grad": T > 0}),
+    ),
+    "asleep from the start": (
+        "eval-mode-in-training",
+        Chain(loss=flat_loss(), running_gap=np.nan, run={"eval_mode": 1.0}),
+    ),
+    "asleep since a validation": (
+        "eval-mode-in-training",
+        Chain(loss=flat_loss(), running_gap=np.nan, run={"eval_mode": T > 60}),
+    ),
+    "clipped to nothing": (
+        "over-clipped-gradient",
+        Chain(loss=flat_loss(2.29), ratio=1e-6, predicted_share=1e-5, run={"kept_grad": 1e-4}),
+    ),
+    "weights melt away": (
+        "excessive-weight-decay",
+        Chain(
+            loss=flat_loss(),
+            weight_rms=0.1 * 0.97**T,
+            grad_l2=1e-3 * 0.97**T,
+            run={"weight_decay": 0.5, "lr": 0.06},
+        ),
+    ),
+    "decoupled decay": (
+        "excessive-weight-decay",
+        Chain(
+            loss=flat_loss(),
+            weight_rms=0.1 * 0.97**T,
+            ratio=0.031,
+            predicted_share=1e-3,
+            run={"weight_decay": 30.0, "lr": 1e-3},
+            facts={"loss": "cross_entropy", "optimizers": ["AdamW"]},
+        ),
+    ),
+    "at the bottom of float16": (
+        "gradient-underflow",
+        Chain(loss=flat_loss(), dtype="float16", backward_db=-130.0, grad_zeros=0.7),
+    ),
+    "updates below the weights' precision": (
+        "gradient-underflow",
+        Chain(loss=flat_loss(), dtype="bfloat16", update_zeros=0.9),
+    ),
+    "a constant start": ("symmetric-weights", Chain(loss=flat_loss(), unit_spread=0.0)),
+    "one layer alike": (
+        "symmetric-weights",
+        Chain(loss=flat_loss(), unit_spread=np.array([0.9, 0.9, 0.0, 0.9, 0.9, 0.9])),
+    ),
+    "all samples look the same": (
+        "collapsed-output",
+        Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.1, 1e-4, 1e-5, 1e-5, 1e-5])),
+    ),
+    "one answer satisfies the loss": (
+        "collapsed-output",
+        Chain(
+            loss=falling_loss(1.0, 0.001),
+            chance=np.nan,
+            sample_spread=np.concatenate(
+                [np.full((5, STEPS), 0.5), 10.0 ** np.linspace(-0.3, -4, STEPS)[None]]
+            ),
+        ),
+    ),
+    "a stage that training has silenced": (
+        "collapsed-output",
+        Chain(
+            loss=after(30, 3.0, 2.3),
+            forward_db=np.stack([-40 * (T > 50) * (n == 2) for n in range(6)]),
+        ),
+    ),
+    "statistics of another network": ("train-eval-gap", Chain(running_gap=30.0)),
+    "an evaluation on other scales": (
+        "train-eval-gap",
+        Chain(facts={"evaluation": {"site": "0", "shift": 4.0, "batches": 3}}),
+    ),
+    "statistics that lag": ("train-eval-gap", Chain(running_gap=2.5)),
+    "nothing but the loss is odd, and its batches are noisy": (
+        "loss-not-decreasing",
+        Chain(loss=1.0 + np.random.default_rng(3).normal(0, 0.25, STEPS), chance=1.0),
+    ),
+    "nan in an output": (
+        "non-finite",
+        Chain(loss=broken_loss(80), nan_at=("4", "output", 80)),
+    ),
+    "nan in the loss alone": ("non-finite", Chain(loss=broken_loss(80))),
+    "nan in a gradient": (
+        "non-finite",
+        Chain(loss=broken_loss(81), nan_at=("6", "output_grad", 80)),
+    ),
+    "drawn from a standard normal": (
+        "poor-initialization",
+        Chain(loss=flat_loss(), weight_rms=1.0, forward_db=SWELLING),
+    ),
+    "drawn with a fixed small deviation": (
+        "poor-initialization",
+        Chain(loss=flat_loss(), weight_rms=0.005, forward_db=-SWELLING, backward_db=FADING),
+    ),
+    "one layer drawn too large": (
+        "poor-initialization",
+        Chain(
+            loss=flat_loss(),
+            weight_rms=np.array([0.1, 0.1, 2.0, 0.1, 0.1, 0.1]),
+            forward_db=np.array([0, 0, 21, 21, 21, 21.0]),
+        ),
+    ),
+    "half of the layers behind a detach": (
+        "disconnected-parameters",
+        Chain(loss=flat_loss(1.8), grad_l2=UNREACHED, ratio=UNMOVED),
+    ),
+    "a branch without gradient": (
+        "disconnected-parameters",
+        Chain(loss=flat_loss(1.8), grad_l2=UNREACHED[::-1], ratio=UNMOVED[::-1]),
+    ),
+    "cut off, yet it learns": ("disconnected-parameters", Chain(grad_l2=UNREACHED, ratio=UNMOVED)),
+    "two levels in turn": (
+        "oscillating-loss",
+        Chain(loss=2.3 + 0.4 * (-1.0) ** T + flat_loss(0.0), grad_cosine=-0.9),
+    ),
+    "a pendulum": (
+        "oscillating-loss",
+        Chain(loss=1.6 + np.cos(T / 10) + flat_loss(0.0), predicted_share=0.02 * np.sin(T / 10)),
+    ),
+    "a pendulum that spills over": (
+        "oscillating-loss",
+        Chain(
+            loss=2.0 + np.cos(T / 10) + flat_loss(0.0),
+            predicted_share=0.02 * np.sin(T / 10),
+            grad_l2=np.where(T > 150, 400.0, 0.5),
+        ),
+    ),
+    "a pendulum that has learnt": (
+        "oscillating-loss",
+        Chain(
+            loss=after(9, 2.3, 0.5) + 0.4 * np.cos(T / 12),
+            predicted_share=0.02 * np.sin(T / 12),
+        ),
+    ),
+}
+
+MILD = {
+    "nothing but the loss is odd",
+    "tanh at its limits though it learns",
+    "statistics that lag",
+    "thrown far away, and it learns in the end",
+    "nothing but the loss is odd, and its batches are noisy",
+    "cut off, yet it learns",
+    "a pendulum that has learnt",
+}
+
+HEALTHY = {
+    "plain": Chain(),
+    "tanh": Chain(activation="tanh", saturated=0.1),
+    "learns though the gradient fades": Chain(backward_db=FADING),
+    "learns from raw pixels": Chain(input={"rms": 8.0, "feature_spread": 300.0}),
+    "learns with half of the units dead": Chain(dead=0.6),
+    "learns with long first steps": Chain(ratio=np.where(T < 10, 0.3, 1e-3)),
+    "learns with tiny steps (fine-tuning)": Chain(
+        loss=falling_loss(0.9, 0.2), chance=2.3, ratio=3e-6, predicted_share=1e-3
+    ),
+    "small steps around a noise floor": Chain(
+        loss=1.4 + flat_loss(0.0), ratio=5e-5, predicted_share=1e-3, grad_cosine=0.0
+    ),
+    "warm-up from nothing": Chain(ratio=np.linspace(0, 1e-3, STEPS)),
+    "cosine to zero": Chain(ratio=1e-3 * np.cos(T / STEPS * np.pi / 2)),
+    "ends in a saturated sigmoid that is its last": Chain(activation="sigmoid", saturated=0.2),
+    "converged: gradients at the end are nothing": Chain(
+        grad_l2=0.5 * 0.95**T, backward_db=-40 - 0.4 * T
+    ),
+    "starts high and learns": Chain(loss=falling_loss(25.0, 0.1)),
+    "a head that starts at zero": Chain(forward_db=np.array([0, 0, 0, 0, 0, -200.0])),
+    "a frozen layer without gradient": Chain(
+        ratio=np.array([np.nan, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3]),
+        grad_l2=np.array([np.nan, 0.5, 0.5, 0.5, 0.5, 0.5]),
+    ),
+    "a layer left out of the optimiser of a good fine-tuning": Chain(
+        ratio=np.array([0, 0, 1e-3, 1e-3, 1e-3, 1e-3])
+    ),
+    "clipped at every step, by an optimiser that does not mind": Chain(
+        loss=flat_loss(2.0), run={"kept_grad": 0.05}
+    ),
+    "clipped now and then": Chain(run={"kept_grad": np.where(T % 7 == 0, 0.01, 1.0)}),
+    "decay that holds its own": Chain(run={"weight_decay": 0.1, "lr": 1e-3}),
+    "decay shrinks what a normalisation follows": Chain(
+        weight_rms=0.1 * 0.98**T, run={"weight_decay": 0.1, "lr": 0.2}
+    ),
+    "augmented in training only": Chain(
+        facts={"evaluation": {"site": "0", "shift": 0.4, "batches": 3}}
+    ),
+    "frozen statistics on purpose": Chain(running_gap=0.2, run={"eval_mode": 0.5}),
+    "evaluated in between": Chain(run={"eval_mode": np.where(T % 50 == 0, 1.0, 0.0)}),
+    "a head that starts at zero and its units alike": Chain(
+        unit_spread=np.concatenate([np.full((5, STEPS), 0.9), 0.9 * (T > 0)[None]])
+    ),
+    "a last layer that answers the same at first": Chain(
+        sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 1e-3])
+    ),
+    "an unknown loss, and an answer that was the same from the start": Chain(
+        chance=np.nan, sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 1e-3])
+    ),
+    "statistics as good as small batches allow": Chain(running_gap=0.6),
+    "zeros of a mask in float16": Chain(dtype="float16", grad_zeros=0.6, backward_db=-60.0),
+    "gradients of one step left by chance": Chain(run={"stale_grad": T == 10}),
+    "leaves chance late": Chain(loss=np.where(T < 120, flat_loss(), 1.9)),
+    "a short look at chance": Chain(steps=40, loss=flat_loss(steps=40)),
+    "one spike": Chain(loss=np.where(T == 50, 9.0, falling_loss())),
+    "learns from weights drawn too large": Chain(weight_rms=1.0, forward_db=SWELLING),
+    "a head that waits for its turn": Chain(
+        grad_l2=np.array([0.5] * 5 + [np.nan]), ratio=np.array([1e-3] * 5 + [0.0])
+    ),
+    "one bias-like corner that no gradient reaches": Chain(
+        layers=20,
+        grad_l2=np.array([np.nan] + [0.5] * 19),
+        ratio=np.array([0.0] + [1e-3] * 19),
+    ),
+    "reaches its noise floor though the gradient fades: Adam lifts it": Chain(
+        loss=falling_loss(2.3, 1.5), backward_db=FADING
+    ),
+    "noisy batches": Chain(loss=falling_loss() + np.abs(flat_loss(0.0)) * 20),
+    "a valley's walls in turn, and it learns": Chain(
+        loss=falling_loss() * (1 + 0.3 * (-1.0) ** T), grad_cosine=-0.9
+    ),
+    "converged to nothing, where steps no longer mean anything": Chain(
+        loss=falling_loss(2.3, 0.0) ** 2 / 10 + 1e-6 * np.exp(np.cos(T)),
+        predicted_share=0.02 * np.cos(T),
+    ),
+    "a long throw by sound steps (a hard batch)": Chain(
+        loss=np.where((T > 30) & (T < 42), 8.0, falling_loss())
+    ),
+    "momentum that overshoots at first": Chain(
+        predicted_share=np.where(T < 40, 0.02 * np.cos(T / 6), 0.02)
+    ),
+    "one layer": Chain(layers=1),
+    "one step": Chain(steps=1, loss=np.array([2.3])),
+}
