@@ -60,7 +60,7 @@ class _Scratch(threading.local):
     """Memory that a thread's scans share."""
 
     def __init__(self) -> None:
-        self.tables = np.zeros(2 * BINS, dtype=np.uint32)
+        self.tables = np.zeros(kernels.TABLES * BINS, dtype=np.uint32)
 
 
 _scratch = _Scratch()
