@@ -46,7 +46,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _make_folder(folder: Path) -> None:
     """``mkdir -p``, with every new folder open to the user alone."""
     if not folder.is_dir():
-        if folder.exists():
+        if folder.exists() and not folder.is_dir():  # another rank may just have made it
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
