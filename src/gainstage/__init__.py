@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gainstage import landscape as landscape
     from gainstage import optim as optim
     from gainstage.diagnosis import diagnose as diagnose
     from gainstage.errors import GainstageError as GainstageError
@@ -35,6 +36,7 @@ _HOMES = {
     "Site": "gainstage.records",
     "Watch": "gainstage.probe.watch",
     "diagnose": "gainstage.diagnosis",
+    "landscape": "gainstage",
     "open": "gainstage.run",
     "optim": "gainstage",
     "profile": "gainstage.probe.profile",
