@@ -35,6 +35,10 @@ COVERED_BY = {
         "diagnosis/test_rules.py",
     ),
     "landscape/canvas.py": "landscape/test_figures.py",
+    **dict.fromkeys(
+        (f"landscape/{name}.py" for name in ("evaluator", "lossmap", "mapping")),
+        "landscape/test_maps.py",
+    ),
     "landscape/surfaces/textbook.py": "landscape/test_surface.py",
     "landscape/surfaces/training.py": "landscape/test_surface.py",
     "cli/options.py": "cli/test_cli.py",

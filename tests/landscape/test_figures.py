@@ -1,12 +1,25 @@
 """Pictures of surfaces and races: what is on them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
+from torch import nn
 
 from gainstage.errors import MissingExtraError
-from gainstage.landscape import Surface, animate, canvas, figure_3d, figure_map, race
+from gainstage.landscape import (
+    Surface,
+    animate,
+    canvas,
+    figure_3d,
+    figure_losses,
+    figure_map,
+    line,
+    plane,
+    race,
+)
 
 HOLED = Surface(
     "holed", lambda x, y: torch.log(x) + y**2, ((-1, 1), (-1, 1)), ((0.5, 0.0),), "nobody"
@@ -81,3 +94,24 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'gainstage\[lab\]'"):
         figure_map("beale", size=5)
+
+
+def test_losses_have_a_panel_each_and_say_what_must_be_said():
+    model = nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
+    data = torch.arange(4.0)[:, None], torch.zeros(4, 1)
+    losses = {"mse": nn.functional.mse_loss, "l1": nn.functional.l1_loss}
+    points = [dict(model.named_parameters())] * 2
+    found = plane(model, losses, data, size=3, trajectory=points)
+    figure = figure_losses(found)
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["mse", "l1"]
+    assert figure.get_supxlabel() == "BatchNorm: statistics of the batch"
+    partly = figure_losses(replace(found, rows=2))
+    assert partly.get_supxlabel().endswith("; interrupted: 2 of 3 rows")
+
+
+def test_a_line_is_drawn_as_a_curve():
+    model, data = nn.Linear(1, 1), (torch.ones(2, 1), torch.zeros(2, 1))
+    direction = {"bias": torch.ones(1)}
+    found = line(model, nn.functional.mse_loss, data, direction, size=5)
+    (curve,) = figure_losses(found).axes[0].lines
+    np.testing.assert_allclose(curve.get_ydata(), found.values[0, 0])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gainstage.landscape import canvas
+from gainstage.landscape.lossmap import LossMap
 from gainstage.landscape.race import Race
 from gainstage.landscape.surface import SURFACES, Surface
 
@@ -77,6 +78,42 @@ def figure_3d(what: str | Surface | Race, *, size: int = 101) -> Figure:
             _draw_above(axes, torch.cat([race.trajectories[index], heights], -1), color, name)
         axes.legend(loc="upper left")
     axes.set(xlabel=surface.axes[0], ylabel=surface.axes[1], title=surface.name)
+    return figure
+
+
+def figure_losses(losses: LossMap, *, path_label: str = "training") -> Figure:
+    """A map of a model's loss, a panel for each loss, or the curves of a line.
+
+    Args:
+        losses: the map; its path is drawn where it has one.
+        path_label: what the path is called.
+
+    Returns:
+        A matplotlib figure, with a note on BatchNorm's statistics where the model has any.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    if len(losses.y) == 1:
+        figure = canvas.new_figure(6.0, 4.0)
+        axes = figure.add_subplot(xlabel=losses.axes[0], ylabel="loss")
+        for name, values in zip(losses.names, losses.values[:, 0], strict=True):
+            axes.plot(losses.x.numpy(), values.numpy(), label=name)
+        axes.legend()
+    else:
+        columns = min(2, len(losses.names))
+        rows = -(-len(losses.names) // columns)
+        figure = canvas.new_figure(5.5 * columns, 4.5 * rows)
+        for index, (name, values) in enumerate(zip(losses.names, losses.values, strict=True)):
+            axes = figure.add_subplot(rows, columns, index + 1, title=name)
+            bands = canvas.contours(axes, losses.x.numpy(), losses.y.numpy(), values.numpy())
+            figure.colorbar(bands, ax=axes, format="%.3g", label="loss")
+            axes.set(xlabel=losses.axes[0], ylabel=losses.axes[1])
+            if losses.path is not None:
+                _draw_paths(axes, losses.path[None].numpy(), canvas.COLORS[0], path_label)
+                axes.legend(loc="upper right")
+    missing = "" if losses.complete else f"interrupted: {losses.rows} of {len(losses.y)} rows"
+    figure.supxlabel("; ".join(filter(None, (losses.note, missing))), size=8)
     return figure
 
 
