@@ -41,6 +41,11 @@ COVERED_BY = {
     ),
     "landscape/surfaces/textbook.py": "landscape/test_surface.py",
     "landscape/surfaces/training.py": "landscape/test_surface.py",
+    # each is one experiment, judged by its published figures
+    **dict.fromkeys(
+        (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("lab/experiments/[a-z]*")),
+        "lab/test_runner.py",
+    ),
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
     **dict.fromkeys(("probe/traced.py", "probe/blind.py"), "probe/test_compiled.py"),
