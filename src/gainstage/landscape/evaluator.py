@@ -30,7 +30,7 @@ SMALL: Final = 2**18
 """Bytes of activations and moving weights up to which points are worth stacking."""
 
 CACHED: Final = 2**20
-"""Bytes that one stack may take however much memory there is: more leaves the cache."""
+"""Bytes of outputs that one stack may have however much memory there is: more leaves the cache."""
 
 
 class Evaluator:
@@ -196,6 +196,16 @@ class Evaluator:
         plain = {name for name, _ in module.named_parameters()} <= {"weight", "bias"}
         renormalizes = getattr(module, "max_norm", None) is not None
         return plain and not renormalizes and all(uses[id(p)] == 1 for p in module.parameters())
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed, for the temporaries of the next stack of points.
+
+    A block that is freed raises glibc's threshold of what is given back to the system at once.
+    Below it, each temporary of a megabyte has its pages fetched anew, which takes longer than the
+    arithmetic. This block is never written to and so costs nothing; other libraries ignore it.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def _products(

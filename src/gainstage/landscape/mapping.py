@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
@@ -14,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gainstage.errors import UsageError
 from gainstage.landscape.directions import Weights
-from gainstage.landscape.evaluator import BatchNormMode, Evaluator
+from gainstage.landscape.evaluator import BatchNormMode, Evaluator, keep_freed_memory
 from gainstage.landscape.lossmap import LossMap
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -75,21 +76,22 @@ class Filler:
 
     def _rows(self, xs: Tensor, ys: Tensor, memory: int) -> Iterator[tuple[int, Tensor]]:
         """Numbers of rows, and their losses [loss, row, x]."""
-        if self.evaluator.stacked and self._can_be_stacked(xs, ys):
-            rows = max(1, self.evaluator.chunk(memory) // len(xs))
-            for part in torch.split(ys, rows):
-                yield len(part), self._stack(xs, part, self.evaluator.chunk(memory))
-            return
-        for y in ys:
-            yield 1, self._row(xs, y.item())
-
-    def _can_be_stacked(self, xs: Tensor, ys: Tensor) -> bool:
-        """Whether ``vmap`` has a rule for everything in the model and its losses."""
-        try:
-            self.evaluator.together(self._losses, xs[:1], ys[:1])
-        except RuntimeError:
-            return False  # an error of the model itself comes again, one point at a time
-        return True
+        chunk = self.evaluator.chunk(memory)
+        parts = torch.split(ys, max(1, chunk // len(xs)))
+        stacked = None
+        if self.evaluator.stacked and parts:
+            keep_freed_memory()
+            try:
+                stacked = self._stack(xs, parts[0], chunk)
+            except RuntimeError:  # vmap has no rule for something in the model or its loss;
+                stacked = None  # an error of the model itself comes again below
+        if stacked is not None:
+            yield len(parts[0]), stacked
+            for part in parts[1:]:
+                yield len(part), self._stack(xs, part, chunk)
+        else:
+            for y in ys:
+                yield 1, self._row(xs, y.item())
 
     def _stack(self, xs: Tensor, ys: Tensor, chunk: int) -> Tensor:
         points = torch.cartesian_prod(ys, xs)
@@ -128,7 +130,9 @@ def _check_fit(what: str, weights: Weights, own: Weights, model: nn.Module) -> N
 @contextmanager
 def _progress(rows: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, and nothing elsewhere."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Mapping the loss", total=rows)
         yield lambda done: progress.advance(task, done)

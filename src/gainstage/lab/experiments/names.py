@@ -87,14 +87,14 @@ def names(options: Options, output: Output) -> None:
         language model", JMLR 2003.
     """
     train, dev, _ = _split(options.split)
-    weights = _weights(options.weights_seed)
+    weights = draw_weights(options.weights_seed)
     as_published = options.split == "rows"
-    before = (_loss(weights, *train).item(), _loss(weights, *dev).item())
+    before = (loss_of(weights, *train).item(), loss_of(weights, *dev).item())
     output.add(
         "train loss before training", before[0], 23.996872, 1e-5, kind="D", quick=as_published
     )
     output.add("dev loss before training", before[1], 24.143009, 1e-5, kind="D", quick=as_published)
-    course = _train(weights, train, dev, options)
+    course = train_(weights, train, dev, options)
     for step, loss in enumerate((24.114929, 22.174265, 18.189587)):
         label = f"loss of batch {step}"
         output.add(label, course.losses[step], loss, 1e-5, kind="D", quick=as_published)
@@ -143,7 +143,8 @@ def _split(split: str) -> tuple[Part, Part, Part]:
     return train, dev, test
 
 
-def _weights(seed: int) -> list[Tensor]:
+def draw_weights(seed: int) -> list[Tensor]:
+    """The five tensors of the model, from N(0, 1)."""
     generator = torch.Generator().manual_seed(seed)
     shapes = ((27, WIDTH), (CONTEXT * WIDTH, HIDDEN), (HIDDEN,), (HIDDEN, 27), (27,))
     return [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
@@ -155,11 +156,12 @@ def _scores(weights: list[Tensor], contexts: Tensor) -> Tensor:
     return torch.addmm(b2, hidden, w2)
 
 
-def _loss(weights: list[Tensor], contexts: Tensor, letters: Tensor) -> Tensor:
+def loss_of(weights: list[Tensor], contexts: Tensor, letters: Tensor) -> Tensor:
+    """Cross entropy, in nats a letter."""
     return F.cross_entropy(_scores(weights, contexts), letters)
 
 
-def _train(weights: list[Tensor], train: Part, dev: Part, options: Options) -> Course:
+def train_(weights: list[Tensor], train: Part, dev: Part, options: Options) -> Course:
     """Plain SGD; its rate is cut at the third evaluation without a new best since the last."""
     contexts, letters = train
     generator = torch.Generator().manual_seed(options.batch_seed)
@@ -167,7 +169,7 @@ def _train(weights: list[Tensor], train: Part, dev: Part, options: Options) -> C
     kept: list[Tensor] = []
     for step in range(options.steps):
         rows = torch.randint(0, len(letters), (options.batch,), generator=generator)
-        loss = _loss(weights, contexts[rows], letters[rows])
+        loss = loss_of(weights, contexts[rows], letters[rows])
         gradients = torch.autograd.grad(loss, weights)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
@@ -175,7 +177,7 @@ def _train(weights: list[Tensor], train: Part, dev: Part, options: Options) -> C
         kept.append(loss.detach())
         if step % options.every == 0 or step == options.steps - 1:
             with torch.no_grad():
-                course.dev.append((step + 1, _loss(weights, *dev).item()))
+                course.dev.append((step + 1, loss_of(weights, *dev).item()))
             waited = 0 if course.dev[-1][1] < best else waited + 1
             best = min(best, course.dev[-1][1])
             if waited == 3 and step < options.steps - 1:
@@ -200,7 +202,7 @@ def _judge(course: Course, weights: list[Tensor], train: Part, dev: Part, output
     for step, loss in ((84_376, 2.1713), (150_001, 2.1678)):
         output.add(f"dev loss after step {step}", losses[step], loss, 0.02, kind="C")
     with torch.no_grad():
-        end = _loss(weights, *train).item(), _loss(weights, *dev).item()
+        end = loss_of(weights, *train).item(), loss_of(weights, *dev).item()
     output.add("train loss at the end", end[0], 2.1047, 0.02, kind="C")
     output.add("dev loss at the end", end[1], 2.1396, 0.01, kind="C")
     for name, (published, within) in SCORES.items():
@@ -211,7 +213,7 @@ def _score(weights: list[Tensor], name: str) -> float:
     """Mean negative log-likelihood of a name's letters, its end included."""
     part, _ = _rows([name])
     with torch.no_grad():
-        return _loss(weights, *part).item()
+        return loss_of(weights, *part).item()
 
 
 def _sample(weights: list[Tensor], generator: torch.Generator) -> str:
