@@ -36,7 +36,7 @@ COVERED_BY = {
     ),
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
-    **dict.fromkeys(("probe/traced.py", "probe/blind.py"), "probe/test_compiled.py"),
+    "probe/traced.py": "probe/test_compiled.py",
     "probe/forward.py": "probe/test_probe.py",  # the probe's forward half, driven through it
     "sketch/compile.py": "sketch/test_kernels.py",
     "sketch/anywhere.py": "sketch/test_tensors.py",  # held against the kernels there
