@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -76,7 +75,7 @@ class Health:
         if not (early or self._recorder.looks_closer):
             return
         self._look_at_hooks()
-        trained = [m for m in self._alive() if any(self._trained(m))]
+        trained = [m for m in self._alive() if self._trained(m)]
         if not trained:
             return
         self._looks += 1
@@ -93,11 +92,9 @@ class Health:
         self._known.clear()
         self._hooks.clear()
 
-    def _alive(self) -> Iterator[nn.Module]:
-        for reference in self._models:
-            model = reference()
-            if model is not None:
-                yield model
+    def _alive(self) -> list[nn.Module]:
+        models = (reference() for reference in self._models)
+        return [model for model in models if model is not None]
 
     def _look_at_hooks(self) -> None:
         gone = [place for handle, place in self._hooks if _is_gone(handle)]
@@ -129,15 +126,17 @@ class Health:
         return [
             (part, clean(path))
             for path, part in model.named_modules()
-            if is_compiled(part) and any(self._trained(part)) and not self._is_seen(part)
+            if is_compiled(part) and self._trained(part) and not self._is_seen(part)
         ]
 
-    def _trained(self, part: nn.Module) -> Iterator[tuple[nn.Module, Place]]:
+    def _trained(self, part: nn.Module) -> list[tuple[nn.Module, Place]]:
         """The stages of a part of the model that have parameters with gradients."""
-        for module in part.modules():
-            place = self._places.get(id(module))
-            if place is not None and _is_trained(module):
-                yield module, place
+        places = self._places
+        return [
+            (module, places[id(module)])
+            for module in part.modules()
+            if id(module) in places and _is_trained(module)
+        ]
 
     def _is_seen(self, part: nn.Module) -> bool:
         return any(self._is_output(place) for _, place in self._trained(part))
