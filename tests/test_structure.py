@@ -34,6 +34,18 @@ COVERED_BY = {
         (f"diagnosis/{name}.py" for name in ("evidence", "progress", "rule")),
         "diagnosis/test_rules.py",
     ),
+    "landscape/canvas.py": "landscape/test_figures.py",
+    **dict.fromkeys(
+        (f"landscape/{name}.py" for name in ("evaluator", "lossmap", "mapping")),
+        "landscape/test_maps.py",
+    ),
+    "landscape/surfaces/textbook.py": "landscape/test_surface.py",
+    "landscape/surfaces/training.py": "landscape/test_surface.py",
+    # each is one experiment, judged by its published figures
+    **dict.fromkeys(
+        (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("lab/experiments/[a-z]*")),
+        "lab/test_runner.py",
+    ),
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
     "probe/traced.py": "probe/test_compiled.py",

@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gainstage import landscape as landscape
+    from gainstage import optim as optim
     from gainstage.diagnosis import diagnose as diagnose
     from gainstage.errors import GainstageError as GainstageError
     from gainstage.probe.profile import Profile as Profile
@@ -34,7 +36,9 @@ _HOMES = {
     "Site": "gainstage.records",
     "Watch": "gainstage.probe.watch",
     "diagnose": "gainstage.diagnosis",
+    "landscape": "gainstage",
     "open": "gainstage.run",
+    "optim": "gainstage",
     "profile": "gainstage.probe.profile",
     "watch": "gainstage.probe.watch",
 }
@@ -47,7 +51,10 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         msg = f"module 'gainstage' has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home = _HOMES[name]
+    if home == __name__:  # a subpackage
+        return importlib.import_module(f"{home}.{name}")
+    value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
 
