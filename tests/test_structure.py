@@ -56,6 +56,7 @@ COVERED_BY = {
         (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("init/propagation/[a-z]*")),
         "init/test_prediction.py",
     ),
+    "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
     "init/moments.py": "init/test_prediction.py",
     "init/planning.py": "init/test_applying.py",
     **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),

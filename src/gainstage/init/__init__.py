@@ -6,6 +6,7 @@ from gainstage.init.auditing import Audit as Audit
 from gainstage.init.auditing import audit as audit
 from gainstage.init.calibration import Calibration as Calibration
 from gainstage.init.calibration import calibrate_ as calibrate_
+from gainstage.init.calibration import stage_levels as stage_levels
 from gainstage.init.gains import Gain as Gain
 from gainstage.init.gains import VarianceMap as VarianceMap
 from gainstage.init.gains import gain as gain

@@ -117,6 +117,25 @@ def calibrate_(  # noqa: PLR0913 - all but two are named and optional
     )
 
 
+def stage_levels(model: nn.Module, batch: Any) -> dict[str, float]:
+    """The level in dB of what each weight puts out, by the weight's name: a pass that only asks.
+
+    Args:
+        model: left as it is.
+        batch: as in :func:`calibrate_`.
+
+    Example:
+        >>> net = nn.Linear(4, 4, bias=False)
+        >>> _ = nn.init.eye_(net.weight)
+        >>> stage_levels(net, torch.ones(2, 4))
+        {'weight': 0.0}
+    """
+    meter = Meter({id(w.parameter): w for w in weights_of(model)})
+    with as_it_was(model), torch.no_grad(), meter:
+        output_of(model, batch)
+    return {name: level_db(stage.rms) for name, stage in meter.stages.items()}
+
+
 class _Targets:
     """The level that each weight's stage is to have."""
 
