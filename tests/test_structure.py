@@ -48,7 +48,10 @@ COVERED_BY = {
     ),
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
-    **dict.fromkeys(("probe/traced.py", "probe/blind.py"), "probe/test_compiled.py"),
+    "probe/traced.py": "probe/test_compiled.py",
+    "probe/unitlooks.py": "probe/test_stages.py",
+    # the recorder's parts, which it alone uses
+    **dict.fromkeys(("probe/numbers.py", "probe/schedule.py"), "probe/test_recorder.py"),
     "probe/forward.py": "probe/test_probe.py",  # the probe's forward half, driven through it
     "sketch/compile.py": "sketch/test_kernels.py",
     "sketch/anywhere.py": "sketch/test_tensors.py",  # held against the kernels there
@@ -63,6 +66,18 @@ COVERED_BY = {
         ),
         "interventions/test_changes.py",
     ),
+    # parts of what the tools of initialisation do, judged by what they do to a network
+    **dict.fromkeys(
+        (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("init/propagation/[a-z]*")),
+        "init/test_prediction.py",
+    ),
+    "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
+    "init/moments.py": "init/test_prediction.py",
+    "init/planning.py": "init/test_applying.py",
+    **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),
+    "init/expected_loss.py": "init/test_auditing.py",
+    "theory/results.py": "init/test_auditing.py",  # plain data, read through each tool
+    "render/init_tables.py": "init/test_auditing.py",
     # what a remedy is, what each finding suggests; how a fix is found in a file and written
     **dict.fromkeys(
         (f"doctor/{name}.py" for name in ("candidates", "suggestions")), "doctor/test_remedies.py"
