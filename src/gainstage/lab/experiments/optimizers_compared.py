@@ -52,7 +52,7 @@ class Options:
     watch: bool = True
 
 
-@experiment("optimizers-compared", number=6, options=Options, quick={"epochs": 1})
+@experiment("optimizers-compared", number=6, options=Options, quick={"epochs": 1, "watch": False})
 def optimizers_compared(options: Options, output: Output) -> None:
     """SGD, momentum and Adam on FashionMNIST end nearly alike.
 
