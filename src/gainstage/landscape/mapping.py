@@ -82,11 +82,11 @@ class Filler:
 
     def _rows(self, xs: Tensor, ys: Tensor, memory: int) -> Iterator[tuple[int, Tensor]]:
         """Numbers of rows, and their losses [loss, row, x]."""
+        keep_freed_memory()
         chunk = self.evaluator.chunk(memory)
         parts = torch.split(ys, max(1, chunk // len(xs)))
         stacked = None
         if self.evaluator.stacked and parts:
-            keep_freed_memory()
             try:
                 stacked = self._stack(xs, parts[0], chunk)
             except RuntimeError:  # vmap has no rule for something in the model or its loss;
