@@ -43,6 +43,7 @@ COVERED_BY = {
     "sketch/sketch.py": "sketch/test_tensors.py",
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters
     "probe/tracebacks.py": "probe/test_launch.py",  # only the launch shows any
+    "probe/importing.py": "probe/test_launch.py",  # what a script that imports torch is told by
     # each is one change, judged by what it does to a training
     **dict.fromkeys(
         (
@@ -53,7 +54,8 @@ COVERED_BY = {
     ),
     # what a remedy is, what each finding suggests; how a fix is found in a file and written
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("candidates", "suggestions")), "doctor/test_remedies.py"
+        (f"doctor/{name}.py" for name in ("candidates", "repertoire", "suggestions")),
+        "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
         (f"doctor/{name}.py" for name in ("site", "writers")), "doctor/test_rewrite.py"

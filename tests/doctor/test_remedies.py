@@ -5,8 +5,9 @@ import math
 import pytest
 
 from gainstage.diagnosis import RULES
-from gainstage.doctor.remedies import candidates, control, suggested, yardstick
-from gainstage.doctor.suggestions import SUGGESTIONS, activation, recurrent
+from gainstage.doctor.remedies import candidates, controls, suggested, yardstick
+from gainstage.doctor.repertoire import activation, recurrent
+from gainstage.doctor.suggestions import SUGGESTIONS
 from gainstage.interventions import INTERVENTIONS
 from gainstage.recording import MemoryRecording
 from gainstage.records import Finding, Site
@@ -112,10 +113,17 @@ def test_the_rate_is_raised_by_what_the_updates_are_too_small(log, factor):
 
 
 @pytest.mark.parametrize("code", list(SUGGESTIONS))
-def test_the_control_is_none_of_the_remedies(code):
+@pytest.mark.parametrize("optimizers", [[], ["SGD"]])
+def test_no_control_is_one_of_the_remedies_and_one_works_in_any_training(code, optimizers):
     found, run = finding(code), recording("relu")
+    run.info.facts["optimizers"] = optimizers
     remedies = {name for one in names(suggested(found, run)) for name in one}
-    assert not remedies & set(names([control([found], run)])[0])
+    named = [name for one in names(controls([found], run)) for name in one]
+    assert named
+    assert not remedies & set(named)
+    needs_optimizer = {"clip-gradients", "drop-weight-decay", "standardise-input"}
+    assert optimizers or not needs_optimizer & set(named)
+    assert named[-1] == "disturb-weights" or code == "symmetric-weights"
 
 
 def test_the_scheme_suits_the_activations_of_the_run():

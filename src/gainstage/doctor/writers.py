@@ -8,7 +8,7 @@ from typing import Final
 
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.site import Site, is_number, name_of
-from gainstage.doctor.source import Edit, Source
+from gainstage.doctor.source import Edit
 
 Writer = Callable[[Change, Site], list[Edit]]
 """The edits that make a change; none where it cannot be said in a few."""
@@ -37,22 +37,27 @@ def _number(
         return []
     node: ast.expr | None = given[0]
     if not is_number(node):
-        node = _assigned(site.source, name_of(given[0]))
+        node = _assigned(site, name_of(given[0]))
     if node is None:
         return []
     return [site.source.replace(node, f"{new(float(ast.literal_eval(node))):.6g}")]
 
 
-def _assigned(source: Source, name: str) -> ast.expr | None:
-    """The one number that a name is given: ``lr = 0.1``, ``lr: float = 0.1``, or an option's."""
+def _assigned(site: Site, name: str) -> ast.expr | None:
+    """The one number that a name is given: ``lr = 0.1``, ``lr: float = 0.1``, or an option's.
+
+    The default of an option that was given says nothing.
+    """
     found: list[ast.expr | None] = []
-    for node in ast.walk(source.tree):
+    for node in ast.walk(site.source.tree):
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             found += [node.value] if any(name_of(t) == name for t in targets) else []
         elif isinstance(node, ast.Call) and name_of(node.func) == "add_argument":
-            flags = [a.value for a in node.args if isinstance(a, ast.Constant)]
-            if any(str(flag).lstrip("-").replace("-", "_") == name for flag in flags):
+            flags = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
+            if any(flag.lstrip("-").replace("-", "_") == name for flag in flags):
+                if site.given(flags):
+                    return None
                 found += [k.value for k in node.keywords if k.arg == "default"]
         elif isinstance(node, ast.keyword) and node.arg == name and is_number(node.value):
             found.append(node.value)

@@ -1,0 +1,161 @@
+"""The remedies that there are, each with how a user writes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import numpy as np
+
+from gainstage.doctor.candidates import Candidate, Change
+from gainstage.recording import Recording
+
+FAMILY: Final = {
+    "relu": "relu",
+    "relu6": "relu",
+    "leaky_relu": "relu",
+    "gelu": "relu",
+    "silu": "relu",
+    "elu": "relu",
+    "mish": "relu",
+    "hardswish": "relu",
+    "tanh": "tanh",
+    "sigmoid": "linear",
+}
+"""Which scheme suits an activation."""
+
+AGAIN: Final = 4
+"""Calls of a stage within a step that make it a recurrent one."""
+
+
+def rate(factor: float, run: Recording) -> Candidate:
+    """Longer or shorter steps."""
+    rates = run.run_values("lr").astype(np.float64)
+    rates = rates[np.isfinite(rates)]
+    told = f", {rates[0]:g} -> {rates[0] * factor:.3g} where it begins" if len(rates) else ""
+    return Candidate(
+        f"learning rate x {factor:g}",
+        (Change.of("scale-learning-rate", factor=factor),),
+        f"Multiply the learning rate by {factor:g}{told}.",
+    )
+
+
+def reinitialise(run: Recording) -> Candidate:
+    """Weights drawn again, as suits the activations of the run."""
+    scheme = activation(run)
+    told = {
+        "relu": "torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')",
+        "tanh": "torch.nn.init.xavier_normal_(layer.weight, gain=5 / 3)",
+        "linear": "torch.nn.init.xavier_normal_(layer.weight)",
+    }[scheme]
+    return Candidate(
+        f"weights drawn again ({scheme})",
+        (Change.of("reinitialise", activation=scheme, recurrent=recurrent(run)),),
+        f"Draw every weight by {told}, recurrent ones by orthogonal_, and set biases to zero.",
+    )
+
+
+def rectify() -> Candidate:
+    """Activations that do not saturate, and weights that suit them."""
+    return Candidate(
+        "ReLU for sigmoid and tanh",
+        (Change.of("rectify"), Change.of("reinitialise", activation="relu", recurrent=())),
+        "Use nn.ReLU in the hidden layers, and draw their weights by kaiming_normal_.",
+    )
+
+
+def clip(norm: float) -> Candidate:
+    """Gradients of at most a norm."""
+    return Candidate(
+        f"gradients clipped to norm {norm:g}",
+        (Change.of("clip-gradients", norm=norm),),
+        f"Call torch.nn.utils.clip_grad_norm_(model.parameters(), {norm:g}) before each step.",
+    )
+
+
+def output(factor: float, layer: str) -> Candidate:
+    """A smaller last layer to begin with."""
+    return Candidate(
+        f"output layer x {factor:g}",
+        (Change.of("scale-output-layer", factor=factor, layer=layer),),
+        f"Begin with a smaller output layer: multiply its weights and biases by {factor:g}.",
+    )
+
+
+def both(first: Candidate, second: Candidate) -> Candidate:
+    """Two remedies at once."""
+    return Candidate(
+        f"{first.name} and {second.name}",
+        (*first.changes, *second.changes),
+        f"{first.advice} {second.advice}",
+    )
+
+
+STANDARDISE: Final = Candidate(
+    "standardised input",
+    (Change.of("standardise-input"),),
+    "Subtract each feature's mean over the training set and divide by its standard deviation, "
+    "in training and in use.",
+)
+LEAKY: Final = Candidate(
+    "leaky ReLU",
+    (Change.of("leaky-activation", slope=0.1),),
+    "Use nn.LeakyReLU(0.1) in the place of nn.ReLU.",
+)
+NO_DECAY: Final = Candidate(
+    "no weight decay",
+    (Change.of("drop-weight-decay"),),
+    "Give the optimiser weight_decay=0, or a value some orders of magnitude smaller.",
+)
+DISTURBED: Final = Candidate(
+    "weights disturbed by a tenth",
+    (Change.of("disturb-weights", share=0.1),),
+    "Add noise of a tenth of its own size to each weight, before the first step.",
+)
+UNCLIP: Final = Candidate(
+    "no gradient clipping",
+    (Change.of("unclip"),),
+    "Leave out the clipping, or clip at a norm that only outliers reach.",
+)
+ZERO: Final = Candidate(
+    "gradients zeroed",
+    (Change.of("zero-gradients"),),
+    "Call optimizer.zero_grad() before each backward pass.",
+)
+SKIP: Final = Candidate(
+    "steps on NaN skipped",
+    (Change.of("skip-non-finite"),),
+    "Step only if every gradient is finite; and look for a logarithm, root or division at zero.",
+)
+LOGITS: Final = Candidate(
+    "no softmax before the loss",
+    (Change.of("remove-softmax"),),
+    "Hand the logits to the loss: leave out the softmax or sigmoid before it.",
+)
+TRAIN: Final = Candidate(
+    "training mode",
+    (Change.of("train-mode"),),
+    "Call model.train() before the training passes, after every evaluation.",
+)
+ADD: Final = Candidate(
+    "all parameters optimised",
+    (Change.of("add-missing-parameters"),),
+    "Give the optimiser every parameter that is to learn.",
+)
+
+
+def activation(run: Recording) -> str:
+    """The scheme that suits most of the activations of a run."""
+    families = Counter(FAMILY[s.op] for s in run.of_kind("output") if s.op in FAMILY)
+    return families.most_common(1)[0][0] if families else "linear"
+
+
+def squashes(run: Recording) -> bool:
+    """Whether there are modules that could be rectifiers instead."""
+    return any(site.op in {"tanh", "sigmoid"} for site in run.of_kind("output"))
+
+
+def recurrent(run: Recording) -> tuple[str, ...]:
+    """The stages that are called at least :data:`AGAIN` times in a step."""
+    names = Counter(s.name.partition("#")[0] for s in run.of_kind("output"))
+    return tuple(name for name, calls in names.items() if calls >= AGAIN)
