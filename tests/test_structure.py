@@ -58,7 +58,8 @@ COVERED_BY = {
         "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("site", "writers")), "doctor/test_rewrite.py"
+        (f"doctor/{name}.py" for name in ("model_writers", "site", "writers")),
+        "doctor/test_rewrite.py",
     ),
     "render/page.py": "render/test_text.py",
     # how the parts of a command's output look is told by its whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -126,6 +127,33 @@ SKIP: Final = Candidate(
     "steps on NaN skipped",
     (Change.of("skip-non-finite"),),
     "Step only if every gradient is finite; and look for a logarithm, root or division at zero.",
+    caveat="It passes over the steps that fail, and leaves what makes them fail.",
+)
+GUARD: Final = Candidate(
+    "logarithms and roots kept from zero",
+    (Change.of("guard-functions", least=1e-7),),
+    "Clamp what a logarithm or a root is taken of: torch.log(p.clamp_min(1e-7)).",
+)
+DAMP: Final = Candidate(
+    "momentum of at most 0.9",
+    (Change.of("damp-momentum", most=0.9),),
+    "Give the optimiser momentum=0.9 (Adam and its kin: a first beta of 0.9), or less.",
+)
+SKIP_CONNECTIONS: Final = Candidate(
+    "skip connections",
+    (Change.of("skip-connections"),),
+    "Let each block return its input plus what it computes: return x + h.",
+)
+PRECISE: Final = Candidate(
+    "float32 throughout",
+    (Change.of("full-precision"),),
+    "Train in float32; or keep the weights in float32, scale the loss (torch.amp.GradScaler), "
+    "and compute in sixteen bits under autocast only.",
+)
+KEEP_GRAPH: Final = Candidate(
+    "nothing detached in the model",
+    (Change.of("keep-graph"),),
+    "Leave out .detach() in the forward pass, so that the gradient reaches what lies before it.",
 )
 LOGITS: Final = Candidate(
     "no softmax before the loss",
@@ -153,6 +181,19 @@ def activation(run: Recording) -> str:
 def squashes(run: Recording) -> bool:
     """Whether there are modules that could be rectifiers instead."""
     return any(site.op in {"tanh", "sigmoid"} for site in run.of_kind("output"))
+
+
+def blocks(run: Recording) -> bool:
+    """Whether stages of the same kind lie in numbered places, at least :data:`AGAIN` of a kind.
+
+    ``layers.0.linear``, ``layers.1.linear``, ...: a list of blocks made of several stages.
+    """
+    kinds = Counter(
+        re.sub(r"(^|\.)\d+\.", r"\1#.", site.name)
+        for site in run.of_kind("output")
+        if re.search(r"(^|\.)\d+\.\w", site.name)
+    )
+    return any(number >= AGAIN for number in kinds.values())
 
 
 def recurrent(run: Recording) -> tuple[str, ...]:

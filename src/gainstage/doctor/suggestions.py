@@ -9,14 +9,20 @@ from typing import Final, TypeAlias
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.repertoire import (
     ADD,
+    DAMP,
+    GUARD,
+    KEEP_GRAPH,
     LEAKY,
     LOGITS,
     NO_DECAY,
+    PRECISE,
     SKIP,
+    SKIP_CONNECTIONS,
     STANDARDISE,
     TRAIN,
     UNCLIP,
     ZERO,
+    blocks,
     both,
     clip,
     output,
@@ -39,11 +45,15 @@ def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield reinitialise(run)
     if squashes(run):
         yield rectify()
+    if blocks(run):
+        yield SKIP_CONNECTIONS
     yield both(reinitialise(run), rate(0.1, run))
 
 
 def _grown(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield reinitialise(run)
+    if blocks(run):
+        yield SKIP_CONNECTIONS
     if finding.code == "exploding-gradient":
         yield clip(1.0)
     yield rate(0.1, run)
@@ -99,15 +109,23 @@ def _too_slow(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 def _diverged(finding: Finding, run: Recording) -> Iterable[Candidate]:
     grew = float(finding.evidence.get("loss_growth_before") or 0.0) > 2
-    yield from (rate(0.1, run), SKIP) if grew else (SKIP, rate(0.1, run))
+    yield from (rate(0.1, run), GUARD) if grew else (GUARD, rate(0.1, run))
+    yield SKIP
     yield clip(1.0)
     yield rate(0.01, run)
 
 
 def _oscillating(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding
+    if run.info.facts.get("optimizers"):
+        yield DAMP
     yield rate(0.1, run)
     yield rate(0.01, run)
+
+
+def _cut(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    del finding, run
+    yield KEEP_GRAPH
 
 
 def _collapsed(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -123,7 +141,7 @@ def _drawn_badly(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 
 def _nothing(finding: Finding, run: Recording) -> Iterable[Candidate]:
-    """For these a change from outside would prove nothing: data, wiring, evaluation."""
+    """For these a change from outside would prove nothing: data, evaluation."""
     del finding, run
     return ()
 
@@ -159,9 +177,19 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "eval-mode-in-training": _only(TRAIN),
     "oscillating-loss": _oscillating,
     "collapsed-output": _collapsed,
-    "disconnected-parameters": _nothing,
-    "gradient-underflow": _nothing,
+    "disconnected-parameters": _cut,
+    "gradient-underflow": _only(PRECISE),
     "train-eval-gap": _nothing,
     "loss-not-decreasing": _nothing,
 }
 """What a finding suggests, by its code."""
+
+
+def has_remedy(code: str) -> bool:
+    """Whether a finding of that code suggests anything at all.
+
+    Example:
+        >>> has_remedy("gradients-not-zeroed"), has_remedy("train-eval-gap")
+        (True, False)
+    """
+    return SUGGESTIONS.get(code, _nothing) is not _nothing

@@ -16,7 +16,7 @@ from gainstage.doctor.remedies import candidates, controls, yardstick
 from gainstage.doctor.rewrite import rewritten
 from gainstage.doctor.trials import Plan, Study
 from gainstage.doctor.workplace import Workplace
-from gainstage.records import Finding, Remedy
+from gainstage.records import Finding, Remedy, RunInfo
 from gainstage.store import rank_in
 
 _ENDED: Final = frozenset({"finished", "stopped", "failed"})
@@ -71,19 +71,16 @@ class Treatment:
         run = seen.recording
         chosen: list[Candidate] = []
         if run is not None and seen.trained and run.info.status in _ENDED:
-            observed = outcome_of(run)
-            grave = any(finding.severity == "error" for finding in findings)
-            learnt = observed.progress is not None and observed.progress.good
-            chosen = candidates(findings, run, effort.most) if grave or not learnt else []
+            chosen = candidates(findings, run, effort.most)
         if workplace is None or not chosen or run is None or rank_in(os.environ):
             self._study = None
             return
         measure = yardstick(findings)
         self._plan = Plan(
-            tuple(chosen),
+            tuple(_written(one, run.info) for one in chosen),
             controls(findings, run),
             effort.seeds,
-            None if measure else observed,
+            None if measure else outcome_of(run),
             measure,
         )
         self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
@@ -124,14 +121,13 @@ class Treatment:
         return f"The trials were interrupted after {runs}; remedies are told as far as they came."
 
     def remedies(self) -> tuple[Remedy, ...]:
-        """Make the trials; what was verified comes first, each with how to write it."""
+        """Make the trials; what was verified comes first."""
         if self._study is None:
             return ()
-        by_name = {one.name: one for one in self._plan.candidates}
-        return tuple(self._written(r, by_name[r.name]) for r in self._study.remedies())
+        return tuple(self._study.remedies())
 
-    def _written(self, remedy: Remedy, one: Candidate) -> Remedy:
-        run = self._seen.recording
-        made = run.info.facts.get("made", {}) if run is not None else {}
-        where, diff = rewritten(one.changes, made, run.info.args if run is not None else ())
-        return replace(remedy, where=where, diff=diff)
+
+def _written(one: Candidate, info: RunInfo) -> Candidate:
+    """The same with how it is written in the user's file."""
+    where, diff = rewritten(one.changes, info.facts.get("made", {}), info.args)
+    return replace(one, where=where, diff=diff)

@@ -19,7 +19,8 @@ from gainstage.doctor.proof import Outcome, promising, proven, score
 from gainstage.records import Curve, Remedy
 
 NEARLY: Final = 0.8
-"""Of two remedies the findings' first choice goes first if it gains that share of the best gain."""
+"""Of remedies that gain that share of the best gain, those go first that can be written as a diff;
+then the findings' first choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,12 @@ class Study:
         gains = {one: self._scores(one)[0] - base for one in run}
         hopeful = [one for one in run if promising(gains[one] + base, base)]
         best = max(gains.values(), default=0.0)
-        return sorted(
-            hopeful, key=lambda one: 0.0 if gains[one] >= NEARLY * best else -gains[one] + 2
-        )
+
+        def order(one: Candidate) -> tuple[bool, float, bool]:
+            near = gains[one] >= NEARLY * best
+            return bool(one.caveat), 0.0 if near else -gains[one] + 2, not one.diff
+
+        return sorted(hopeful, key=order)
 
     def _proven(self, one: Candidate) -> bool:
         return proven(self._scores(one), self._scores(None), self._scores(self._control))
@@ -152,6 +156,8 @@ class Study:
             name=one.name,
             codes=one.codes,
             change=one.advice,
+            where=one.where,
+            diff=one.diff,
             loss_before=tuple(o.loss for o in self._outcomes(None)),
             loss_after=tuple(o.loss for o in outcomes),
             control=tuple(o.loss for o in self._outcomes(self._control)),
@@ -171,7 +177,8 @@ class Study:
 
     def _told(self, one: Candidate, verified: bool) -> str:
         if verified:
-            return "Better than unchanged and than the control, beyond the spread of the seeds."
+            better = "Better than unchanged and than the control, beyond the spread of the seeds."
+            return " ".join(filter(None, (better, one.caveat)))
         broken = next((o.told for o in self._outcomes(one) if o.told), "")
         if broken:
             return f"It did not get through: {broken}."

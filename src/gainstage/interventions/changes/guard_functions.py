@@ -1,0 +1,40 @@
+"""Logarithms and roots that stay finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from gainstage.interventions.intervention import INTERVENTIONS
+from gainstage.interventions.patching import Function, replaced
+
+GUARDED: Final = ("log", "log2", "log10", "sqrt", "rsqrt")
+
+
+@INTERVENTIONS.register("guard-functions")
+@contextmanager
+def guard_functions(least: float = 1e-7) -> Iterator[None]:
+    """Keep what a logarithm or a root is taken of away from zero.
+
+    Below that its gradient is zero as well, and no longer infinite.
+
+    Args:
+        least: the smallest that is let through.
+    """
+
+    def make(function: Function) -> Function:
+        def wrapper(x: Any, *args: Any, **kwargs: Any) -> Any:
+            floating = isinstance(x, Tensor) and x.is_floating_point()
+            return function(x.clamp_min(least) if floating else x, *args, **kwargs)
+
+        return wrapper
+
+    with ExitStack() as stack:
+        for owner in (torch, Tensor):
+            for name in GUARDED:
+                stack.enter_context(replaced(owner, name, make))
+        yield
