@@ -1,5 +1,7 @@
 """Which runs are made, in which order, and what is concluded from them; no process is started."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,10 +51,14 @@ class Laboratory:
 NONE = ("unchanged", "control", "other")
 
 
-def study(shares, *, seeds=2, observed=0.0, yardstick=(), **told):
+def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, **told):
     others = {"unchanged": [0.0] * 3, "control": [0.001] * 3, "other": [0.002] * 3}
     laboratory = Laboratory({**others, **shares}, **told)
-    chosen = tuple(candidate(name) for name in shares if name not in NONE)
+    chosen = tuple(
+        replace(candidate(name), **(more or {}).get(name, {}))
+        for name in shares
+        if name not in NONE
+    )
     base = None if observed is None else ended(observed)
     plan = Plan(chosen, (CONTROL, OTHER), seeds, base, yardstick)
     return Study(plan, laboratory).remedies(), laboratory.made, plan
@@ -173,3 +179,22 @@ def test_the_curves_of_all_runs_are_kept_with_a_remedy():
     assert one.curves[2].steps == (19, 39)
     assert one.curves[2].loss[1] == pytest.approx(0.2)
     assert one.curves[3].loss == (None, None)
+
+
+def test_a_remedy_that_hides_the_fault_comes_after_all_that_remove_it():
+    shares = {"hides": [0.9, 0.9], "removes": [0.5, 0.5]}
+    more = {"hides": {"caveat": "It hides it."}}
+    found, made, _ = study(shares, more=more)
+    assert [(one.name, one.verified) for one in found] == [("removes", True), ("hides", False)]
+    assert ("hides", 1) not in made
+    found, _, _ = study({**shares, "removes": [0.0, 0.0]}, more=more)
+    assert (found[0].name, found[0].verified) == ("hides", True)
+    assert found[0].told.endswith("beyond the spread of the seeds. It hides it.")
+
+
+def test_of_two_that_help_alike_the_one_that_is_a_diff_goes_first():
+    shares = {"a": [0.9, 0.9], "b": [0.85, 0.9]}
+    found, _, _ = study(shares, more={"b": {"diff": "--- a", "where": "train.py:3"}})
+    assert (found[0].name, found[0].diff, found[0].where) == ("b", "--- a", "train.py:3")
+    found, _, _ = study({**shares, "b": [0.5, 0.5]}, more={"b": {"diff": "--- a"}})
+    assert found[0].name == "a"

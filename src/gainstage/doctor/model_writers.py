@@ -218,6 +218,8 @@ def standardise(change: Change, site: Site) -> list[Edit]:
         return []
     statement, name = model
     calls = [c for c in source.all(ast.Call) if source.segment(c.func) == name and c.args]
+    backward = site.lines.get("backward", -1)
+    calls.sort(key=lambda call: (call.lineno > backward, -call.lineno))  # the training's first
     data = [_variable(call.args[0]) for call in calls]
     scope = source.scope(statement)
     known = {

@@ -26,10 +26,13 @@ def guard_functions(least: float = 1e-7) -> Iterator[None]:
         least: the smallest that is let through.
     """
 
+    def guarded(x: Any) -> Any:
+        return x.clamp_min(least) if isinstance(x, Tensor) and x.is_floating_point() else x
+
     def make(function: Function) -> Function:
-        def wrapper(x: Any, *args: Any, **kwargs: Any) -> Any:
-            floating = isinstance(x, Tensor) and x.is_floating_point()
-            return function(x.clamp_min(least) if floating else x, *args, **kwargs)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            named = {key: guarded(x) if key == "input" else x for key, x in kwargs.items()}
+            return function(*map(guarded, args[:1]), *args[1:], **named)
 
         return wrapper
 
