@@ -169,7 +169,7 @@ def _case(script: str, expected: dict[str, Any], told: dict[str, Any], seconds: 
 
 def _tried(case: Case, script: Path, told: dict[str, Any], folder: Path) -> Case:
     """The case with what came of its remedies, where its fault has any."""
-    if case.healthy or not any(map(has_remedy, (*case.codes, *case.also_ok))):
+    if case.healthy or not any(map(has_remedy, case.codes)):
         return case
     verified = any(remedy["verified"] for remedy in told.get("remedies", ()))
     helps = learns(
@@ -216,7 +216,13 @@ def _grids(
     ]
     misses = Grid("not as expected", ("script", "fault", "told", "problem"), wrong)
     pairs = [(a, b, str(times)) for a, b, times in confusion(cases[OURS])]
-    return table, misses, Grid("confusion", ("fault", "main finding", "scripts"), pairs)
+    failed = [
+        (case.script, "/".join(case.codes), "its diff" if case.verified else "none is verified")
+        for case in cases[OURS]
+        if False in (case.verified, case.patched)
+    ]
+    remedies = Grid("remedies", ("script", "fault", "what fails"), failed)
+    return table, misses, remedies, Grid("confusion", ("fault", "main finding", "scripts"), pairs)
 
 
 def _judged(line: Line) -> tuple[str, str]:
