@@ -36,7 +36,10 @@ COVERED_BY = {
     ),
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
-    **dict.fromkeys(("probe/traced.py", "probe/blind.py"), "probe/test_compiled.py"),
+    "probe/traced.py": "probe/test_compiled.py",
+    "probe/unitlooks.py": "probe/test_stages.py",
+    # the recorder's parts, which it alone uses
+    **dict.fromkeys(("probe/numbers.py", "probe/schedule.py"), "probe/test_recorder.py"),
     "probe/forward.py": "probe/test_probe.py",  # the probe's forward half, driven through it
     "sketch/compile.py": "sketch/test_kernels.py",
     "sketch/anywhere.py": "sketch/test_tensors.py",  # held against the kernels there

@@ -11,6 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from gainstage.probe.elsewhere import ParametersElsewhere
 from gainstage.probe.labels import Labels
 from gainstage.probe.lines import GRAD, UPDATE, WEIGHT, Entered, Group
 from gainstage.probe.ranks import is_distributed, local, merge_of
@@ -20,6 +21,7 @@ from gainstage.probe.steptable import StepTable
 from gainstage.probe.units import sample
 from gainstage.records import Site
 from gainstage.sketch import rows
+from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.reader import kind_of
 from gainstage.sketch.sampling import FLOAT32
 
@@ -68,6 +70,7 @@ class Parameters:
         self._before: dict[str, Tensor] = {}
         self._grads: dict[str, Tensor] = {}
         self._table = StepTable(recorder)
+        self._elsewhere = ParametersElsewhere(recorder)
         self._routines: dict[tuple[int, ...], Routine] = {}
         self._routine: Routine | None = None  # between before and after
         self._sites: dict[str, dict[int, Site]] = {}
@@ -81,6 +84,7 @@ class Parameters:
         self._routines.clear()
         self._routine = None
         self._table.release()
+        self._elsewhere.release()
 
     def before(
         self, parameters: Sequence[Tensor], returned: Mapping[int, Tensor] | None = None
@@ -106,6 +110,8 @@ class Parameters:
             held, held_grad = local(parameter), None if grad is None else local(grad)
             if StepTable.takes(held, held_grad):
                 fast.append(Entered(name, held, held_grad, sites))
+            elif ParametersElsewhere.takes(held, held_grad):
+                self._elsewhere.before(name, held, held_grad, sites)
             else:
                 self._before_slowly(name, held, held_grad, sites)
         self._look_at_units(parameters, returned or {})
@@ -130,7 +136,7 @@ class Parameters:
             sites = self._sites.get(self.labels.of(parameter).name, {})
             grad = returned.get(id(parameter), parameter.grad)
             for what, tensor in ((WEIGHT, parameter), (GRAD, grad)):
-                if tensor is not None and tensor.dim() > 1 and kind_of(tensor) and what in sites:
+                if tensor is not None and _is_matrix(tensor) and what in sites:
                     self._recorder.put(sites[what], {"unit_spread": unit_spread(tensor)})
 
     def _before_again(self, parameters: Sequence[Tensor]) -> bool:
@@ -175,7 +181,9 @@ class Parameters:
             if self._table.holds(name)
         )
         for name, parameter in named:
-            if name in self._before:
+            if self._elsewhere.holds(name):
+                self._elsewhere.after(name, local(parameter), self._update_site(name, parameter))
+            elif name in self._before:
                 predicted += self._after_slowly(name, parameter)
         return predicted
 
@@ -209,6 +217,8 @@ class Parameters:
         name = self.labels.of(parameter).name
         if self._table.holds(name):
             return self._table.changed(name, local(parameter))
+        if self._elsewhere.holds(name):
+            return self._elsewhere.changed(name, local(parameter))
         kept, held = self._before.get(name), local(parameter)
         return (
             kept is not None and kept.shape == held.shape and not torch.equal(kept, held.detach())
@@ -273,3 +283,8 @@ class Parameters:
             aliases=label.aliases,
             merge=merge_of(parameter),
         )
+
+
+def _is_matrix(tensor: Tensor) -> bool:
+    """Whether a tensor has units to compare, in memory that can be read."""
+    return tensor.dim() > 1 and (kind_of(tensor) > 0 or is_elsewhere(tensor))

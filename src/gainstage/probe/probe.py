@@ -18,7 +18,7 @@ from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
 from gainstage.probe.governor import Effort, Governor, Pace
 from gainstage.probe.gradients import Gradients
-from gainstage.probe.graph import squashed_twice, value_of
+from gainstage.probe.graph import squashed_twice
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.origins import note
 from gainstage.probe.parameters import Parameters
@@ -99,6 +99,7 @@ class Probe:
         over = self._stepped or not self.steppers.seen
         self.forward.measuring = this or (over and pace.measures_forward(step, over=True))
         self.forward.compiled.measure(on=self.forward.measuring)
+        self._gradients.waits = self.recorder.looks_closer
 
     # ---- backward
 
@@ -141,8 +142,7 @@ class Probe:
         note(self.facts, "backward")
         if self._pace.sleeps(self.recorder.step):
             return
-        value = self.forward.criterion.unscaled(value_of(roots, weights))
-        self.recorder.add_run(loss=value, chance_loss=self.forward.criterion.take(value))
+        self.forward.criterion.record(roots, weights, self.recorder)
 
     @tap("backward")
     def _end(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:

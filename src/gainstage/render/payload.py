@@ -11,7 +11,7 @@ import msgspec
 
 from gainstage.recording import Recording
 from gainstage.records import Finding, Remedy
-from gainstage.render.words import effort_told
+from gainstage.render.words import blindness_told, effort_told
 from gainstage.views.findings import finding_cards
 from gainstage.views.view import VIEWS
 
@@ -69,6 +69,7 @@ def _run(recording: Recording) -> dict[str, Any]:
         "overhead": float(info.overhead) if info.probe_seconds else None,
         "detail": info.detail,
         "effort": effort_told(recording),
+        "blind": blindness_told(recording),
         "versions": {str(key): str(value) for key, value in info.versions.items()},
         "facts": {str(key): _told(value) for key, value in info.facts.items()},
         "steps": len(steps),
