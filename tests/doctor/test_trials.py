@@ -146,6 +146,7 @@ def test_a_control_that_changes_nothing_at_all_makes_room_for_another():
 def test_the_last_control_counts_even_if_nothing_moves_the_loss():
     (one,), _, _ = study({"a": [0.9, 0.8], "control": [0.0] * 2, "other": [0.0] * 2})
     assert (one.verified, one.control_name) == (True, "other")
+    assert "The control changed nothing in this training" in one.told
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,11 @@ NEARLY: Final = 0.8
 then the findings' first choice."""
 
 
+_IDLE: Final = (
+    "The control changed nothing in this training, so the unchanged runs alone stand against it."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is tried.
@@ -110,12 +115,17 @@ class Study:
         Halving the gradients is nothing to an optimiser of the script's own that divides by them.
         """
         last = self._plan.controls[-1]
-        while self._control is not last and not self.interrupted:
-            curves = [o.curve for o in self._outcomes(self._control)[1:]]
-            if curves != [o.curve for o in self._outcomes(None)[1:]]:
-                return
+        while self._control is not last and not self.interrupted and self._idle():
             self._control = self._plan.controls[self._plan.controls.index(self._control) + 1]
             self._run([(self._control, seed) for seed in range(self._plan.seeds)])
+
+    def _idle(self) -> bool:
+        """Whether the control's losses are the unchanged script's, at each seed but its own.
+
+        The observed run, which is the first seed's, may be another by the rounding of its threads.
+        """
+        control, unchanged = (self._outcomes(one)[1:] for one in (self._control, None))
+        return [o.curve for o in control] == [o.curve for o in unchanged]
 
     def _run(self, wanted: Sequence[tuple[Candidate | None, int]]) -> None:
         trials = [Trial(self._plan.changes(one), seed) for one, seed in wanted]
@@ -178,7 +188,7 @@ class Study:
     def _told(self, one: Candidate, verified: bool) -> str:
         if verified:
             better = "Better than unchanged and than the control, beyond the spread of the seeds."
-            return " ".join(filter(None, (better, one.caveat)))
+            return " ".join(filter(None, (better, one.caveat, _IDLE if self._idle() else "")))
         broken = next((o.told for o in self._outcomes(one) if o.told), "")
         if broken:
             return f"It did not get through: {broken}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -72,9 +73,11 @@ def command(  # noqa: PLR0913 - one argument an option
     from rich.console import Console
 
     from gainstage.doctor import Effort, Treatment, Workplace, observe, verdict
+    from gainstage.store import rank_in
 
     console = Console()
-    with nullcontext() if no_trial else Workplace(script, module=module) as place:
+    alone = not no_trial and rank_in(os.environ) is None
+    with Workplace(script, module=module) if alone else nullcontext() as place:
         seen = observe(
             script,
             args,
