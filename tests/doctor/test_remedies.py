@@ -6,7 +6,7 @@ import pytest
 
 from gainstage.diagnosis import RULES
 from gainstage.doctor.remedies import candidates, controls, suggested, yardstick
-from gainstage.doctor.repertoire import activation, recurrent
+from gainstage.doctor.repertoire import activation, blocks, recurrent
 from gainstage.doctor.suggestions import SUGGESTIONS
 from gainstage.interventions import INTERVENTIONS
 from gainstage.recording import MemoryRecording
@@ -60,6 +60,9 @@ def test_what_is_suggested_can_be_injected(code, op):
         ("softmax-before-cross-entropy", "remove-softmax"),
         ("eval-mode-in-training", "train-mode"),
         ("overconfident-start", "scale-output-layer"),
+        ("disconnected-parameters", "keep-graph"),
+        ("gradient-underflow", "full-precision"),
+        ("oscillating-loss", "scale-learning-rate"),  # no optimiser whose momentum could be damped
     ],
 )
 def test_the_first_choice_is_the_change_that_names_the_fault(code, first):
@@ -141,3 +144,42 @@ def test_only_the_loss_of_probabilities_needs_another_yardstick():
     assert yardstick([finding("dead-units")]) == ()
     (change,) = yardstick([finding("softmax-before-cross-entropy")])
     assert change["keep_gradient"]
+
+
+def test_bare_tensors_are_advised_as_such_and_have_no_input_to_a_module():
+    bare, layers = recording("matmul", "tanh"), recording("Linear", "tanh")
+    assert "(w, gain" in suggested(finding("vanishing-gradient"), bare)[0].advice
+    assert "(layer.weight, gain" in suggested(finding("vanishing-gradient"), layers)[0].advice
+    assert ["standardise-input"] not in names(suggested(finding("saturated-units"), bare))
+    assert ["standardise-input"] in names(suggested(finding("saturated-units"), layers))
+
+
+@pytest.mark.parametrize(
+    ("stages", "deep"),
+    [
+        ([f"layers.{i}.linear" for i in range(4)], True),
+        ([f"net.{i}.linear" for i in range(3)], False),
+        ([f"{i}" for i in range(9)], False),  # layers, not blocks
+        (["a.0.x", "a.0.y", "a.1.x", "b.0.x", "b.1.x"], False),
+    ],
+)
+def test_a_list_of_blocks_may_be_passed_by(stages, deep):
+    run = recording(*["Linear"] * len(stages), names=stages)
+    assert blocks(run) is deep
+    for code in ("exploding-gradient", "vanishing-gradient"):
+        assert (["skip-connections"] in names(suggested(finding(code), run))) is deep
+
+
+def test_momentum_is_damped_where_there_is_an_optimiser_that_has_any():
+    run = recording("relu")
+    run.info.facts["optimizers"] = ["SGD"]
+    assert names(suggested(finding("oscillating-loss"), run))[0] == ["damp-momentum"]
+
+
+@pytest.mark.parametrize(
+    ("growth", "first"), [(10.0, "scale-learning-rate"), (1.0, "guard-functions")]
+)
+def test_what_only_hides_a_fault_is_suggested_after_what_removes_it(growth, first):
+    found = suggested(finding("non-finite", loss_growth_before=growth), recording("relu"))
+    assert found[0].changes[0].name == first
+    assert [bool(one.caveat) for one in found[:3]] == [False, False, True]

@@ -44,10 +44,11 @@ def rate(factor: float, run: Recording) -> Candidate:
 def reinitialise(run: Recording) -> Candidate:
     """Weights drawn again, as suits the activations of the run."""
     scheme = activation(run)
+    weight = "layer.weight" if modules(run) else "w"
     told = {
-        "relu": "torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')",
-        "tanh": "torch.nn.init.xavier_normal_(layer.weight, gain=5 / 3)",
-        "linear": "torch.nn.init.xavier_normal_(layer.weight)",
+        "relu": f"torch.nn.init.kaiming_normal_({weight}, nonlinearity='relu')",
+        "tanh": f"torch.nn.init.xavier_normal_({weight}, gain=5 / 3)",
+        "linear": f"torch.nn.init.xavier_normal_({weight})",
     }[scheme]
     return Candidate(
         f"weights drawn again ({scheme})",
@@ -176,6 +177,11 @@ def activation(run: Recording) -> str:
     """The scheme that suits most of the activations of a run."""
     families = Counter(FAMILY[s.op] for s in run.of_kind("output") if s.op in FAMILY)
     return families.most_common(1)[0][0] if families else "linear"
+
+
+def modules(run: Recording) -> bool:
+    """Whether the network is made of modules at all, and not of bare tensors."""
+    return any(site.op[:1].isupper() for site in run.of_kind("output"))
 
 
 def squashes(run: Recording) -> bool:

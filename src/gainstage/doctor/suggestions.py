@@ -25,6 +25,7 @@ from gainstage.doctor.repertoire import (
     blocks,
     both,
     clip,
+    modules,
     output,
     rate,
     rectify,
@@ -72,7 +73,8 @@ def _saturated(finding: Finding, run: Recording) -> Iterable[Candidate]:
     born = float(finding.evidence.get("saturated_at_start") or 0.0) > 0.2
     first = [reinitialise(run), rate(0.1, run)]
     yield from first if born else first[::-1]
-    yield STANDARDISE
+    if modules(run):
+        yield STANDARDISE
     if squashes(run):
         yield rectify()
 
