@@ -322,6 +322,22 @@ def test_what_is_not_plain_is_not_written(lines, old, new, change):
     assert told == []
 
 
+@pytest.mark.parametrize(
+    ("layers", "wanted"),
+    [
+        ("[nn.Linear(4, 4), nn.Tanh()]", "nn.ModuleList([nn.Linear(4, 4), nn.Tanh()])"),
+        ("[nn.Linear(4, 4) for _ in a]", "nn.ModuleList([nn.Linear(4, 4) for _ in a])"),
+        ("[nn.Linear(4, 4), other()]", None),
+        ("[1, 2]", None),
+    ],
+)
+def test_a_list_of_layers_becomes_one_that_counts(lines, layers, wanted):
+    text = BLOCKS.replace("nn.ModuleList(Block() for _ in range(9))", layers)
+    _, told = lines(text, Change.of("add-missing-parameters"))
+    pair = [f"-self.layers = {layers}", f"+self.layers = {wanted}"]
+    assert told == (pair if wanted else [])
+
+
 def test_a_variable_that_is_assigned_again_is_kept_for_the_skip(lines):
     text = BLOCKS.replace("        h = torch.log(x + 1)", "        x = h = torch.log(x + 1)")
     _, told = lines(text, Change.of("skip-connections"))

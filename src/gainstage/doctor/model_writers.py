@@ -65,7 +65,7 @@ def rectify(change: Change, site: Site) -> list[Edit]:
 
 
 def missing(change: Change, site: Site) -> list[Edit]:
-    """``model.encoder.parameters()`` becomes ``model.parameters()``."""
+    """``model.encoder.parameters()`` becomes ``model.parameters()``; a list of layers is listed."""
     del change
     call = site.optimizer_call()
     given = call.args[0] if call else None
@@ -73,8 +73,25 @@ def missing(change: Change, site: Site) -> list[Edit]:
         return []
     part = given.func.value
     if not isinstance(part, ast.Attribute) or site.source.segment(part.value) == "self":
-        return []
+        return _listed(site)
     return [site.source.replace(part, site.source.segment(part.value))]
+
+
+def _listed(site: Site) -> list[Edit]:
+    """``self.layers = [nn.Linear(...), ...]`` becomes an ``nn.ModuleList``."""
+    source = site.source
+    edits: list[Edit] = []
+    for statement in source.all(ast.Assign):
+        value, target = statement.value, statement.targets[0]
+        if not isinstance(value, (ast.List, ast.ListComp)) or not isinstance(target, ast.Attribute):
+            continue
+        made = [value.elt] if isinstance(value, ast.ListComp) else value.elts
+        funcs = [m.func for m in made if isinstance(m, ast.Call)]
+        layers = [f for f in funcs if isinstance(f, ast.Attribute) and name_of(f.value) == "nn"]
+        if layers and len(layers) == len(made):
+            module = source.segment(layers[0].value)
+            edits.append(source.replace(value, f"{module}.ModuleList({source.segment(value)})"))
+    return edits
 
 
 def output(change: Change, site: Site) -> list[Edit]:

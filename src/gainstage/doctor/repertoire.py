@@ -140,6 +140,12 @@ DAMP: Final = Candidate(
     (Change.of("damp-momentum", most=0.9),),
     "Give the optimiser momentum=0.9 (Adam and its kin: a first beta of 0.9), or less.",
 )
+TEMPER: Final = Candidate(
+    "inputs of tanh and sigmoid at unit scale",
+    (Change.of("temper-activations", most=1.0),),
+    "Divide what enters each tanh and sigmoid by its rms at the start (or the weights before it), "
+    "so that it begins with an rms of 1.",
+)
 SKIP_CONNECTIONS: Final = Candidate(
     "skip connections",
     (Change.of("skip-connections"),),

@@ -19,6 +19,7 @@ from gainstage.doctor.repertoire import (
     SKIP,
     SKIP_CONNECTIONS,
     STANDARDISE,
+    TEMPER,
     TRAIN,
     UNCLIP,
     ZERO,
@@ -71,7 +72,7 @@ def _dead(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 def _saturated(finding: Finding, run: Recording) -> Iterable[Candidate]:
     born = float(finding.evidence.get("saturated_at_start") or 0.0) > 0.2
-    first = [reinitialise(run), rate(0.1, run)]
+    first = [reinitialise(run), TEMPER, rate(0.1, run)]
     yield from first if born else first[::-1]
     if modules(run):
         yield STANDARDISE
