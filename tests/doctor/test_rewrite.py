@@ -1,9 +1,13 @@
 """How a change is written in scripts of many styles: the lines that differ, or none."""
 
+import subprocess
+
 import pytest
+import torch
 
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.rewrite import rewritten
+from gainstage.interventions.changes.reinitialise import draw
 
 MODULE = """\
 import torch
@@ -207,6 +211,40 @@ def test_a_change_is_one_number_one_call_or_a_few_lines(lines, text, change, wan
     where, told = lines(text, change)
     assert sorted(told) == sorted(wanted)
     assert where.startswith("train.py:")
+
+
+def test_layers_that_are_drawn_in_other_ways_are_drawn_so_in_the_file(lines):
+    text = MODULE.replace("nn.ReLU()", "nn.Embedding(4, 4), nn.GRU(4, 4)")
+    _, told = lines(text, Change.of("reinitialise", activation="linear", recurrent=()))
+    assert "+if isinstance(layer, torch.nn.Linear):" in told
+    assert "+elif isinstance(layer, torch.nn.Embedding):" in told
+    assert "+elif isinstance(layer, torch.nn.GRU):" in told
+    _, told = lines(
+        text.replace("GRU", "Transformer"), Change.of("reinitialise", activation="relu")
+    )
+    assert told == []
+
+
+def test_what_is_written_to_draw_weights_again_is_what_was_tried(lines, tmp_path):
+    """The same distributions: written into a file and run, and injected."""
+    text = (
+        "import torch\nfrom torch import nn\n"
+        "model = nn.ModuleList([nn.Linear(64, 99), nn.Embedding(9, 64), nn.GRU(64, 64)])\n"
+        "for p in model.parameters():\n    p.data.fill_(7.0)\n"
+        "opt = torch.optim.SGD(model.parameters(), lr=5.0)  # optimizer\n"
+    )
+    lines(text, change := Change.of("reinitialise", activation="tanh", recurrent=()))
+    _, diff = rewritten([change], {"optimizer": f"{tmp_path / 'train.py'}:6"})
+    subprocess.run(["git", "apply"], input=diff.encode(), cwd=tmp_path, check=True)  # noqa: S607
+    written, tried = {}, {}
+    for names, code in ((written, (tmp_path / "train.py").read_text()), (tried, text)):
+        exec(code, names)  # noqa: S102 - what was just written
+    for module in tried["model"].modules():
+        draw(module, "tanh")
+    for one, other in zip(written["model"].parameters(), tried["model"].parameters(), strict=True):
+        assert one.std().item() == pytest.approx(other.std().item(), rel=0.1)
+    hidden = written["model"][2].weight_hh_l0[:64]
+    assert torch.allclose(hidden @ hidden.T, torch.eye(64), atol=1e-5)
 
 
 def test_two_changes_are_one_diff(lines):

@@ -116,28 +116,42 @@ _INIT: Final = {
 
 
 _LAYERS: Final = ("Linear", "Conv1d", "Conv2d", "Conv3d")
-_OTHERS: Final = ("Embedding", "RNN", "LSTM", "GRU", "Parameter", "ConvTranspose", "Transformer")
+_RECURRENT: Final = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
+_OTHERS: Final = ("EmbeddingBag", "Parameter", "ConvTranspose", "Transformer", "Multihead")
 """Layers that are drawn in other ways, by the beginning of their names."""
+
+_GATES: Final = """\
+        for name, tensor in layer.named_parameters():
+            if "_hh" in name and tensor.dim() == 2:
+                for gate in tensor.data.split(tensor.shape[1]):
+                    torch.nn.init.orthogonal_(gate)
+            elif tensor.dim() == 2:
+                torch.nn.init.xavier_uniform_(tensor, gain=0.3)
+            else:
+                torch.nn.init.zeros_(tensor)"""
 
 
 def draw(change: Change, site: Site) -> list[Edit]:
-    """Lines before the optimiser is made that draw linear layers and convolutions again."""
+    """Lines before the optimiser is made that draw again the layers that are named in the file."""
     model = site.model()
     used = {name_of(call.func) for call in site.source.all(ast.Call)}
-    drawn = [f"torch.nn.{layer}" for layer in _LAYERS if layer in used]
-    if model is None or not drawn or any(name.startswith(_OTHERS) for name in used):
-        return []
-    if not site.imports_torch():
+    others = any(name.startswith(_OTHERS) for name in used)
+    if model is None or others or not used.intersection(_LAYERS) or not site.imports_torch():
         return []
     statement, name = model
-    kinds = drawn[0] if len(drawn) == 1 else f"({', '.join(drawn)})"
-    lines = (
-        f"for layer in {name}.modules():\n"
-        f"    if isinstance(layer, {kinds}):\n"
+    plain = (
         f"        torch.nn.init.{_INIT[change['activation']]}\n"
         "        if layer.bias is not None:\n"
         "            torch.nn.init.zeros_(layer.bias)"
     )
+    parts = [(_LAYERS, plain), (("Embedding",), "        layer.reset_parameters()")]
+    lines, word = f"for layer in {name}.modules():", "if"
+    for kinds, body in [*parts, (_RECURRENT, _GATES)]:
+        drawn = [f"torch.nn.{kind}" for kind in kinds if kind in used]
+        if drawn:
+            kind = drawn[0] if len(drawn) == 1 else f"({', '.join(drawn)})"
+            lines += f"\n    {word} isinstance(layer, {kind}):\n{body}"
+            word = "elif"
     for layer in change["recurrent"]:
         lines += f'\ntorch.nn.init.orthogonal_({name}.get_submodule("{layer}").weight)'
     return [site.source.before(statement, lines)]
