@@ -124,8 +124,7 @@ def test_no_control_is_one_of_the_remedies_and_one_works_in_any_training(code, o
     named = [name for one in names(controls([found], run)) for name in one]
     assert named
     assert not remedies & set(named)
-    needs_optimizer = {"clip-gradients", "drop-weight-decay", "standardise-input"}
-    assert optimizers or not needs_optimizer & set(named)
+    assert optimizers or named in (["disturb-weights"], ["scale-learning-rate"])
     assert named[-1] == "disturb-weights" or code == "symmetric-weights"
 
 

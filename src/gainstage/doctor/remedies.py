@@ -54,15 +54,16 @@ def suggested(finding: Finding, run: Recording) -> list[Candidate]:
 def controls(findings: Sequence[Finding], run: Recording) -> tuple[Candidate, ...]:
     """Changes of equal cost that no finding suggests: what anything whatever would do.
 
-    The later ones stand in for a first one that turns out to change nothing. Weights can be
-    disturbed in any training, with an optimiser or without; not so where that is the cure.
+    The later ones stand in for a first one that turns out to change nothing. Without an optimiser
+    of torch's most would: only the weights can be disturbed in any training, unless that is the
+    cure.
     """
-    named = {change.name for f in findings for one in suggested(f, run) for change in one.changes}
-    pool = [rate(0.5, run)]
-    if run.info.facts.get("optimizers"):
-        pool += [STANDARDISE, clip(1.0), LEAKY, reinitialise(run), NO_DECAY]
-    free = [one for one in pool if not any(change.name in named for change in one.changes)]
     symmetric = any(f.code == "symmetric-weights" for f in findings)
+    if not run.info.facts.get("optimizers"):
+        return (rate(0.5, run) if symmetric else DISTURBED,)
+    named = {change.name for f in findings for one in suggested(f, run) for change in one.changes}
+    pool = (rate(0.5, run), STANDARDISE, clip(1.0), LEAKY, reinitialise(run), NO_DECAY)
+    free = [one for one in pool if not any(change.name in named for change in one.changes)]
     return (*free[:1], *(() if symmetric and free else (DISTURBED,)))
 
 
