@@ -137,6 +137,7 @@ def test_the_scheme_suits_the_activations_of_the_run():
 def test_a_stage_that_is_called_again_and_again_is_recurrent():
     calls = ["in", "rec", "rec#2", "rec#3", "rec#4", "out"]
     assert recurrent(recording(*["Linear"] * 6, names=calls)) == ("rec",)
+    assert recurrent(recording(*["RNNCell"] * 6, names=calls)) == ()  # its gates are known
 
 
 def test_only_the_loss_of_probabilities_needs_another_yardstick():

@@ -209,6 +209,6 @@ def blocks(run: Recording) -> bool:
 
 
 def recurrent(run: Recording) -> tuple[str, ...]:
-    """The stages that are called at least :data:`AGAIN` times in a step."""
-    names = Counter(s.name.partition("#")[0] for s in run.of_kind("output"))
-    return tuple(name for name, calls in names.items() if calls >= AGAIN)
+    """The linear stages that are called at least :data:`AGAIN` times in a step."""
+    linear = (s.name.partition("#")[0] for s in run.of_kind("output") if s.op == "Linear")
+    return tuple(name for name, calls in Counter(linear).items() if calls >= AGAIN)
