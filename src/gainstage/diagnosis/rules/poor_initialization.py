@@ -89,6 +89,7 @@ class Odd:
         "exploding-gradient",
         "overconfident-start",
         "loss-not-decreasing",
+        "oscillating-loss",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
