@@ -50,6 +50,9 @@ UPHILL = 0.15
 a momentum of 0.9 and noisy batches it is about 0.03; a pendulum without friction has 1."""
 CLIMB = 2.0
 """Running median of the loss, at its highest after its lowest, over its lowest."""
+FREE, HALF = 0.4, 0.5
+"""The same two where the loss cannot double, for noise in the data holds it up: then the steps must
+run uphill nearly as freely as down, and the climb must be half of the descent."""
 STUCK = 1.0
 """Share of the loss that a step promises to remove, in the median of the second half. Where the
 weights go back and forth across a valley the loss exceeds its floor by a quarter of that promise,
@@ -125,7 +128,9 @@ class Swing:
     @property
     def rolling(self) -> bool:
         """In long waves."""
-        return self.uphill > UPHILL and self.climb > CLIMB and self.wave > WAVE
+        plain = self.climb > CLIMB and self.wave > WAVE
+        above_a_floor = self.uphill > FREE and self.wave > HALF
+        return self.uphill > UPHILL and (plain or above_a_floor)
 
 
 @rule(
