@@ -399,6 +399,9 @@ HEALTHY = {
     "a long throw by sound steps (a hard batch)": Chain(
         loss=np.where((T > 30) & (T < 42), 8.0, falling_loss())
     ),
+    "strong on purpose, behind a normalisation, and with a loss of its own": Chain(
+        chance=np.nan, forward_db=np.array([0, 45, 45, 45, 0, 0.0])
+    ),
     "a score that crosses zero, where nothing is small beside it": Chain(
         loss=np.sin(T / 9) + 0.2, chance=np.nan, grad_l2=3.0
     ),

@@ -113,9 +113,10 @@ class Evidence:
 
     @cached_property
     def _swollen(self) -> bool:
-        """Whether the signal at the start was such that the first loss was made by it."""
-        along, gain = self.in_time("output"), self.signal_gain
-        return max(along.db if along else 0.0, gain.highest if gain else 0.0) > SWOLLEN_DB
+        """Whether the answer was so strong at the start that the first loss was made by it."""
+        stages = [site for site in self.outputs if site.op in PARAMETRIC]
+        gain = along_stages(self._at_start(stages))
+        return gain is not None and gain.last > SWOLLEN_DB
 
     @cached_property
     def weights(self) -> tuple[Weight, ...]:

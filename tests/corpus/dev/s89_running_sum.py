@@ -9,7 +9,7 @@ torch.manual_seed(0)
 class Integrate(nn.Module):
     def __init__(self, n=24):
         super().__init__()
-        self.f = nn.Sequential(nn.Linear(n, n), nn.Tanh(), nn.Linear(n, n))
+        self.f = nn.Sequential(nn.Linear(n, n), nn.GELU(), nn.Linear(n, n))
         self.inp, self.out = nn.Linear(1, n), nn.Linear(n, 1)
 
     def forward(self, x):
@@ -20,8 +20,8 @@ class Integrate(nn.Module):
 
 
 net = Integrate()
-opt = torch.optim.Adam(net.parameters(), lr=2e-3)
-for it in range(500):
+opt = torch.optim.Adam(net.parameters(), lr=1e-3)
+for it in range(700):
     x = torch.randn(64, 40, 1)
     y = x.sum(1) / 6
     loss = (net(x) - y).square().mean()
