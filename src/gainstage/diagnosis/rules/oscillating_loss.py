@@ -225,11 +225,17 @@ def _swing(evidence: Evidence) -> Swing:
 def _period(loss: Floats) -> float:
     """Largest correlation of a series with itself some steps before, once it has forgotten itself.
 
-    What only drifts agrees with what was just before, and never turns against itself.
+    What only drifts agrees with what was just before, and turns against itself later on. By the
+    Fourier transform of the series, padded so that its end does not meet its start.
     """
-    own = [_correlation(loss[lag:], loss[:-lag]) for lag in range(1, len(loss) // 2)]
-    turned = next((lag for lag, value in enumerate(own) if value < 0), len(own))
-    return max(own[turned:], default=0.0)
+    size, spread = len(loss), float(loss.var())
+    if size < 4 or not spread > 0:
+        return 0.0
+    power = np.abs(np.fft.rfft(loss - loss.mean(), 2 * size)) ** 2
+    lags = np.arange(size // 2)
+    own = np.fft.irfft(power)[lags] / (size - lags) / spread
+    turned = int(np.argmax(own < 0)) or len(own)
+    return float(own[turned:].max(initial=0.0))
 
 
 def _correlation(a: Floats, b: Floats) -> float:
