@@ -402,6 +402,12 @@ HEALTHY = {
     "strong on purpose, behind a normalisation, and with a loss of its own": Chain(
         chance=np.nan, forward_db=np.array([0, 45, 45, 45, 0, 0.0])
     ),
+    "a bias that was set to where the targets lie, and a loss of its own": Chain(
+        chance=np.nan,
+        dead=0.6,
+        forward_db=np.array([0, 0, 0, 0, 0, 60.0]),
+        sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 1e-3]),
+    ),
     "a score that crosses zero, where nothing is small beside it": Chain(
         loss=np.sin(T / 9) + 0.2, chance=np.nan, grad_l2=3.0
     ),

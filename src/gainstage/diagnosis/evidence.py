@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.diagnosis.growth import SWOLLEN_DB, Gain, Growth, along_calls, along_stages
+from gainstage.diagnosis.operations import PARAMETRIC
 from gainstage.diagnosis.progress import Progress, progress
 from gainstage.recording import Recording
 from gainstage.records import Kind, Site
@@ -27,39 +28,6 @@ EARLY: Final = 5
 
 NO_STEP: Final = "no-optimizer-step"
 """Event: an optimiser exists, many backwards have passed, and it was never stepped."""
-
-PARAMETRIC: Final = frozenset(
-    {
-        "Linear",
-        "Bilinear",
-        "Conv1d",
-        "Conv2d",
-        "Conv3d",
-        "matmul",
-        "linear",
-        "conv",
-        "RNN",
-        "LSTM",
-        "GRU",
-    }
-)
-RECTIFIERS: Final = frozenset({"relu", "relu6", "ReLU6", "Hardtanh", "Threshold"})
-BOUNDED: Final = frozenset({"tanh", "sigmoid"})
-NORMS: Final = frozenset(
-    {
-        "BatchNorm1d",
-        "BatchNorm2d",
-        "BatchNorm3d",
-        "LayerNorm",
-        "GroupNorm",
-        "InstanceNorm1d",
-        "InstanceNorm2d",
-        "RMSNorm",
-        "batch_norm",
-        "layer_norm",
-        "group_norm",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +81,18 @@ class Evidence:
 
     @cached_property
     def _swollen(self) -> bool:
-        """Whether the answer was so strong at the start that the first loss was made by it."""
+        """Whether the first loss was made by an answer far stronger than the first stage's output.
+
+        What counts is what differs between samples (a bias may be set on purpose), beyond what
+        adding up over the calls of a stage explains.
+        """
         stages = [site for site in self.outputs if site.op in PARAMETRIC]
         gain = along_stages(self._at_start(stages))
-        return gain is not None and gain.last > SWOLLEN_DB
+        if gain is None:
+            return False
+        spread = np.nan_to_num(self.first(self.series(stages[-1], "sample_spread")), nan=1.0)
+        calls = max((len(sites) for sites in self.calls("output").values()), default=1)
+        return gain.last + 20 * float(np.log10(max(spread, 1e-9) / calls)) > SWOLLEN_DB
 
     @cached_property
     def weights(self) -> tuple[Weight, ...]:

@@ -26,8 +26,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Floats, median
+from gainstage.diagnosis.evidence import Evidence, Floats, median
 from gainstage.diagnosis.growth import CALLS
+from gainstage.diagnosis.operations import PARAMETRIC
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 

@@ -21,7 +21,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import RECTIFIERS, Evidence, first_lasting
+from gainstage.diagnosis.evidence import Evidence, first_lasting
+from gainstage.diagnosis.operations import RECTIFIERS
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 

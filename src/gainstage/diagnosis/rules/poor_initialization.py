@@ -25,7 +25,8 @@ from typing import Final
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import NORMS, PARAMETRIC, Evidence, Weight
+from gainstage.diagnosis.evidence import Evidence, Weight
+from gainstage.diagnosis.operations import NORMS, PARAMETRIC
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Kind, Site
 

@@ -21,8 +21,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import NORMS, Evidence, median
+from gainstage.diagnosis.evidence import Evidence, median
 from gainstage.diagnosis.growth import CALLS
+from gainstage.diagnosis.operations import NORMS
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 
