@@ -311,3 +311,17 @@ def test_views_whose_answers_differ_as_much_as_ever_have_not(spread):
 def test_units_that_are_off_because_all_samples_are_alike_die_when_they_die():
     found = diagnose(Chain(loss=flat_loss(), dead=after(70, 0.6, 1.0)).recording(), ["dead-units"])
     assert found[0].since_step == 70
+
+
+def test_a_relapse_begins_where_the_loss_was_lowest():
+    found = diagnose(SICK["learnt and thrown away"][1].recording())
+    assert found[0].since_step == pytest.approx(60, abs=STEPS // 20)
+
+
+def test_a_straight_descent_has_no_period_and_one_that_returns_has():
+    def evidence(loss):
+        chain = Chain(loss=loss, grad_cosine=0.6, chance=1.0)
+        return of("oscillating-loss", chain)
+
+    assert evidence(np.linspace(4.0, 1.1, STEPS) + flat_loss(0.0)) == ()
+    assert evidence(np.where(T % 20 < 3, 5.0, 0.1) + flat_loss(0.0)) != ()

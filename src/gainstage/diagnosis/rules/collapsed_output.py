@@ -35,7 +35,7 @@ from gainstage.records import Finding, Site
 SPREAD = 0.01
 """Standard deviation over the samples, over the rms, at a hidden stage."""
 DIFFERED = 0.05
-"""The same, in the first steps, of an answer that did depend on the input once."""
+"""The same, before the first step, of an answer that did depend on the input once."""
 VIEWS, LOST = 0.15, 2.0
 """The same, where a network answers to several views of a sample: the views differ by noise, so the
 answers never agree wholly. And how many times less than at the start; in health it is more."""
@@ -94,9 +94,9 @@ def _constant_answer(evidence: Evidence) -> Iterable[Finding]:
     if last is None:
         return
     looks = _looks(evidence, last)
-    early, late = evidence.early(looks), _spread(evidence, last)
+    early, late = evidence.first(looks), _spread(evidence, last)
     level = evidence.level(last)
-    grown = late / max(early, 1e-9) * 10 ** ((evidence.late(level) - evidence.early(level)) / 20)
+    grown = late / max(early, 1e-9) * 10 ** ((evidence.late(level) - evidence.first(level)) / 20)
     alike = late < SPREAD and early > DIFFERED
     if not (alike or (_views(evidence, last) and late < VIEWS and late * LOST < early)):
         return

@@ -65,8 +65,9 @@ AGREEING = 0.3
 """Cosine of successive gradients: neighbours in a sorted order ask for the same."""
 AGAIN = 0.8
 """Share of the loss of chance to which a relapse must have come back."""
-BACK = 0.6
-"""How sure a relapse to chance is of itself: many faults may bring it about."""
+BACK, FAR = 0.6, 2.0
+"""How sure a relapse to chance is of itself, for many faults may bring it about; and how far above
+chance it has thrown the network away."""
 WAVE = 0.1
 """What it climbed over the whole descent: a spike near zero is no wave."""
 
@@ -87,6 +88,8 @@ class Swing:
         promise: predicted decrease by a step over the loss, median of the second half.
         harm: the part of the loss that is the swing's own, over the start or chance.
         relapsed: the loss went down, and is back at chance.
+        above_chance: loss at the end over chance.
+        lowest: position of the lowest running median.
         peaks: loss that one batch in twenty exceeds in the second half, over chance.
         period: largest correlation of the loss with itself some steps before, in that half.
     """
@@ -102,6 +105,8 @@ class Swing:
     promise: float
     harm: float
     relapsed: bool
+    above_chance: float
+    lowest: int
     peaks: float
     period: float
 
@@ -135,7 +140,14 @@ class Swing:
 
 @rule(
     "oscillating-loss",
-    may_cause=("exploding-gradient", "learning-rate-too-high", "dead-units", "non-finite"),
+    may_cause=(
+        "exploding-gradient",
+        "learning-rate-too-high",
+        "dead-units",
+        "saturated-units",
+        "vanishing-gradient",
+        "non-finite",
+    ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Ask whether the loss jumps in turn, or the steps carry it uphill again and again."""
@@ -149,17 +161,19 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         "jumping": (swing.jumping and not good, (ALTERNATION - swing.alternation) / 0.1),
         "stuck": (swing.stuck, np.log2(max(swing.promise, 1e-9) / STUCK) + 0.5),
         "returning": (swing.returning, (swing.period - PERIODIC) / 0.1),
-        "relapsed": (swing.relapsed, BACK),
+        "relapsed": (swing.relapsed, BACK + np.log2(max(swing.above_chance, 1.0)) / 2),
     }
     seen = {name: float(strength) for name, (there, strength) in signs.items() if there}
     if not seen:
         return
     sign = next(iter(seen))
     half = len(evidence.steps) // 2
-    since = {"rolling": swing.uphill_since, "jumping": 1, "returning": 0}.get(sign, half)
+    starts = {"rolling": swing.uphill_since, "jumping": 1, "returning": 0}
+    since = {**starts, "stuck": half, "relapsed": swing.lowest}[sign]
+    mild = good or (sign == "relapsed" and swing.above_chance < FAR)
     yield Finding(
         code="oscillating-loss",
-        severity="warning" if good or sign == "relapsed" else "error",
+        severity="warning" if mild else "error",
         confidence=confidence(seen[sign], 0.0, 1.0),
         site="loss",
         since_step=evidence.step_at(since),
@@ -219,6 +233,8 @@ def _swing(evidence: Evidence) -> Swing:
         peaks=float(np.quantile(loss[len(loss) // 2 :], 0.95)) / progress.chance,
         period=_period(loss[len(loss) // 2 :]),
         relapsed=progress.relapsed and progress.late > AGAIN * progress.chance,
+        above_chance=float(np.nan_to_num(progress.late / progress.chance)),
+        lowest=min(lowest * len(evidence.steps) // len(smooth), len(evidence.steps) - 1),
     )
 
 
