@@ -31,7 +31,7 @@ COVERED_BY = {
     "torch_private.py": "probe/test_guard.py",
     # what the rules see, and how they are filed: judged through each of them
     **dict.fromkeys(
-        (f"diagnosis/{name}.py" for name in ("evidence", "progress", "rule")),
+        (f"diagnosis/{name}.py" for name in ("evidence", "operations", "progress", "rule")),
         "diagnosis/test_rules.py",
     ),
     "landscape/canvas.py": "landscape/test_figures.py",
