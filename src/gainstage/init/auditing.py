@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -55,6 +56,19 @@ class Audit:
                 return row
         msg = f"There is no parameter {name!r}; there are: {', '.join(r.name for r in self.rows)}."
         raise UsageError(msg)
+
+    def draw(self, path: str | Path) -> None:
+        """Draw each weight's size over that of the nearest scheme.
+
+        Args:
+            path: of the picture; its ending chooses the format.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from gainstage.render.init_figures import draw_audit  # noqa: PLC0415 - only to draw
+
+        draw_audit(self.rows, path)
 
     @override
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -13,7 +14,16 @@ from torch.utils import _pytree as pytree
 from typing_extensions import override
 
 from gainstage.errors import UsageError
-from gainstage.init.moments import RULES, Call, Moments, measured, pair_mean
+from gainstage.init.moments import (
+    BINS,
+    RULES,
+    Call,
+    Moments,
+    by_bins,
+    likeness,
+    measured,
+    no_flow,
+)
 from gainstage.init.tape import Node, Ref, Tape, recording
 from gainstage.init.vocabulary import MOVES
 from gainstage.theory.results import PredictedStage, PredictedWeight
@@ -53,6 +63,20 @@ class Prediction:
     def output_rms(self) -> float:
         """Predicted rms of the last stage's output."""
         return self.stages[-1].predicted_rms
+
+    def draw(self, path: str | Path, title: str = "") -> None:
+        """Draw predicted and measured levels over the stages.
+
+        Args:
+            path: of the picture; its ending chooses the format.
+            title: above it.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from gainstage.render.init_figures import draw_prediction  # noqa: PLC0415 - to draw
+
+        draw_prediction(self.stages, path, title)
 
     @override
     def __str__(self) -> str:
@@ -120,7 +144,7 @@ def predict(
         for node, name, moment, known in zip(tape.nodes, tape.names, moments, modelled, strict=True)
         if _is_stage(node)
     )
-    weights = tuple(_weights(tape, moments, parameters, grads))
+    weights = tuple(_weights(tape, moments, parameters, grads, _pairs(batch, gradients[1])))
     return Prediction(stages, weights, loss)
 
 
@@ -189,20 +213,19 @@ def _as_measured(node: Node, moments: list[Moments]) -> Moments:
     rms = 0.0 if math.isnan(node.rms) else node.rms
     mean = 0.0 if math.isnan(node.mean) else node.mean
     before = [moments[index] for index in node.inputs if moments[index].flow.requires_grad]
-    flow = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    pair = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    alike = mean**2
+    flow, pair = no_flow(()), no_flow((BINS,))
+    alike = torch.full((BINS,), mean**2, dtype=torch.float64)
     if before:
         first = before[0]
         flow, pair = first.flow.sum(), first.flow_pair
-        share = float((first.samples / first.power).clamp(0, 1)) if float(first.power) > 0 else 0.0
-        alike = max(alike, share * rms**2)
+        share = (first.samples / first.power.clamp_min(1e-300)).clamp(0, 1)
+        alike = torch.maximum(alike, share * rms**2)
     size = max(math.prod(node.shape), 1)
     return Moments(
         mean=(mean * grid).expand(node.shape),
         second=(rms**2 * grid).expand(node.shape),
-        samples=torch.tensor(alike, dtype=torch.float64),
-        positions=torch.tensor(alike, dtype=torch.float64),
+        samples=alike,
+        positions=alike.mean(),
         flow=(flow / size).expand(node.shape),
         flow_pair=pair * 1.0,
     )
@@ -215,7 +238,7 @@ def _flow_back(tape: Tape, moments: list[Moments], gradients: list[Tensor | None
         made = moments[index]
         if gradient is not None and made.flow.requires_grad:
             ends += [made.flow, made.flow_pair]
-            starts += [gradient.square(), pair_mean(gradient, 0)]
+            starts += [gradient.square(), torch.ones(BINS, dtype=torch.float64)]
     if ends:
         torch.autograd.backward(ends, starts)
 
@@ -246,9 +269,17 @@ def _stage(node: Node, name: str, made: Moments, modelled: bool) -> PredictedSta
 
 
 def _weights(
-    tape: Tape, moments: list[Moments], names: Mapping[int, str], grads: Mapping[str, float]
+    tape: Tape,
+    moments: list[Moments],
+    names: Mapping[int, str],
+    grads: Mapping[str, float],
+    pairs: Tensor,
 ) -> list[PredictedWeight]:
-    """Gradients of matrices: sums over samples of what came in times what came back."""
+    """Gradients of matrices: sums over samples of what came in times what came back.
+
+    A sum over n samples holds n(n - 1) products of pairs: of what the pair has in common forward
+    and of what it has in common backward. Both are larger for pairs that are alike, of one class.
+    """
     rows = []
     for node in tape.nodes:
         if node.op != "linear" or len(node.shape) != 2 or not isinstance(node.args[0], Ref):
@@ -258,8 +289,17 @@ def _weights(
         if name is None or y.flow.grad is None or name not in grads:
             continue
         n = node.shape[0]
-        alone = (y.flow.grad.mean(-1) * x.second.mean(-1)).sum()
-        pair = 0.0 if y.flow_pair.grad is None else float(y.flow_pair.grad * x.samples)
-        power = max(float(alone) + n * (n - 1) * pair, 0.0)
-        rows.append(PredictedWeight(name, grads[name], math.sqrt(power)))
+        power = float((y.flow.grad.mean(-1) * x.second.mean(-1)).sum())
+        if y.flow_pair.grad is not None:
+            power += n * (n - 1) * float((y.flow_pair.grad * pairs * x.samples).mean())
+        rows.append(PredictedWeight(name, grads[name], math.sqrt(max(power, 0.0))))
     return rows
+
+
+def _pairs(batch: Any, gradients: list[Tensor | None]) -> Tensor:
+    """What two samples' gradients have in common, by the likeness of their inputs: [BINS]."""
+    inputs = [t for t in pytree.tree_leaves(batch) if isinstance(t, Tensor)]
+    gradient = gradients[0] if len(gradients) == 1 else None
+    if gradient is None or not inputs or len(inputs[0]) != len(gradient):
+        return torch.zeros(BINS, dtype=torch.float64)
+    return by_bins(likeness(gradient), likeness(inputs[0]))
