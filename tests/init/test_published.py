@@ -157,13 +157,14 @@ CONVOLUTION = {
 }
 
 
+@pytest.mark.parametrize("seeds", [5, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("scheme", "stage"), CONVOLUTION)
-def test_what_a_convolution_puts_out(scheme, stage, mnist):
+def test_what_a_convolution_puts_out(scheme, stage, seeds, mnist):
     means, deviations = CONVOLUTION[scheme, stage]
     model = nn.Sequential(nn.Conv2d(1, 32, 5), nn.ReLU())
     options = {} if scheme == "torch_default" else {"gain": math.sqrt(2)}
     rows = []
-    for seed in range(20):
+    for seed in range(seeds):
         gs.init.apply_(model, scheme, generator=seed, **options)
         found = gs.predict(model, mnist).stages[stage]
         rows.append((found.mean, found.std, found.predicted_mean, found.predicted_std))

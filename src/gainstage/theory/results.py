@@ -160,7 +160,7 @@ class Audited:
         role: ``"weight"``, ``"bias"``, ``"norm"`` or ``"unknown"``.
         law: the likeliest law, or ``""``.
         rms: over all elements.
-        fits: schemes that are not rejected, the nearest first; none if all are.
+        fits: schemes that are not rejected, the likeliest first; none if all are.
         rejected: names of the schemes of the same law that are.
         nearest: deviation of the nearest scheme that suits the layer; NaN of what is no weight.
         activation: that feeds the layer, if known.
