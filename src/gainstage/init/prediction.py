@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +19,12 @@ from gainstage.init.moments import (
     RULES,
     Call,
     Moments,
-    by_bins,
-    likeness,
     measured,
     no_flow,
 )
 from gainstage.init.tape import Node, Ref, Tape, recording
 from gainstage.init.vocabulary import MOVES
+from gainstage.init.weight_gradients import pairs_of, weight_gradients
 from gainstage.theory.results import PredictedStage, PredictedWeight
 
 _FAILURES: Final = (NotImplementedError, RuntimeError, TypeError, IndexError, AttributeError)
@@ -144,7 +143,8 @@ def predict(
         for node, name, moment, known in zip(tape.nodes, tape.names, moments, modelled, strict=True)
         if _is_stage(node)
     )
-    weights = tuple(_weights(tape, moments, parameters, grads, _pairs(batch, gradients[1])))
+    pairs = pairs_of(batch, gradients[1])
+    weights = tuple(weight_gradients(tape, moments, parameters, grads, pairs))
     return Prediction(stages, weights, loss)
 
 
@@ -266,40 +266,3 @@ def _stage(node: Node, name: str, made: Moments, modelled: bool) -> PredictedSta
         crude=made.crude,
         modelled=modelled,
     )
-
-
-def _weights(
-    tape: Tape,
-    moments: list[Moments],
-    names: Mapping[int, str],
-    grads: Mapping[str, float],
-    pairs: Tensor,
-) -> list[PredictedWeight]:
-    """Gradients of matrices: sums over samples of what came in times what came back.
-
-    A sum over n samples holds n(n - 1) products of pairs: of what the pair has in common forward
-    and of what it has in common backward. Both are larger for pairs that are alike, of one class.
-    """
-    rows = []
-    for node in tape.nodes:
-        if node.op != "linear" or len(node.shape) != 2 or not isinstance(node.args[0], Ref):
-            continue
-        name = names.get(id(node.args[1]))
-        x, y = moments[node.args[0].index], moments[node.index]
-        if name is None or y.flow.grad is None or name not in grads:
-            continue
-        n = node.shape[0]
-        power = float((y.flow.grad.mean(-1) * x.second.mean(-1)).sum())
-        if y.flow_pair.grad is not None:
-            power += n * (n - 1) * float((y.flow_pair.grad * pairs * x.samples).mean())
-        rows.append(PredictedWeight(name, grads[name], math.sqrt(max(power, 0.0))))
-    return rows
-
-
-def _pairs(batch: Any, gradients: list[Tensor | None]) -> Tensor:
-    """What two samples' gradients have in common, by the likeness of their inputs: [BINS]."""
-    inputs = [t for t in pytree.tree_leaves(batch) if isinstance(t, Tensor)]
-    gradient = gradients[0] if len(gradients) == 1 else None
-    if gradient is None or not inputs or len(inputs[0]) != len(gradient):
-        return torch.zeros(BINS, dtype=torch.float64)
-    return by_bins(likeness(gradient), likeness(inputs[0]))

@@ -77,16 +77,16 @@ def group_norm(call: Call) -> Moments:
     groups = call.argument(1, "num_groups") if by_group else x.shape[1]
     at = (2, 3, 4) if by_group else (3, 4, 7)
     mean = x.mean.mean(axes, keepdim=True)
-    per_group = x.shape[1] // groups
-    common = mean**2 + (x.positions - x.mean.square().mean()).clamp_min(0.0) / per_group
-    variance = (x.second.mean(axes, keepdim=True) - common).clamp_min(0.0)
+    around = x.second.mean(axes, keepdim=True) - mean**2
+    excess = (x.positions - x.mean.square().mean()).clamp_min(0.0) / (x.shape[1] // groups)
+    kept = (1 - excess / around.clamp_min(1e-300)).clamp(0.0, 1.0)  # not the group's own mean
     affine = call.argument(at[0], "weight"), call.argument(at[1], "bias")
-    shared = (x.positions / x.power.clamp_min(1e-300)).clamp(0.0, 1.0) / per_group
     inside = x.but(
-        second=(x.second - (common - mean**2)).clamp_min(0.0),
-        samples=x.samples * (1 - shared),
-        positions=x.positions - (x.positions - x.mean.square().mean()).clamp_min(0.0) / per_group,
+        second=alike(lambda q, m, k: m**2 + (q - m**2) * k, x.second, mean, kept),
+        samples=x.samples * kept.mean(),
+        positions=x.positions - excess,
     )
+    variance = around * kept
     return _normalised(inside, mean, variance + call.argument(at[2], "eps", 1e-5), *affine)
 
 
