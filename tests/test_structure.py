@@ -34,15 +34,31 @@ COVERED_BY = {
         (f"diagnosis/{name}.py" for name in ("evidence", "progress", "rule")),
         "diagnosis/test_rules.py",
     ),
+    "landscape/canvas.py": "landscape/test_figures.py",
+    **dict.fromkeys(
+        (f"landscape/{name}.py" for name in ("evaluator", "lossmap", "mapping")),
+        "landscape/test_maps.py",
+    ),
+    "landscape/surfaces/textbook.py": "landscape/test_surface.py",
+    "landscape/surfaces/training.py": "landscape/test_surface.py",
+    # each is one experiment, judged by its published figures
+    **dict.fromkeys(
+        (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("lab/experiments/[a-z]*")),
+        "lab/test_runner.py",
+    ),
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
-    **dict.fromkeys(("probe/traced.py", "probe/blind.py"), "probe/test_compiled.py"),
+    "probe/traced.py": "probe/test_compiled.py",
+    "probe/unitlooks.py": "probe/test_stages.py",
+    # the recorder's parts, which it alone uses
+    **dict.fromkeys(("probe/numbers.py", "probe/schedule.py"), "probe/test_recorder.py"),
     "probe/forward.py": "probe/test_probe.py",  # the probe's forward half, driven through it
     "sketch/compile.py": "sketch/test_kernels.py",
     "sketch/anywhere.py": "sketch/test_tensors.py",  # held against the kernels there
     "sketch/sketch.py": "sketch/test_tensors.py",
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters
     "probe/tracebacks.py": "probe/test_launch.py",  # only the launch shows any
+    "probe/importing.py": "probe/test_launch.py",  # what a script that imports torch is told by
     # each is one change, judged by what it does to a training
     **dict.fromkeys(
         (
@@ -65,10 +81,12 @@ COVERED_BY = {
     "render/init_tables.py": "init/test_auditing.py",
     # what a remedy is, what each finding suggests; how a fix is found in a file and written
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("candidates", "suggestions")), "doctor/test_remedies.py"
+        (f"doctor/{name}.py" for name in ("candidates", "repertoire", "suggestions")),
+        "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("site", "writers")), "doctor/test_rewrite.py"
+        (f"doctor/{name}.py" for name in ("model_writers", "site", "writers")),
+        "doctor/test_rewrite.py",
     ),
     "render/page.py": "render/test_text.py",
     # how the parts of a command's output look is told by its whole

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gainstage import init as init
+    from gainstage import landscape as landscape
+    from gainstage import optim as optim
     from gainstage.diagnosis import diagnose as diagnose
     from gainstage.errors import GainstageError as GainstageError
     from gainstage.init.gains import gain as gain
@@ -41,7 +43,9 @@ _HOMES = {
     "diagnose": "gainstage.diagnosis",
     "gain": "gainstage.init.gains",
     "init": "gainstage",
+    "landscape": "gainstage",
     "open": "gainstage.run",
+    "optim": "gainstage",
     "predict": "gainstage.init.prediction",
     "profile": "gainstage.probe.profile",
     "watch": "gainstage.probe.watch",

@@ -13,7 +13,7 @@ from gainstage.bench import peers
 from gainstage.bench.workloads import WORKLOADS, Training
 from gainstage.errors import MissingExtraError
 
-MODULES = ("wandb", "torch.utils.tensorboard", "threadpoolctl")
+MODULES = ("wandb", "torch.utils.tensorboard", "threadpoolctl", "cockpit")
 
 
 class Fake:
@@ -67,7 +67,7 @@ def test_a_missing_peer_is_one_sentence_with_what_to_run(monkeypatch, fake, miss
 
 @pytest.mark.usefixtures("fake")
 def test_the_peers_have_the_names_that_people_know():
-    assert list(peers.peers()) == ["wandb", "TensorBoard"]
+    assert list(peers.peers()) == ["wandb", "TensorBoard", "cockpit"]
 
 
 def test_wandb_reports_no_errors_of_ours_unless_it_is_asked_to(monkeypatch, fake):
@@ -123,3 +123,18 @@ def test_a_peer_leaves_its_files_in_the_folder(name, training, batches, tmp_path
     with peers.peers()[name](training, tmp_path) as step:
         step(batches[0])
     assert any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_cockpit_trains_as_the_others_do(training, batches, tmp_path):
+    pytest.importorskip("cockpit", reason="the extra `bench` is not installed")
+    bare = Training(WORKLOADS["MLP"])
+    with peers.peers()["cockpit"](training, tmp_path) as step:
+        for batch in batches:
+            step(batch)
+            bare.step(batch)
+    for ours, theirs in zip(bare.model.parameters(), training.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_peer_competes_only_where_it_can():
+    assert all(name in WORKLOADS for names in peers.ONLY.values() for name in names)

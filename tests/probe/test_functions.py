@@ -82,6 +82,15 @@ def test_products_with_a_bare_parameter_are_stages_of_its_name(watching_everythi
     assert seen.site("W", "weight").layer == "W"
 
 
+@pytest.mark.parametrize("samples", [1, 5])
+def test_an_activation_that_a_parameter_scaled_is_no_parameter(watching_everything, samples):
+    gain, W = (torch.randn(*shape, requires_grad=True) for shape in ((3,), (4, 3)))  # noqa: N806
+    with watching_everything() as seen:
+        F.linear(torch.randn(samples, 3) * gain, W).sum().backward()
+    assert seen.names("output") == ["W"]
+    assert seen.names("weight") == ["W", "gain"]
+
+
 def test_a_lookup_in_a_bare_table_is_an_embedding_without_input(watching_everything):
     C = torch.randn(10, 3, requires_grad=True)  # noqa: N806
     with watching_everything() as seen:

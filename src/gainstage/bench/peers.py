@@ -5,15 +5,22 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
+
+import torch
 
 from gainstage.bench.race import Contestant, Step
 from gainstage.bench.workloads import Batch, Training
 from gainstage.errors import MissingExtraError
+
+ONLY: Final = {"cockpit": ("MLP",)}
+"""Peers that cannot watch every workload: BackPACK, under cockpit, knows neither the training
+mode of a BatchNorm nor attention."""
 
 
 def peers() -> dict[str, Contestant]:
@@ -23,9 +30,9 @@ def peers() -> dict[str, Contestant]:
         MissingExtraError: one of them is not installed.
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when it is imported
-    for module in ("wandb", "torch.utils.tensorboard", "threadpoolctl"):
+    for module in ("wandb", "torch.utils.tensorboard", "threadpoolctl", "cockpit"):
         _peer(module)
-    return {"wandb": _wandb, "TensorBoard": _tensorboard}
+    return {"wandb": _wandb, "TensorBoard": _tensorboard, "cockpit": _cockpit}
 
 
 @contextmanager
@@ -64,9 +71,40 @@ def _tensorboard(training: Training, folder: Path) -> Iterator[Step]:
         yield step
 
 
+@contextmanager
+def _cockpit(training: Training, folder: Path) -> Iterator[Step]:
+    """Its "economy" of instruments at every step; it keeps its numbers in memory."""
+    del folder
+    cockpit, backpack = _peer("cockpit"), _peer("backpack")
+    quantities = _peer("cockpit.utils.configuration").configuration("economy")
+    optimizer, model = training.optimizer, backpack.extend(training.model)
+    mean_loss = backpack.extend(torch.nn.CrossEntropyLoss())
+    each_loss = torch.nn.CrossEntropyLoss(reduction="none")
+    instruments = cockpit.Cockpit(model.parameters(), quantities=quantities)
+    count = itertools.count()
+
+    def step(batch: Batch) -> None:
+        (inputs, targets), at = batch, next(count)
+        optimizer.zero_grad()
+        scores = model(inputs)
+        loss = mean_loss(scores, targets)
+        told = {
+            "batch_size": len(targets),
+            "individual_losses": each_loss(scores, targets),
+            "loss": loss,
+            "optimizer": optimizer,
+        }
+        with warnings.catch_warnings(), instruments(at, info=told):
+            warnings.simplefilter("ignore")  # its own, of torch's older hooks
+            loss.backward(create_graph=instruments.create_graph(at))
+        optimizer.step()
+
+    yield step
+
+
 def _peer(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        msg = "The peers are wandb and TensorBoard: run `pip install 'gainstage[bench]'`."
+        msg = "The peers are wandb, TensorBoard and cockpit: run `pip install 'gainstage[bench]'`."
         raise MissingExtraError(msg) from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from gainstage.probe.graph import value_of, value_there
+from gainstage.probe.recorder import Recorder
 
 CLASSIFICATION: Final[frozenset[Callable[..., Any]]] = frozenset({F.cross_entropy, F.nll_loss})
 REGRESSION: Final[frozenset[Callable[..., Any]]] = frozenset(
@@ -75,6 +78,21 @@ class Criterion:
         else:
             chance = self._constant(function, prediction, target, kwargs)
         self._calls.append((float(loss.detach()), chance))
+
+    def record(self, roots: Sequence[Tensor], weights: Any, recorder: Recorder) -> None:
+        """Record the loss of a backward, and that of a constant prediction where it is known.
+
+        Args:
+            roots: where the backward begins.
+            weights: one gradient for all, one for each, or None.
+            recorder: where the numbers go; later, if the loss is on another device.
+        """
+        there = None if self._calls else value_there(roots, weights)
+        if there is not None:
+            recorder.later(there, lambda values: recorder.add_run(loss=float(values[0])))
+            return
+        value = self.unscaled(value_of(roots, weights))
+        recorder.add_run(loss=value, chance_loss=self.take(value))
 
     def looked_at(self, squashed_twice: dict[str, str]) -> None:
         """Note what the graph behind a loss shows: raw scores that are none."""

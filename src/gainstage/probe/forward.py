@@ -8,11 +8,11 @@ from typing import Any, Final
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gainstage.probe.blind import BlindSpots
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.compiled import Compiled
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
+from gainstage.probe.health import Health
 from gainstage.probe.labels import Labels
 from gainstage.probe.naming import class_of, enclosing_module, paths
 from gainstage.probe.places import Place
@@ -55,7 +55,7 @@ class Forward:
         self.guard = guard
         self.stages = Stages(recorder, guard)
         self.compiled = Compiled(recorder, self.stages, guard)
-        self._blind = BlindSpots(recorder)
+        self.health = Health(recorder)
         self.criterion = Criterion()
         self._recorder = recorder
         self._labels = labels
@@ -168,7 +168,7 @@ class Forward:
     def compiled_stage(self, module: nn.Module) -> CompiledStage:
         """What measures a stage where it runs inside a compiled graph."""
         place = self.place_of(module)
-        self._blind.expect(self._modules[-1], module, place)
+        self.health.expect(self._modules[-1], module, place)
         return self.compiled.stage(place, module)
 
     def _place(self, name: str, op: str, module: nn.Module | None = None) -> Place:
@@ -220,7 +220,7 @@ class Forward:
         if measured:
             self.stages.flush()
             self.compiled.flush()
-            self._blind.look()
+            self.health.look()
         else:
             self.stages.forget()
             self.compiled.forget()
@@ -235,6 +235,7 @@ class Forward:
         """Let go of the user's modules and tensors."""
         self.stages.forget()
         self.compiled.release()
+        self.health.release()
         self._calls.clear()
         self._modules.clear()
         self._names.clear()

@@ -220,16 +220,19 @@ class FunctionTap(TorchFunctionMode):
         self._derive(args, result)
 
     def _derive(self, args: Any, result: Tensor) -> None:
-        origin = next((p for p in map(self._origin, args) if p is not None), None)
-        if origin is not None:
+        # an activation that was scaled by a parameter has more elements than that
+        found = (p for p in map(self._origin, args) if p is not None)
+        origin = max(found, key=Tensor.numel, default=None)
+        if origin is not None and result.numel() <= origin.numel():
             if len(self._derived) > 4096:
                 self._derived.clear()
             self._derived[id(result)] = (weakref.ref(result), weakref.ref(origin))
 
     def _parameter(self, args: Any, kwargs: Any) -> Tensor | None:
         flat = [a for arg in args for a in (arg if isinstance(arg, (list, tuple)) else (arg,))]
-        found = (self._origin(a) for a in (*flat, *kwargs.values()))
-        return next((p for p in found if p is not None), None)
+        found = [p for a in (*flat, *kwargs.values()) if (p := self._origin(a)) is not None]
+        itself = (p for p in found if any(p is a for a in (*flat, *kwargs.values())))
+        return next(itself, found[0] if found else None)
 
     def _origin(self, value: Any) -> Tensor | None:
         """The leaf parameter that a tensor is, or was reshaped from."""

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 from gainstage.probe.ranks import local
+from gainstage.probe.recorder import Recorder
 from gainstage.sketch import sampling
+from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.pointers import holds_memory
 from gainstage.sketch.reader import kind_of
 
@@ -28,11 +31,12 @@ class Fate(NamedTuple):
     Attributes:
         kept: their norm over that which the backward pass left; 1 where nothing clipped them,
             NaN where there was nothing to compare.
-        stale: those of the step before are still in them: nobody cleared them in between.
+        stale: 1 where those of the step before are still in them: nobody cleared them in between;
+            NaN where that was not looked at.
     """
 
     kept: float
-    stale: bool
+    stale: float
 
 
 @dataclass(slots=True)
@@ -43,17 +47,17 @@ class _Followed:
         references: to them.
         raw: of each, the power of its gradient as the last backward pass left it; NaN if it had
             none that could be read.
-        clean: they were seen without a gradient since the last step.
+        stale: as in :class:`Fate`.
     """
 
     references: list[weakref.ref[Tensor]]
     raw: list[float] = field(default_factory=list)
-    clean: bool = False
+    stale: float = 1.0
 
-    def powers(self) -> list[float]:
-        """Of their gradients, as they are now."""
+    def grads(self) -> list[Tensor | None]:
+        """Their gradients, as they are now."""
         held = (reference() for reference in self.references)
-        return [math.nan if one is None else _power(one.grad) for one in held]
+        return [None if one is None else one.grad for one in held]
 
 
 class Gradients:
@@ -70,41 +74,66 @@ class Gradients:
         ...     w.grad.mul_(0.5)
         ...     gradients.before_step(1, [w])
         tensor([1., 1., 1.])
-        Fate(kept=nan, stale=False)
+        Fate(kept=nan, stale=0.0)
         tensor([1.5000, 1.5000, 1.5000])
-        Fate(kept=0.5, stale=True)
+        Fate(kept=0.5, stale=1.0)
     """
 
     def __init__(self) -> None:
         self._followed: dict[int, _Followed] = {}
+        self.scale = 1.0
+        """Of the loss, by a gradient scaler that has taken it out of the gradients since."""
+        self.waits = True
+        """Whether this is a step in which other devices may be waited for."""
 
     def before_backward(self) -> None:
         """A backward pass is about to add to gradients: see which were cleared."""
         for one in self._followed.values():
-            if not one.clean:
-                one.clean = not any(power > 0 for power in one.powers())
+            if one.stale:  # not even one of several passes found them cleared
+                grads = one.grads()
+                left = any(power > 0 for power in self._powers(grads))
+                known = self.waits or not any(g is not None and is_elsewhere(g) for g in grads)
+                one.stale = float(left) if known else math.nan
+
+    def _powers(self, grads: Iterable[Tensor | None]) -> list[float]:
+        return [_power(grad, waits=self.waits) for grad in grads]
 
     def after_backward(self) -> None:
         """Note what the backward pass left."""
         for one in self._followed.values():
-            one.raw = one.powers()
+            one.raw = self._powers(one.grads())
 
-    def before_step(self, owner: int, parameters: Iterable[Tensor], scale: float = 1.0) -> Fate:
+    def judge(
+        self, optimizer: torch.optim.Optimizer, parameters: Iterable[Tensor], recorder: Recorder
+    ) -> None:
+        """Record what has become of the gradients that an optimiser is about to use."""
+        fate = self.before_step(id(optimizer), parameters)
+        recorder.put_run(kept_grad=fate.kept, stale_grad=fate.stale)
+
+    def before_step(self, owner: int, parameters: Iterable[Tensor]) -> Fate:
         """Compare the gradients with those that the backward pass left.
 
         Args:
             owner: the ``id`` of what steps.
             parameters: that it steps.
-            scale: factor of the loss that a gradient scaler has taken out of the gradients since.
         """
         one = self._followed.get(owner)
         if one is None or any(reference() is None for reference in one.references):
             chosen = _choose([p for p in parameters if p.grad is not None])
             self._followed[owner] = _Followed([weakref.ref(p) for p in chosen])
-            return Fate(math.nan, stale=False)
-        fate = Fate(_kept(one) * scale, stale=not one.clean)
-        one.clean, one.raw = False, []
+            return Fate(math.nan, 0.0)  # nobody has stepped before
+        fate = Fate(self._kept(one) * self.scale, one.stale)
+        one.stale, one.raw = 1.0, []
         return fate
+
+    def _kept(self, one: _Followed) -> float:
+        """Norm of the gradients over that of what the backward left; NaN if that is unknown."""
+        applied = raw = 0.0
+        for now, before in zip(self._powers(one.grads()), one.raw, strict=False):
+            if now >= 0 and before >= 0:
+                applied += now
+                raw += before
+        return math.sqrt(applied / raw) if 0 < raw < math.inf else math.nan
 
     def clear(self) -> None:
         """Forget all."""
@@ -113,7 +142,7 @@ class Gradients:
 
 def any_left(leaves: Iterable[Tensor]) -> bool:
     """Whether any of the first few leaves still has a gradient that is not zero."""
-    return any(_power(leaf.grad) > 0 for leaf in list(leaves)[:CHOSEN])
+    return any(_power(leaf.grad, waits=True) > 0 for leaf in list(leaves)[:CHOSEN])
 
 
 def _choose(parameters: Sequence[Tensor]) -> list[Tensor]:
@@ -123,23 +152,21 @@ def _choose(parameters: Sequence[Tensor]) -> list[Tensor]:
     return [parameters[i] for i in places]
 
 
-def _kept(one: _Followed) -> float:
-    """Norm of the gradients over that of what the backward pass left; NaN if that is unknown."""
-    applied = raw = 0.0
-    for now, before in zip(one.powers(), one.raw, strict=False):
-        if now >= 0 and before >= 0:
-            applied += now
-            raw += before
-    return math.sqrt(applied / raw) if 0 < raw < math.inf else math.nan
+def _power(grad: Tensor | None, *, waits: bool) -> float:
+    """Sum of squares of a part of a gradient, always the same part; NaN if there is none.
 
-
-def _power(grad: Tensor | None) -> float:
-    """Sum of squares of a part of a gradient, always the same part; NaN if there is none."""
+    Args:
+        grad: the gradient.
+        waits: whether another device may be waited for.
+    """
     if grad is None:
         return math.nan
     kind = kind_of(grad)
     if not kind:
         grad = local(grad)
+        if is_elsewhere(grad):
+            part = grad.detach().reshape(-1)[: LINES * sampling.LINE].float()
+            return float(part.square().sum()) if waits else math.nan
         kind = kind_of(grad)
     n = grad.numel() if kind else 0
     if not n or not holds_memory(grad):

@@ -8,6 +8,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from gainstage.probe.ranks import local
+from gainstage.sketch.elsewhere import is_elsewhere
 
 MAX_NODES: Final = 200_000
 """Nodes looked at; a graph beyond that is walked in part."""
@@ -122,6 +123,14 @@ def value_of(roots: Sequence[Tensor], weights: Any = None) -> float:
     if isinstance(weights, Tensor) or weights is None:
         weights = [weights] * len(roots)
     return sum(_scalar(root, weight) for root, weight in zip(roots, weights, strict=False))
+
+
+def value_there(roots: Sequence[Tensor], weights: Any = None) -> Tensor | None:
+    """The same of one loss on another device, where it stays: [1]; None for anything else."""
+    if len(roots) != 1 or weights is not None:
+        return None
+    root = local(roots[0].detach())
+    return root.reshape(1).clone() if root.numel() == 1 and is_elsewhere(root) else None
 
 
 def _scalar(root: Tensor, weight: Tensor | None) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gainstage.probe.guard import Guard
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.spreads import has_modes, keeps_statistics
-from gainstage.probe.units import UnitWatch, has_channels_first, unit_axis
+from gainstage.probe.units import UnitsElsewhere, UnitWatch, has_channels_first, unit_axis
 from gainstage.records import Merge, Site
 from gainstage.sketch.reader import Counts
 from gainstage.sketch.rows import Row
@@ -120,6 +120,7 @@ class Entry:
         "shape",
         "spreads",
         "units",
+        "units_elsewhere",
     )
 
     def __init__(self, listener: Listener, place: Place) -> None:
@@ -134,6 +135,7 @@ class Entry:
         self.output_number = 0  # among the outputs of its node
         self.axis: int | None = None
         self.units: UnitWatch | None = None
+        self.units_elsewhere: UnitsElsewhere | None = None
         self.graded = False
         self.asleep = False  # in evaluation mode, and the model with it
         self.spreads: dict[str, float] = {}

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from gainstage.probe.numbers import StepNumbers, brought
+from gainstage.probe.schedule import has_histograms, looks_closer
 from gainstage.probe.sink import Sink
 from gainstage.quantities import QUANTITIES
 from gainstage.records import Event, Frame, Kind, Series, Site
 from gainstage.sketch import Histogram, rows
+from gainstage.sketch.elsewhere import Reading, Values
 from gainstage.sketch.reader import Counts, Reader
 from gainstage.sketch.rows import Numbers, Row, Rows
 from gainstage.sketch.sketch import Sketch
-
-HISTOGRAMS_ALWAYS: Final = 16
-HISTOGRAMS_OFTEN: Final = 1024
-HISTOGRAMS_EVERY: Final = (16, 64)
-"""Histograms are kept of the first steps, then of every 16th, and from step 1,024 on of every
-64th: shapes change slowly, and a histogram costs more to keep than all other numbers of a site
-together."""
-
-
-def has_histograms(step: int) -> bool:
-    """Whether this is a step of which histograms are kept."""
-    return step < HISTOGRAMS_ALWAYS or step % HISTOGRAMS_EVERY[step >= HISTOGRAMS_OFTEN] == 0
-
-
-LOOKS_ALWAYS: Final = 16
-LOOKS_EVERY: Final = 64
-"""What changes slowly, or is known after a few steps, is looked at in the first steps, then now
-and then."""
 
 Numbers64 = NDArray[np.float64]
 
@@ -59,8 +45,7 @@ class Recorder:
     def __init__(self, sink: Sink, *, lines: int | None = None, wait: float = 0.0) -> None:
         self.sink = sink
         self._wait = wait
-        self._steps: list[Frame] = []
-        self._kept: list[tuple[int, dict[int, Counts]]] = []  # histograms, by step
+        self._steps: list[tuple[Frame, StepNumbers]] = []
         self._written = time.monotonic()
         self.step = 0
         self.reader = Reader(lines)
@@ -68,14 +53,9 @@ class Recorder:
         self._orders: dict[str, int] = {}
         self._offsets: dict[Kind, dict[str, int]] = {}
         self._blank: Numbers64 = np.zeros(0)  # NaN for each series
-        self._frame = self._blank.copy()
-        self._rows = rows.new(_ROOM)
-        self._taken = np.zeros(_ROOM, dtype=np.uint8)
+        self._now = StepNumbers.blank(self._blank, _ROOM)
         self._columns = np.zeros(_ROOM, dtype=np.int64)  # the first of each site
         self._grads = np.zeros(0, dtype=np.int64)
-        self._counts: dict[int, Counts] = {}
-        self._run_numbers: dict[str, float] = {}
-        self._any = False
         self._start = time.monotonic()
         self._last = self._start
         self.run = self.site("run", "run", layer="", op="")
@@ -110,8 +90,8 @@ class Recorder:
         self._make_room()
         self._columns[site.id] = first
         unknown = np.full(len(offsets), np.nan)
-        self._blank, self._frame = (
-            np.concatenate([numbers, unknown]) for numbers in (self._blank, self._frame)
+        self._blank, self._now.frame = (
+            np.concatenate([numbers, unknown]) for numbers in (self._blank, self._now.frame)
         )
         if kind == "grad":
             self._grads = np.append(self._grads, site.id)
@@ -122,11 +102,10 @@ class Recorder:
         return (name, kind) in self._sites
 
     def _make_room(self) -> None:
-        missing = len(self._sites) > len(self._rows)
-        if missing:
-            more = len(self._rows)
-            self._rows = np.pad(self._rows, ((0, more), (0, 0)))
-            self._taken = np.pad(self._taken, (0, more))
+        now, more = self._now, len(self._now.rows)
+        if len(self._sites) > more:
+            now.rows = np.pad(now.rows, ((0, more), (0, 0)))
+            now.taken = np.pad(now.taken, (0, more))
             self._columns = np.pad(self._columns, (0, more))
 
     def merge(self, site: Site, sketch: Sketch) -> None:
@@ -142,8 +121,8 @@ class Recorder:
 
     def set(self, site: Site, sketch: Sketch) -> None:
         """Replace what this step has at the site."""
-        self._taken[site.id] = 0
-        self._counts.pop(site.id, None)
+        self._now.taken[site.id] = 0
+        self._now.counts.pop(site.id, None)
         self.merge(site, sketch)
 
     def take(
@@ -164,10 +143,11 @@ class Recorder:
             anew: replace what this step has there, rather than add to it.
             beside: single quantities: numbers, which of them, and the columns they go to.
         """
-        self._any = True
-        rows.take(pool, places, sites, self._rows, self._taken, anew)
+        now = self._now
+        now.any = True
+        rows.take(pool, places, sites, now.rows, now.taken, anew)
         if beside is not None:
-            rows.scatter(*beside, self._frame)
+            rows.scatter(*beside, now.frame)
 
     def take_one(self, row: Row, site: Site, *, anew: bool = False) -> None:
         """Take one reading over."""
@@ -175,14 +155,39 @@ class Recorder:
 
     def count(self, site: int, counts: Counts, *, anew: bool = False) -> None:
         """Add to, or replace, this step's histogram at the site of that id."""
-        held = None if anew else self._counts.get(site)
-        self._counts[site] = counts if held is None else held + counts
+        held = None if anew else self._now.counts.get(site)
+        self._now.counts[site] = counts if held is None else held + counts
+
+    def later(self, numbers: Tensor, use: Callable[[Values], None]) -> None:
+        """Have numbers of this step that are on another device brought here, and used, later.
+
+        Args:
+            numbers: [n], n >= 1.
+            use: given them as an array, records them by the methods of this class as if the step
+                were still open. All sites must be there.
+        """
+        self._now.later.append((numbers, use))
+
+    def read_later(self, reading: Reading, site: int, *, anew: bool = False) -> None:
+        """Take over, later, a reading that is on another device, at the site of that id."""
+        bins = self.bins
+
+        def use(values: Values) -> None:
+            row = rows.new(1)
+            reading.write(values, row[0])
+            self.take(row, _FIRST, np.array([site]), anew=anew)
+            counts = reading.counts(values) if bins else None
+            if counts is not None:
+                self.count(site, counts, anew=anew)
+
+        self._now.any = True
+        self.later(reading.values, use)
 
     def put(self, site: Site, numbers: Mapping[str, float]) -> None:
         """Set single quantities of this step at the site."""
         for quantity, value in numbers.items():
-            self._frame[self.column(site, quantity)] = value
-        self._any = True
+            self._now.frame[self.column(site, quantity)] = value
+        self._now.any = True
 
     def column(self, site: Site, quantity: str) -> int:
         """Where in a frame a quantity of a site is."""
@@ -190,19 +195,19 @@ class Recorder:
 
     def put_columns(self, columns: Numbers, values: Numbers64) -> None:
         """Set many quantities of this step at once, by their places in the frame."""
-        self._frame[columns] = values
+        self._now.frame[columns] = values
 
     def put_column(self, column: int, value: float) -> None:
         """Set one quantity of this step by its place in the frame."""
-        self._frame[column] = value
+        self._now.frame[column] = value
 
     def put_run(self, **numbers: float) -> None:
         """Set single quantities of the run at this step."""
-        self._run_numbers.update(numbers)
+        self._now.run.update(numbers)
 
     def add_run(self, **numbers: float) -> None:
         """Add to quantities of the run at this step."""
-        found = self._run_numbers
+        found = self._now.run
         for quantity, value in numbers.items():
             found[quantity] = found.get(quantity, 0.0) + value
 
@@ -214,7 +219,7 @@ class Recorder:
     @property
     def looks_closer(self) -> bool:
         """Whether this is a step of which data, units and samples are looked at as well."""
-        return self.step < LOOKS_ALWAYS or self.step % LOOKS_EVERY == 0
+        return looks_closer(self.step)
 
     @property
     def bins(self) -> bool:
@@ -224,13 +229,13 @@ class Recorder:
     @property
     def pending(self) -> bool:
         """Whether anything was measured since the last frame."""
-        return self._any or bool(self._run_numbers)
+        return self._now.any or bool(self._now.run) or bool(self._now.later)
 
     def skip(self) -> float:
         """End this step without a record of it; how long it took."""
         now = time.monotonic()
         seconds, self._last = now - self._last, now
-        self._run_numbers.clear()
+        self._now.run.clear()
         self.step += 1
         self.reader.bins = has_histograms(self.step)
         return seconds
@@ -243,23 +248,18 @@ class Recorder:
         """
         now = time.monotonic()
         seconds, self._last = now - self._last, now
-        frame, self._frame = self._frame, self._blank.copy()
-        run = self._offsets["run"]  # its columns are the first ones
-        if self._any:
-            norm = rows.norm_of_all(self._rows, self._taken, self._grads)
-            frame[run["grad_norm"]] = norm
-            rows.write(self._rows, self._taken, self._columns, frame)
-            self._taken.fill(0)
-            self.reader.turn += 1
-            self._any = False
         self.put_run(seconds=seconds, probe_seconds=probe_seconds)
-        for quantity, value in self._run_numbers.items():
-            frame[run[quantity]] = value
-        self._run_numbers.clear()
-        self._steps.append(Frame(self.step, frame, now - self._start))
-        if self._counts:
-            self._kept.append((self.step, self._counts))
-            self._counts = {}
+        step = self._now
+        if step.any:
+            self.reader.turn += 1
+        if step.later:
+            self._now = StepNumbers(
+                self._blank.copy(), np.zeros_like(step.rows), np.zeros_like(step.taken)
+            )
+        else:
+            self._finish(step)
+            self._now = StepNumbers(self._blank.copy(), step.rows, step.taken)
+        self._steps.append((Frame(self.step, step.frame, now - self._start), step))
         self.step += 1
         self.reader.bins = has_histograms(self.step)
         if now - self._written >= self._wait or len(self._steps) >= _MOST_WAITING:
@@ -271,12 +271,26 @@ class Recorder:
         if not self._steps:
             return
         steps, self._steps = self._steps, []
-        kept, self._kept = self._kept, []
-        for step, histograms in kept:
-            for site, counts in histograms.items():
-                self.sink.add_histogram(site, step, Histogram(counts))
-        self.sink.write_frames(steps)
+        self._bring([step for _, step in steps if step.later])
+        for frame, step in steps:
+            for site, counts in step.counts.items():
+                self.sink.add_histogram(site, frame.step, Histogram(counts))
+        self.sink.write_frames([frame for frame, _ in steps])
         self._written = time.monotonic()
+
+    def _bring(self, steps: Sequence[StepNumbers]) -> None:
+        """Finish steps some of whose numbers are on another device."""
+        now = self._now
+        try:
+            for step in brought(steps):
+                self._now = step
+                step.use()
+                self._finish(step)
+        finally:
+            self._now = now
+
+    def _finish(self, step: StepNumbers) -> None:
+        step.finish(self._columns, self._offsets["run"], self._grads)
 
     @property
     def seconds(self) -> float:

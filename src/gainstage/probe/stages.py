@@ -16,12 +16,12 @@ from gainstage.probe.places import Chart, Entry, Feed, Place
 from gainstage.probe.ranks import is_distributed, merge_of
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.spreads import running_gap, sample_spread
-from gainstage.probe.units import UnitWatch, by_unit, feature_numbers, unit_shape
+from gainstage.probe.unitlooks import UnitLooks
+from gainstage.probe.units import by_unit, feature_numbers
 from gainstage.sketch import rows
+from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.pool import Pool
 from gainstage.sketch.reader import kind_of
-from gainstage.sketch.sampling import FLOAT32
-from gainstage.sketch.tensors import unreadable
 
 MAX_HELD: Final = 2048
 """Forward measurements held for a backward that may never come (an evaluation with gradients)."""
@@ -55,7 +55,7 @@ class Stages:
         self._last: Callable[[], Tensor | None] = lambda: None
         self._last_version = 0
         self._last_pointer = 0
-        self._looked = False  # at units, since these were recorded
+        self._units = UnitLooks(recorder)
 
     def output(self, place: Place, tensor: Tensor, *, root: int = 0) -> Entry | None:
         """Read what a stage returned and listen for its gradient.
@@ -69,7 +69,7 @@ class Stages:
             The entry; None if the tensor is a view of the previous one, or a scalar.
         """
         kind = kind_of(tensor, in_order=False)
-        if not kind and (tensor.is_nested or not tensor.is_floating_point()):
+        if not kind and (not _is_floating(tensor) or self._is_last(tensor)):
             return None
         shape = tensor.shape
         if not shape:
@@ -77,7 +77,7 @@ class Stages:
         pool, held = self._pool, self._held
         reading = pool.take(tensor, kind)
         # a view of what was read last begins where that begins
-        if pool.pointer in (0, self._last_pointer) and self._is_last(tensor):
+        if kind and pool.pointer == self._last_pointer and self._is_last(tensor):
             pool.give_back(reading)
             return None
         if not held or len(held) >= MAX_HELD:
@@ -88,11 +88,11 @@ class Stages:
             entry.dtype = tensor.dtype
             entry.merge = "sum" if type(tensor) is Tensor else merge_of(tensor, "sum")
             entry.axis = place.axis(shape, held[-1] if held else None)
-            entry.units = None
+            entry.units = entry.units_elsewhere = None
         if entry.axis is not None:
             units = entry.units
             if units is None or self._reader.turn >= units.busy_from:
-                self._look_at_units(entry, tensor)
+                self._units.look(entry, tensor, kind)
         held.append(entry)
         self.listen(entry, tensor)
         self._last = weakref.ref(tensor)
@@ -100,7 +100,7 @@ class Stages:
         self._last_version = _version(tensor)
         if self.feeding:
             self._outputs[id(tensor)] = self._last
-            if kind and len(shape) > 1:
+            if _is_readable(tensor):
                 entry.spreads["sample_spread"] = sample_spread(tensor)
         return entry
 
@@ -198,22 +198,6 @@ class Stages:
         entry.graded = True
         self._graded.append((entry, self._pool.take(grad)))
 
-    def _look_at_units(self, entry: Entry, tensor: Tensor) -> None:
-        axis = entry.axis
-        if axis is None or tensor.layout is not torch.strided or not tensor.numel():
-            return
-        kind = kind_of(tensor)
-        if not kind and (is_distributed(tensor) or unreadable(tensor)):
-            return
-        units = entry.units
-        shape = unit_shape(entry.shape, axis)
-        if units is None or units.units != shape[1]:
-            exact = self._reader.lines is None
-            units = entry.units = UnitWatch(shape[1], entry.place.op, exact=exact)
-        self._looked = True
-        x = tensor.data_ptr() if kind == FLOAT32 else by_unit(tensor, axis)
-        units.see(x, shape, self._reader.turn)
-
     def _record(self, entries: list[Entry]) -> None:
         if not entries:
             return
@@ -228,7 +212,9 @@ class Stages:
         readings = [entry.reading for entry in entries]
         readings += [reading for _, reading in self._graded]
         recorder.take(pool.settle(), chart.number(readings), chart.ids)
-        self._record_units(chart)
+        for number, there in pool.elsewhere.items():
+            recorder.read_later(there, int(chart.ids[readings.index(number)]))
+        self._units.record(chart, self._charts.values(), pool)
         if chart.with_modes:
             asleep = sum(entries[i].asleep for i in chart.with_modes)
             recorder.put_run(eval_mode=asleep / len(chart.with_modes))
@@ -239,22 +225,6 @@ class Stages:
                 counts = pool.counts(reading)
                 if counts is not None:
                     recorder.count(site, counts)
-
-    def _record_units(self, chart: Chart) -> None:
-        if self._looked:
-            for known in self._charts.values():
-                known.shares = None
-            self._looked = False
-        columns, shares = chart.found_of_units()
-        if columns.size:
-            self._recorder.put_columns(columns, shares)
-        if self._reader.lines is None:
-            return
-        for entry, at in zip(chart.entries, chart.columns, strict=True):
-            if entry.units is not None and entry.units.bounds is not None:
-                outside = self._pool.outside(entry.reading, entry.units.bounds)
-                if outside is not None:
-                    self._recorder.put_column(at["saturated"], outside)
 
     def _record_closer_look(self, chart: Chart) -> None:
         for entry, call, at in zip(chart.entries, chart.calls, chart.columns, strict=True):
@@ -289,7 +259,13 @@ class Stages:
 
 
 def _is_readable(tensor: Tensor | None) -> TypeGuard[Tensor]:
-    return tensor is not None and tensor.dim() > 1 and bool(kind_of(tensor, in_order=False))
+    if tensor is None or tensor.dim() < 2:
+        return False
+    return kind_of(tensor, in_order=False) > 0 or is_elsewhere(tensor)
+
+
+def _is_floating(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and not tensor.is_nested
 
 
 def _version(tensor: Tensor) -> int:

@@ -108,8 +108,12 @@ def _stage_hook(probe: Probe, module: nn.Module) -> Hook:
 
 def _step_hooks(probe: Probe) -> tuple[Hook, Hook]:
     shield = probe.guard.shield
-    before = Hook(lambda o, *_: shield("optimizer", probe.before_step, o))
-    return before, Hook(lambda o, *_: probe.after_step(o))
+
+    def before(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        shield("optimizer", probe.before_step, optimizer, closed=closure is not None)
+
+    return Hook(before), Hook(lambda o, *_: probe.after_step(o))
 
 
 @contextmanager
@@ -131,12 +135,17 @@ def module_tap(probe: Probe, model: nn.Module, *, functional: bool = True) -> It
             for module in model.modules():
                 stack.callback(module.register_forward_pre_hook(enter).remove)
                 after = _leave_hook(probe, module) if module in stages else leave
-                stack.callback(module.register_forward_hook(after).remove)
+                handle = module.register_forward_hook(after)
+                stack.callback(handle.remove)
+                if module in stages:
+                    probe.forward.health.hooked(handle, module)
         else:
             stack.callback(model.register_forward_pre_hook(_root_hook(probe)).remove)
             for module in stages:
                 probe.hooks_seconds += hook_seconds()
-                stack.callback(module.register_forward_hook(_stage_hook(probe, module)).remove)
+                handle = module.register_forward_hook(_stage_hook(probe, module))
+                stack.callback(handle.remove)
+                probe.forward.health.hooked(handle, module)
         yield
 
 

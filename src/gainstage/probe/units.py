@@ -19,6 +19,9 @@ _PAUSE: Final = 4
 _MOST_LOOKED_AT: Final = 65_536
 """Elements of one stage and turn, where not every one is looked at."""
 
+_MOST_ELSEWHERE: Final = 1 << 20
+"""The same on another device, which looks also at what showed itself in the meantime."""
+
 LINEAR_RANGE: Final[dict[str, tuple[float, float]]] = {
     "tanh": (-0.97, 0.97),
     "sigmoid": (0.03, 0.97),
@@ -134,6 +137,69 @@ class UnitWatch:
             last = np.minimum(last, self._loose)
         if not self._exact:  # nobody is to be looked for until the first has had its rest
             self.busy_from = turn + _PAUSE if silent else int(last.min()) + _REST
+
+
+class UnitsElsewhere:
+    """The same shares of a stage on another device, which is not waited for.
+
+    Args:
+        units: how many there are.
+        op: the operation that made them.
+        exact: look at every sample at every turn; otherwise at part of them at every fourth.
+
+    Attributes:
+        units: how many there are.
+        bounds: the linear range of the activation, if it has one.
+        found: the shares, by quantity: [1] each, on the device.
+
+    Example:
+        >>> watch = UnitsElsewhere(2, "relu", exact=True)
+        >>> watch.see(torch.tensor([[0.0, 1.0], [0.0, 0.0]]), 1, 0)
+        {'dead_units': tensor([0.5000])}
+    """
+
+    def __init__(self, units: int, op: str, *, exact: bool) -> None:
+        self.units = units
+        self._exact = exact
+        self.bounds = LINEAR_RANGE.get(op)
+        self._last: dict[str, Tensor] = {}
+        self.found: dict[str, Tensor] = {}
+
+    def see(self, tensor: Tensor, axis: int, turn: int) -> dict[str, Tensor]:
+        """Take in what the units put out at a turn: their axis is 1 or the last.
+
+        Returns:
+            The shares by quantity.
+        """
+        if not self._exact and turn % _PAUSE:
+            return self.found
+        samples, units, positions = unit_shape(tuple(tensor.shape), axis)
+        x = tensor.detach().reshape(samples, units, positions)
+        if self._exact and self.bounds is not None:
+            self.found["saturated"] = share_outside_there(x, self.bounds)
+        most = max(_MOST_ELSEWHERE // (units * positions), 1)
+        if not self._exact and samples > most:
+            first = min(turn * 7919 % samples, samples - most)
+            x = x[first : first + most]
+        self._look("dead_units", x != 0, turn)
+        if self.bounds is not None:
+            low, high = self.bounds
+            self._look("saturated_units", (x >= low) & (x <= high), turn)
+        return self.found
+
+    def _look(self, quantity: str, shows: Tensor, turn: int) -> None:
+        seen = shows.any(2).any(0)
+        last = self._last.get(quantity)
+        if last is None:
+            last = torch.full_like(seen, -1, dtype=torch.int64)
+        last = self._last[quantity] = torch.where(seen, turn, last)
+        silent = (last < 0) | (turn - last >= WINDOW)
+        self.found[quantity] = silent.float().mean().reshape(1)
+
+
+def share_outside_there(x: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Share of a tensor's elements outside the bounds: [1], on its device."""
+    return ((x < bounds[0]) | (x > bounds[1])).float().mean().reshape(1)
 
 
 def feature_numbers(x: NDArray[np.float32]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import msgspec
 
 from gainstage.recording import Recording
 from gainstage.records import Finding, Remedy
-from gainstage.render.words import effort_told
+from gainstage.render.words import blindness_told, effort_told
 from gainstage.views.findings import finding_cards
 from gainstage.views.view import VIEWS
 
@@ -25,7 +25,7 @@ def payload(
     recording: Recording,
     findings: Sequence[Finding] | None = None,
     manuals: Mapping[str, str] | None = None,
-    remedies: Sequence[Remedy] = (),
+    remedies: Sequence[Remedy] | None = None,
 ) -> dict[str, Any]:
     """Every registered view under its name, and ``run``: plain dicts, lists and numbers.
 
@@ -33,11 +33,13 @@ def payload(
         recording: the run.
         findings: what the rules found; None for what is stored with the run.
         manuals: a rule's manual by its code.
-        remedies: what was tried.
+        remedies: what was tried; None for what is stored with the run.
     """
     data = {name: view(recording) for name, view in VIEWS.items() if name != "findings"}
     data["findings"] = finding_cards(recording, findings, manuals)
-    data["remedies"] = [asdict(remedy) for remedy in remedies]
+    data["remedies"] = [
+        asdict(remedy) for remedy in (recording.remedies if remedies is None else remedies)
+    ]
     plain: dict[str, Any] = msgspec.to_builtins(data, str_keys=True)
     return {"schema": PAYLOAD_SCHEMA, "run": _run(recording), **plain}
 
@@ -67,6 +69,7 @@ def _run(recording: Recording) -> dict[str, Any]:
         "overhead": float(info.overhead) if info.probe_seconds else None,
         "detail": info.detail,
         "effort": effort_told(recording),
+        "blind": blindness_told(recording),
         "versions": {str(key): str(value) for key, value in info.versions.items()},
         "facts": {str(key): _told(value) for key, value in info.facts.items()},
         "steps": len(steps),

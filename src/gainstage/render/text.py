@@ -16,6 +16,7 @@ from gainstage.render.level_lines import ink, level_lines, parameter_lines
 from gainstage.render.page import Page
 from gainstage.render.words import (
     advice,
+    blindness_told,
     clean,
     duration,
     effort_told,
@@ -136,6 +137,8 @@ def _headline(page: Page, recording: Recording, healthy: bool, severities: list[
         facts.append(f"loss {loss.first:.4g} to {loss.last:.4g}")
     facts += [f"chance {loss.chance:.4g}"] if loss.chance is not None else []
     page.paragraph(", ".join(facts), 0, style="dim")
+    for told in blindness_told(recording):
+        page.paragraph(f"The watch {told}.", 0, style="yellow")
 
 
 def _finding(page: Page, card: Card) -> None:

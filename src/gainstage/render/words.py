@@ -112,6 +112,12 @@ def effort_told(recording: Recording) -> list[str]:
     return [f"kept to its budget by reading {', '.join(told)}"] if told else []
 
 
+def blindness_told(recording: Recording) -> list[str]:
+    """What the watch could not see, as it found out while the training ran."""
+    events = [event for event in recording.events if event.code == "blind" and "told" in event.data]
+    return [f"{clean(str(e.data['told']))} (since step {e.step})" for e in events]
+
+
 def advice(manual: str) -> list[str]:
     r"""The lines of a rule's manual that say what to do; its first paragraph if none says so.
 

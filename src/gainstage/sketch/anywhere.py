@@ -29,11 +29,7 @@ def measure_anywhere(values: Tensor) -> Sketch:
     variance = torch.where(finite, (scaled - mean).square(), torch.zeros_like(inside)).sum() / n
     zeros = (wide == 0).sum()
     nan = torch.isnan(wide).sum()
-    narrow = torch.where(
-        finite & (inside != 0) & (inside.abs() < FLOAT32_TINY),
-        torch.copysign(torch.full_like(inside, FLOAT32_TINY), inside),
-        torch.where(finite, inside.clamp(-FLOAT32_MAX, FLOAT32_MAX), wide),
-    ).float()
+    narrow = nearest_float32(wide)
     bins = (narrow.contiguous().view(torch.int32) >> SHIFT) & (BINS - 1)
     counts = torch.bincount(bins, minlength=BINS).cpu().numpy()
     std = variance.sqrt() * size
@@ -50,6 +46,21 @@ def measure_anywhere(values: Tensor) -> Sketch:
         inf=int(values.numel() - found[0] - found[6]),
     )
     return Sketch(summary, Histogram(counts))
+
+
+def nearest_float32(values: Tensor) -> Tensor:
+    """As float32, without turning a finite float64 into an infinity or into zero.
+
+    Example:
+        >>> nearest_float32(torch.tensor([1e300, -1e-300, 0.0, math.inf], dtype=torch.float64))
+        tensor([ 3.4028e+38, -1.4013e-45,  0.0000e+00,         inf])
+    """
+    if values.dtype != torch.float64:
+        return values.float()
+    near = values.clamp(-FLOAT32_MAX, FLOAT32_MAX)
+    near = torch.where(torch.isfinite(values), near, values)
+    tiny = torch.copysign(torch.full_like(near, FLOAT32_TINY), near)
+    return torch.where((near != 0) & (near.abs() < FLOAT32_TINY), tiny, near).float()
 
 
 def _size(low: Tensor, high: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from gainstage.sketch import rows, sampling
+from gainstage.sketch.elsewhere import Reading, is_elsewhere
 from gainstage.sketch.histogram import BINS
 from gainstage.sketch.kernels import Counts, Floats, count_few
 from gainstage.sketch.reader import Reader, kind_of
@@ -30,6 +31,7 @@ class Pool:
 
     Attributes:
         pointer: address of the tensor that was taken last, if it lies in one piece; else 0.
+        elsewhere: readings that are on other devices, by number; their rows say nothing.
 
     Example:
         >>> import torch
@@ -44,6 +46,7 @@ class Pool:
         self.pointer = 0
         self._rows = rows.new(_ROOM)
         self._counts: dict[int, Counts] = {}
+        self.elsewhere: dict[int, Reading] = {}
         self._used = 0
         self._spare: list[int] = []
         self._samples: Floats = np.zeros((0, 0), np.float32)
@@ -79,6 +82,10 @@ class Pool:
                 if sampling.grab(pointer, n, kind, lines, reader.turn, where, number):
                     return number
         self._sizes[number, 0] = 0
+        if not kind and is_elsewhere(tensor):
+            self.elsewhere[number] = reader.read_there(tensor)
+            self._rows[number, rows.COUNT] = np.nan
+            return number
         counts = reader.read(tensor, self._rows[number])
         if counts is not None:
             self._counts[number] = counts
@@ -110,11 +117,13 @@ class Pool:
     def give_back(self, number: int) -> None:
         """A reading is not wanted any more."""
         self._counts.pop(number, None)
+        self.elsewhere.pop(number, None)
         self._spare.append(number)
 
     def clear(self) -> None:
         """Forget all readings."""
         self._counts.clear()
+        self.elsewhere.clear()
         self._spare.clear()
         self._used = 0
 

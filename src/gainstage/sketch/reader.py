@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gainstage.sketch import pointers, rows, sampling
+from gainstage.sketch.elsewhere import Elsewhere, Reading
 from gainstage.sketch.histogram import BINS
 from gainstage.sketch.tensors import flat, measure, unreadable
 from gainstage.torch_private import is_functorch_wrapped
@@ -100,6 +101,22 @@ class Reader:
         self.turn = 0
         self.bins = True
         self._scratch = _Scratch()
+        self._elsewhere = Elsewhere()
+
+    def read_there(self, tensor: Tensor) -> Reading:
+        """Read a tensor of another device without waiting for it."""
+        return self._elsewhere.read(tensor, lines=self.lines, turn=self.turn, bins=self.bins)
+
+    def sample_there(self, tensor: Tensor) -> Tensor:
+        """What :meth:`read_there` reads of it: its sample, or all of it, float32 [m]."""
+        lines = self.lines
+        if lines is None:
+            lines = -(-tensor.numel() // sampling.LINE)
+        return self._elsewhere.sample(tensor, lines, self.turn)
+
+    def same_there(self, tensor: Tensor, lines: int) -> Tensor:
+        """As many lines of it, the same ones at each turn: float32 [m]."""
+        return self._elsewhere.sample(tensor, lines, 0)
 
     @property
     def plan(self) -> tuple[int, int]:

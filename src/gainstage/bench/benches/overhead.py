@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gainstage.bench.bench import BENCHES, Line, Outcome, Settings
+from gainstage.bench.peers import ONLY
 from gainstage.bench.peers import peers as all_peers
 from gainstage.bench.race import Contestant, Step, Times, race
 from gainstage.bench.workloads import WORKLOADS, Training
@@ -47,7 +48,7 @@ def overhead(settings: Settings) -> Outcome:
     The background service process of wandb is not counted, only what it does in this one.
 
     Args:
-        settings: with ``peers``, wandb and TensorBoard compete as well.
+        settings: with ``peers``, wandb, TensorBoard and, where it can, cockpit compete as well.
 
     Raises:
         MissingExtraError: the peers are not installed.
@@ -58,9 +59,14 @@ def overhead(settings: Settings) -> Outcome:
     lines = []
     try:
         for workload in WORKLOADS:
+            able = {
+                name: contestant
+                for name, contestant in contestants.items()
+                if workload in ONLY.get(name, WORKLOADS)
+            }
             with TemporaryDirectory(prefix="gainstage-") as folder:
-                times = race(WORKLOADS[workload], contestants, Path(folder))
-            lines += [_line(workload, name, times) for name in contestants]
+                times = race(WORKLOADS[workload], able, Path(folder))
+            lines += [_line(workload, name, times) for name in able]
     finally:
         torch.set_num_threads(threads)
     return Outcome(lines)

@@ -13,6 +13,7 @@ function list(run) {
     ["Started", run.started > 0 ? new Date(run.started * 1000).toISOString().replace("T", " ").slice(0, 16) + " UTC" : "–"],
     ["Status", run.outcome ? run.status + ": " + run.outcome : run.status],
     ["Reading", [run.detail === "exact" ? "exact: every element" : "sampled: up to 2,048 elements of each tensor, other ones at each step", ...run.effort].join("; ")],
+    ...run.blind.map((told) => ["Not seen", "The watch " + told]),
     ["Steps", run.steps ? figure(run.steps) + " (" + figure(run.first_step) + " to " + figure(run.last_step) + ")" : "none"],
     ["Measured at", plural(run.sites, "site")],
     ["Time in the probe", duration(run.probe_seconds) + " of " + duration(run.seconds)],
