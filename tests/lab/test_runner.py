@@ -12,7 +12,13 @@ from gainstage.lab.runner import cells, find
 SLOW = {"gradient-scales"}
 """Longer than a few seconds even as a short run."""
 
-NEED_DATA = {"names", "optimizers-compared"}
+NEED_DATA = {
+    "initialization",
+    "kaiming-conv",
+    "names",
+    "names-diagnosis",
+    "optimizers-compared",
+}
 
 
 def marks(name):

@@ -260,6 +260,7 @@ def _stage(node: Node, name: str, made: Moments, modelled: bool) -> PredictedSta
         rms=node.rms,
         predicted_mean=float(made.centre),
         predicted_rms=math.sqrt(max(float(made.power), 0.0)),
+        predicted_spread=math.sqrt(max(float(made.power - made.samples.mean()), 0.0)),
         grad=node.grad,
         predicted_grad=math.nan if flow is None else math.sqrt(max(float(flow.mean()), 0.0)),
         band_db=10 / math.log(10) * math.sqrt(made.spread + made.own_spread),
