@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import figures
 from playwright.sync_api import sync_playwright
 
 DOCS = Path(__file__).resolve().parent
@@ -14,7 +15,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def main() -> None:
-    """Run the doctor on the demo's sick network and photograph its report."""
+    """Draw the figures; run the doctor on the demo's sick network and photograph its report."""
+    figures.main()
     gainstage = Path(sys.executable).with_name("gainstage")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.html"

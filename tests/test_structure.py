@@ -31,7 +31,7 @@ COVERED_BY = {
     "torch_private.py": "probe/test_guard.py",
     # what the rules see, and how they are filed: judged through each of them
     **dict.fromkeys(
-        (f"diagnosis/{name}.py" for name in ("evidence", "progress", "rule")),
+        (f"diagnosis/{name}.py" for name in ("evidence", "operations", "progress", "rule")),
         "diagnosis/test_rules.py",
     ),
     "landscape/canvas.py": "landscape/test_figures.py",
@@ -62,6 +62,7 @@ COVERED_BY = {
     "sketch/sketch.py": "sketch/test_tensors.py",
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters
     "probe/tracebacks.py": "probe/test_launch.py",  # only the launch shows any
+    "probe/importing.py": "probe/test_launch.py",  # what a script that imports torch is told by
     # each is one change, judged by what it does to a training
     **dict.fromkeys(
         (
@@ -76,7 +77,7 @@ COVERED_BY = {
         "init/test_prediction.py",
     ),
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
-    "init/moments.py": "init/test_prediction.py",
+    **dict.fromkeys(("init/moments.py", "init/weight_gradients.py"), "init/test_prediction.py"),
     "init/planning.py": "init/test_applying.py",
     **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),
     "init/expected_loss.py": "init/test_auditing.py",
@@ -84,10 +85,12 @@ COVERED_BY = {
     "render/init_tables.py": "init/test_auditing.py",
     # what a remedy is, what each finding suggests; how a fix is found in a file and written
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("candidates", "suggestions")), "doctor/test_remedies.py"
+        (f"doctor/{name}.py" for name in ("candidates", "repertoire", "suggestions")),
+        "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("site", "writers")), "doctor/test_rewrite.py"
+        (f"doctor/{name}.py" for name in ("model_writers", "site", "writers")),
+        "doctor/test_rewrite.py",
     ),
     "render/page.py": "render/test_text.py",
     # how the parts of a command's output look is told by its whole

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from gainstage.diagnosis import RULES, diagnose
 from gainstage.recording import Recording
-from gainstage.records import Finding, RunInfo
+from gainstage.records import Finding, Remedy, RunInfo
 from gainstage.store import find_run, open_recording
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ class Run:
     def info(self) -> RunInfo:
         """What is known of the run as a whole."""
         return self.recording.info
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What the doctor tried on the script, verified ones first; empty if nothing."""
+        return self.recording.remedies
 
     def diagnose(self) -> Diagnosis:
         """Judge the run by every rule."""

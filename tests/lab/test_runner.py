@@ -9,7 +9,13 @@ from gainstage.errors import UnknownNameError, UsageError
 from gainstage.lab import EXPERIMENTS, Row, run
 from gainstage.lab.runner import cells, find
 
-NEED_DATA = {"names", "optimizers-compared"}
+NEED_DATA = {
+    "initialization",
+    "kaiming-conv",
+    "names",
+    "names-diagnosis",
+    "optimizers-compared",
+}
 
 
 def marks(name):

@@ -135,6 +135,13 @@ def test_remedies_stand_under_the_findings(opened, recordings, vanishing, width)
     assert "+optimizer = SGD(lr=0.05)" in text
     assert "none" in cards.nth(1).inner_text()
     assert page.locator("#remedies img").count() == 0
+    assert page.locator("#remedies .trial-chart").count() == 1
+    assert page.locator("#remedies .scatterlayer .trace").count() == 3
+    assert page.locator("#remedies .legendtext").all_text_contents() == [
+        "unchanged",
+        "control",
+        "with it",
+    ]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

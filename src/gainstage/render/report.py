@@ -27,7 +27,7 @@ def write_report(
     findings: Sequence[Finding] | None,
     manuals: Mapping[str, str] | None,
     path: str | os.PathLike[str],
-    remedies: Sequence[Remedy] = (),
+    remedies: Sequence[Remedy] | None = None,
 ) -> Path:
     """Write the report; a file of that name is replaced in one go or not at all.
 
@@ -36,7 +36,7 @@ def write_report(
         findings: what the rules found; None for what is stored with the run.
         manuals: a rule's manual by its code.
         path: where to; its folder must exist.
-        remedies: what was tried.
+        remedies: what was tried; None for what is stored with the run.
 
     Returns:
         The path written.
@@ -67,7 +67,7 @@ def report_html(
     recording: Recording,
     findings: Sequence[Finding] | None = None,
     manuals: Mapping[str, str] | None = None,
-    remedies: Sequence[Remedy] = (),
+    remedies: Sequence[Remedy] | None = None,
 ) -> str:
     """The report as one html document with a content security policy that forbids requests."""
     style, plotly = static_text("page.css"), plotly_source()

@@ -5,6 +5,7 @@ Free of torch. :mod:`gainstage.store.schema` describes the file.
 """
 
 from gainstage.store.amend import save_findings as save_findings
+from gainstage.store.amend import save_remedies as save_remedies
 from gainstage.store.library import RunSummary as RunSummary
 from gainstage.store.library import find_run as find_run
 from gainstage.store.library import list_runs as list_runs

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self, override
 
 from gainstage.recording import Recording, Values
-from gainstage.records import Event, Finding, RunInfo, Site
+from gainstage.records import Event, Finding, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
 from gainstage.store.catalogue import read_catalogue
@@ -129,6 +129,11 @@ class StoredRecording(Recording):
     @override
     def findings(self) -> tuple[Finding, ...]:
         return self._catalogue.findings
+
+    @property
+    @override
+    def remedies(self) -> tuple[Remedy, ...]:
+        return self._catalogue.remedies
 
     @property
     def damaged(self) -> int:

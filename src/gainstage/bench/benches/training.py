@@ -17,8 +17,8 @@ from typing_extensions import override
 from gainstage import optim
 from gainstage.bench.bench import BENCHES, Line, Outcome, Settings
 from gainstage.errors import MissingExtraError
-from gainstage.lab.data import MEAN, STD, Images
-from gainstage.lab.experiments.names import LETTERS, Options, draw_weights, loss_of, train_
+from gainstage.lab.data import LETTERS, MEAN, STD, Images
+from gainstage.lab.experiments.names import Options, draw_weights, loss_of, train_
 from gainstage.lab.models import DeepMLP
 from gainstage.lab.training import epoch
 

@@ -33,7 +33,7 @@ def softmax(call: Call) -> Moments:
     return x.but(
         mean=mean + torch.zeros_like(x.mean),
         second=width,
-        samples=mean.square().mean(),
+        samples=mean.square().mean().expand_as(x.samples),
         positions=mean.square().mean(),
         flow=x.flow * second.detach(),
         flow_pair=x.flow_pair * mean.square().mean().detach(),

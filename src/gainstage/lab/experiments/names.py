@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gainstage.errors import MissingExtraError
+from gainstage.lab.data import LETTERS, letter_rows
 from gainstage.lab.data import names as all_names
 from gainstage.lab.experiment import Output, experiment
 from gainstage.lab.plots import curves
 from gainstage.lab.training import load, save
 
-LETTERS: Final = ".abcdefghijklmnopqrstuvwxyz"
 CONTEXT: Final = 3
 WIDTH: Final = 8
 HIDDEN: Final = 180
@@ -130,19 +130,6 @@ def names(options: Options, output: Output) -> None:
     _draw(course, output)
 
 
-def _rows(words: list[str]) -> tuple[Part, Tensor]:
-    """Rows of contexts and letters, and which name each is of."""
-    contexts, letters, owners = [], [], []
-    for number, word in enumerate(words):
-        context = [0] * CONTEXT
-        for letter in [*map(LETTERS.index, word), 0]:
-            contexts.append(context)
-            letters.append(letter)
-            owners.append(number)
-            context = [*context[1:], letter]
-    return (torch.tensor(contexts), torch.tensor(letters)), torch.tensor(owners)
-
-
 def _split(split: str) -> tuple[Part, Part, Part]:
     """Training, dev and test rows."""
     try:
@@ -151,7 +138,7 @@ def _split(split: str) -> tuple[Part, Part, Part]:
         msg = "The folds need scikit-learn: run `pip install 'gainstage[lab]'`."
         raise MissingExtraError(msg) from error
     words = all_names()
-    (contexts, letters), owners = _rows(words)
+    contexts, letters, owners = letter_rows(words, CONTEXT)
     if split == "rows":
         folds = StratifiedKFold(10, shuffle=True, random_state=42)
         parts = [test for _, test in folds.split(contexts.numpy(), letters.numpy())]
@@ -251,9 +238,9 @@ def _judge(course: Course, weights: list[Tensor], train: Part, dev: Part, output
 
 def _score(weights: list[Tensor], name: str) -> float:
     """Mean negative log-likelihood of a name's letters, its end included."""
-    part, _ = _rows([name])
+    contexts, letters, _ = letter_rows([name], CONTEXT)
     with torch.no_grad():
-        return loss_of(weights, *part).item()
+        return loss_of(weights, contexts, letters).item()
 
 
 def _sample(weights: list[Tensor], generator: torch.Generator) -> str:
