@@ -39,7 +39,7 @@ def payload(
     data["findings"] = finding_cards(recording, findings, manuals)
     data["remedies"] = [asdict(remedy) for remedy in remedies]
     plain: dict[str, Any] = msgspec.to_builtins(data, str_keys=True)
-    return {"schema": PAYLOAD_SCHEMA, "run": _run(recording), **plain}
+    return {"schema": PAYLOAD_SCHEMA, "run": run_told(recording), **plain}
 
 
 def script_json(data: Mapping[str, Any]) -> str:
@@ -53,7 +53,8 @@ def script_json(data: Mapping[str, Any]) -> str:
     return text.translate(_ESCAPES)
 
 
-def _run(recording: Recording) -> dict[str, Any]:
+def run_told(recording: Recording) -> dict[str, Any]:
+    """What the page tells of a run as a whole."""
     info, steps = recording.info, recording.steps
     return {
         "id": info.id,

@@ -95,17 +95,35 @@ export function emptyState(text) {
 }
 
 // A labelled select; `change` gets the chosen value.
-export function choice(label, options, change) {
+export function choice(label, options, change, now) {
   const select = el("select", { "aria-label": label, on: { change: () => change(select.value) } },
-    options.map(([value, title]) => el("option", { value }, title)));
+    options.map(([value, title]) => el("option", { value, selected: value === now }, title)));
   return el("label", { class: "choice" }, el("span", {}, label), select);
 }
 
 // A row of buttons of which one is pressed.
-export function segments(label, options, change) {
+export function segments(label, options, change, now) {
   const buttons = options.map(([value, title]) => el("button", { type: "button", "data-value": value, on: { click: () => { press(value); change(value); } } }, title));
   const press = (value) => buttons.forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.value === value)));
-  press(options[0][0]);
+  press(now || options[0][0]);
   const group = el("div", { class: "segments", role: "group", "aria-label": label }, buttons);
   return { group, press };
+}
+
+// The place of a panel whose data are on their way.
+export function waiting(id, title) {
+  return panel(id, title, "", null, el("div", { class: "skeleton", role: "status", "aria-label": "Reading" }));
+}
+
+// The place of a panel whose data did not come, and why.
+export function failed(id, title, error, again) {
+  const retry = again ? el("button", { type: "button", class: "plain", on: { click: again } }, "Try again") : null;
+  return panel(id, title, "", null, el("div", { class: "failed", role: "alert" }, el("p", {}, clean(error.message || error)), retry));
+}
+
+// "3 min ago", in the unit that fits.
+export function ago(seconds) {
+  const units = [[86400, "day"], [3600, "hour"], [60, "minute"]];
+  const [size, word] = units.find(([s]) => seconds >= s) || [1, "second"];
+  return plural(Math.floor(seconds / size), word);
 }

@@ -5,11 +5,12 @@ import { showStage, stageOf } from "./levels.js";
 const LABELS = { error: "Error", warning: "Warning", info: "Note" };
 
 export function findingsOf(data) {
-  const { cards, healthy } = data.findings;
+  if (!data.findings) return { node: panel("findings", "Findings", "", null, el("div", { class: "skeleton", role: "status", "aria-label": "Judging" })) };
+  const { cards, healthy, told } = data.findings;
   const body = cards.length ? el("div", { class: "cards" }, tree(cards, null, data)) : null;
   if (!cards.length && !data.run.steps) return { node: panel("findings", "Findings", "", null, emptyState("No step was recorded, so there is nothing to judge yet.")) };
   const calm = healthy ? calmPanel(data) : null;
-  const note = cards.length > 1 ? "Causes first; what follows from a cause is nested in its card." : "";
+  const note = [told || "", cards.length > 1 ? "Causes first; what follows from a cause is nested in its card." : ""].join(" ").trim();
   return { node: panel("findings", "Findings", note, null, calm, body) };
 }
 

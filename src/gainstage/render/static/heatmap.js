@@ -1,19 +1,47 @@
 // Layer by step matrices of one quantity at a time.
 import { choice, el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { savers } from "./save.js";
+import { get, set, wanted } from "./state.js";
 import { axis, chart, ink, labelRoom, narrow } from "./theme.js";
 
 export function heatmapOf({ heatmap }) {
-  if (!heatmap.maps.length) return { node: panel("heatmap", "Heat map", "", null, emptyState("No quantity was measured at any layer.")) };
+  if (!heatmap.choices.length) return { node: panel("heatmap", "Heat map", "", null, emptyState("No quantity was measured at any layer.")), update: (data) => !data.heatmap.choices.length };
   const node = el("div", { class: "chart", role: "img", "aria-label": "Quantity by layer and step" });
   const note = el("p", { class: "note" });
-  let map = heatmap.maps[0];
+  const offered = JSON.stringify(heatmap.choices);
+  let [view, map] = [heatmap, mapOf(heatmap)];
+  const tell = () => { note.textContent = map.layers.length ? noteOfMap(map, view) : "No layer has a name like this, or nothing was measured in these steps."; };
   let draw = () => {};
-  const show = () => { note.textContent = noteOfMap(map, heatmap); draw(); };
-  const tools = choice("Quantity", heatmap.maps.map((m, i) => [i, m.title]), (i) => { map = heatmap.maps[Number(i)]; show(); });
+  const tools = [choice("Quantity", heatmap.choices, (key) => set("map", key), map.key), savers("Heat map", () => rowsOfMap(map, view), () => node)];
+  tell();
   return {
     node: panel("heatmap", "Heat map", "", tools, note, node),
-    draw: () => { draw = chart(node, () => ({ traces: tracesOfMap(map, heatmap), layout: layoutOfMap(map) })); show(); },
+    draw: () => { draw = chart(node, () => ({ traces: tracesOfMap(map, view), layout: layoutOfMap(map) }), true); },
+    update: (data) => {
+      if (JSON.stringify(data.heatmap.choices) !== offered) return false;
+      [view, map] = [data.heatmap, mapOf(data.heatmap)];
+      tell();
+      draw();
+      return true;
+    },
   };
+}
+
+// The chosen map, with the layers that are looked for.
+function mapOf({ maps, choices }) {
+  const key = choices.some(([one]) => one === get("map")) ? get("map") : choices[0][0];
+  const map = maps.find((one) => one.key === key) || { ...NOTHING, key };
+  const rows = map.layers.map((_, i) => i).filter((i) => wanted(map.layers[i]));
+  if (rows.length === map.layers.length) return map;
+  const some = (all) => (all.length ? rows.map((i) => all[i]) : all);
+  return { ...map, layers: some(map.layers), cells: some(map.cells), low: some(map.low), high: some(map.high), silent: some(map.silent) };
+}
+
+const NOTHING = { title: "", unit: "", scale: "sequential", centre: 0, reduced: "mean", layers: [], cells: [], low: [], high: [], silent: [] };
+
+function rowsOfMap(map, { first, last }) {
+  return [["layer", "first step", "last step", map.title + (map.unit ? " (" + map.unit + ")" : "")],
+    ...map.layers.flatMap((name, i) => first.map((step, j) => [name, step, last[j], map.cells[i][j]]))];
 }
 
 function noteOfMap(map, { first, last }) {
