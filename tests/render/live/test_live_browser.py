@@ -91,7 +91,7 @@ def test_runs_are_listed_found_and_compared(visit, until):
     assert page.locator("#pairs .main-svg").count() > 0
     assert "other.py" in page.inner_text("#apart")
     page.get_by_text("Swap").click()
-    until(page, f"document.querySelector('.side.one h1').textContent === '{RUN}'")
+    until(page, f"document.querySelector('.side.one h1')?.textContent === '{RUN}'")
 
 
 def test_a_run_is_the_page_of_its_report(visit, scrolled, until):

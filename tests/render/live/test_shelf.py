@@ -21,9 +21,9 @@ def place(tmp_path, write_run):
 def test_runs_are_listed_and_what_is_broken_comes_last(place):
     (place / "c.gs").write_text("no run")
     listed = Shelf(place).listed()
-    assert [run.name for run in listed] == ["a", "b", "c"]
-    assert [run.steps for run in listed] == [5, 7, 0]
-    assert (listed[0].first, listed[0].last) == (2.0, 0.4)
+    assert [run.name for run in listed] == ["b", "a", "c"]
+    assert [run.steps for run in listed] == [7, 5, 0]
+    assert (listed[1].first, listed[1].last) == (2.0, 0.4)
     assert listed[0].curve[0] == 2.0
     assert (listed[2].status, listed[2].curve) == ("unreadable", ())
     assert "cannot be read" in listed[2].problem

@@ -136,7 +136,8 @@ def _answers(server: _Server, cookie: str, run: str) -> list[Line]:
     span = f"&start={first}&stop={last}"
     asked = {
         "server: opening": "/api/run?",
-        "server: opening, zoomed": f"/api/run?{span}&",
+        "server: levels": "/api/levels?",
+        "server: levels, zoomed": f"/api/levels?{span}&",
         "server: heat map": "/api/heatmap?",
         "server: heat map, zoomed": f"/api/heatmap?{span}&",
         "server: update to data, zoomed": f"/api/updates?{span}&",

@@ -93,15 +93,12 @@ class Answers:
         return {"folder": str(self._shelf.folder), "runs": self._shelf.listed()}
 
     def opening(self, query: Query) -> dict[str, Any]:
-        """What a page begins with: the run, its loss, its levels."""
+        """What a page begins with: the run and its loss."""
         with self._shelf.reading(query.run) as run:
-            part = Excerpt(run, query.start, query.stop)
             return {
                 "schema": PAYLOAD_SCHEMA,
                 "run": {**run_told(run), "quiet": self._shelf.quiet(query.run)},
                 "loss": loss_chart(_run_alone(run, query)),
-                "levels": level_diagram(part),
-                "coarse": part.coarse,
             }
 
     def findings(self, query: Query) -> dict[str, Any]:
@@ -127,9 +124,15 @@ class Answers:
         told = "" if whole else f"Judged by the first {most:,} of {len(run.steps):,} steps."
         return {**_plain(finding_cards(run, found, self._manuals)), "told": told}
 
-    def view(self, name: Literal["heatmap", "histograms", "updates"], query: Query) -> Any:
+    def view(
+        self, name: Literal["heatmap", "histograms", "levels", "updates"], query: Query
+    ) -> Any:
         """One view of a run."""
         with self._shelf.reading(query.run) as run:
+            if (
+                name == "levels"
+            ):  # all of them, whatever is looked for: each tells of its neighbours
+                return level_diagram(Excerpt(run, query.start, query.stop))
             part = Excerpt(run, query.start, query.stop, match=query.match)
             if name == "heatmap":
                 return heat_maps(part, only=query.only)

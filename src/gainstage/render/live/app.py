@@ -64,6 +64,7 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         Route("/api/findings", tells(answers.findings), methods=["GET"]),
         Route("/api/heatmap", tells(lambda query: answers.view("heatmap", query))),
         Route("/api/histograms", tells(lambda query: answers.view("histograms", query))),
+        Route("/api/levels", tells(lambda query: answers.view("levels", query))),
         Route("/api/updates", tells(lambda query: answers.view("updates", query))),
         Route("/api/compare", tells(answers.comparison), methods=["GET"]),
         Route("/api/events", streams.endpoint, methods=["GET"]),

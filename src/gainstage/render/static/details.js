@@ -3,7 +3,7 @@ import { clean, decibel, duration, el, figure, panel, plural, short } from "./do
 import { wanted } from "./state.js";
 
 export function detailsOf({ run, levels }) {
-  return { node: panel("details", "Run details", "", null, list(run), parameters(levels.parameters)) };
+  return { node: panel("details", "Run details", "", null, list(run), levels ? parameters(levels.parameters) : null) };
 }
 
 function list(run) {

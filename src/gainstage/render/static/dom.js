@@ -1,6 +1,7 @@
 // Building blocks: elements, cleaned names, numbers as people read them.
 // Every text enters the page through textContent; no markup is ever parsed.
 
+const GROUPED = new Intl.NumberFormat("en");
 const SVG = "http://www.w3.org/2000/svg";
 
 export function el(tag, attributes, ...children) {
@@ -67,7 +68,7 @@ export function figure(value) {
 }
 
 function spell(value) {
-  if (Number.isInteger(value) && Math.abs(value) < 1e15) return value.toLocaleString("en").replace("-", "−");
+  if (Number.isInteger(value) && Math.abs(value) < 1e15) return GROUPED.format(value).replace("-", "−");
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? Number(value.toPrecision(3)).toExponential() : String(Number(value.toPrecision(4)));
   return text.replace(/-/g, "−");
@@ -81,7 +82,7 @@ export function duration(seconds) {
 }
 
 export function plural(count, word) {
-  return count.toLocaleString("en") + " " + word + (count === 1 ? "" : "s");
+  return GROUPED.format(count) + " " + word + (count === 1 ? "" : "s");
 }
 
 // A titled panel; `note` says how to read what is in it.

@@ -15,7 +15,8 @@ export function findingsOf(data) {
 }
 
 function calmPanel({ run, levels }) {
-  const watched = [plural(levels.stages.length, "stage"), plural(levels.parameters.length, "parameter"), plural(run.steps, "step")];
+  const places = levels ? [plural(levels.stages.length, "stage"), plural(levels.parameters.length, "parameter")] : [];
+  const watched = [...places, plural(run.steps, "step")];
   return el("div", { class: "calm" }, el("span", { class: "lamp", "aria-hidden": "true" }),
     el("div", {}, el("strong", {}, "Healthy"), el("p", {}, "No rule found anything that hurts this training. Watched: " + watched.join(", ") + ".")));
 }
@@ -34,7 +35,7 @@ function cardOf(card, consequences, data) {
 
 function where(card, data) {
   const parts = [];
-  const stage = stageOf(data.levels, card.site);
+  const stage = data.levels ? stageOf(data.levels, card.site) : null;
   if (clean(card.site)) {
     parts.push(stage === null ? el("span", { class: "site", title: clean(card.site).slice(0, 400) }, short(card.site, 48))
       : el("button", { class: "site", type: "button", title: "Show in the level diagram", on: { click: () => showStage(stage) } }, short(card.site, 48)));

@@ -58,7 +58,7 @@ const REACH = 60; // dB from the middle of a meter to its ends
 
 // One small meter a stage; the middle is 0 dB forward, and backward where the gradient enters.
 function bridge(levels) {
-  if (!levels.stages.length) return null;
+  if (!levels || !levels.stages.length) return null;
   const step = Math.ceil(levels.stages.length / 96);
   const stages = levels.stages.filter((_, i) => i % step === 0);
   const entry = entryLevel(levels, (s) => s.backward.level);

@@ -56,7 +56,8 @@ function noteOfMap(map, { first, last }) {
 function tracesOfMap(map, { first, last }) {
   const rows = map.layers.map((_, i) => i);
   const names = map.layers.map((name) => forPlotly(name, 60));
-  const text = map.cells.map((row, i) => row.map((value, j) => labelOf(map, i, j, value, first[j], last[j], names[i])));
+  const spans = first.map((step, j) => (step === last[j] ? "<br>step " + figure(step) : "<br>steps " + figure(step) + " to " + figure(last[j])) + "<br>");
+  const text = map.cells.map((row, i) => row.map((value, j) => names[i] + spans[j] + labelOf(map, i, j, value)));
   const main = {
     type: "heatmap", x: first, y: rows, z: map.cells, text, hovertemplate: "%{text}<extra></extra>", hoverongaps: false,
     colorscale: map.scale === "diverging" ? diverging() : "Cividis", ...limitsOf(map), ygap: map.layers.length < 40 ? 1 : 0,
@@ -65,10 +66,9 @@ function tracesOfMap(map, { first, last }) {
   return map.silent.some((row) => row.length) ? [silentOf(map, first, rows), main] : [main];
 }
 
-function labelOf(map, i, j, value, first, last, name) {
-  const step = first === last ? "step " + figure(first) : "steps " + figure(first) + " to " + figure(last);
+function labelOf(map, i, j, value) {
   const extremes = map.low.length && value !== null ? "<br>" + figure(map.low[i][j]) + " to " + figure(map.high[i][j]) : "";
-  return name + "<br>" + step + "<br>" + figure(value) + " " + map.unit + extremes;
+  return figure(value) + " " + map.unit + extremes;
 }
 
 function silentOf(map, first, rows) {

@@ -46,7 +46,7 @@ function runPage(name) {
     try {
       const told = await ask("/api/run", question(name));
       if (ended) return;
-      data = { remedies: [], ...told, findings: data ? data.findings : null };
+      data = { remedies: [], levels: null, ...told, findings: data ? data.findings : null };
       if (page) page.renew(data);
       else page = mount(root, data, source);
       page.tell({ quiet: data.run.quiet });

@@ -21,7 +21,7 @@ const SECTIONS = [
   { name: "findings", make: findingsOf },
   { name: "remedies", make: remediesOf },
   { name: "loss", make: lossOf, near: true },
-  { name: "levels", make: levelsOf },
+  { name: "levels", title: "Level diagram", make: levelsOf, view: "levels" },
   { name: "heatmap", title: "Heat map", make: heatmapOf, near: true, view: "heatmap", only: "map" },
   { name: "updates", title: "Update : data", make: updatesOf, near: true, view: "updates" },
   { name: "histograms", title: "Histograms over depth", make: ridgesOf, near: true, view: "histograms", only: "values" },
@@ -38,37 +38,36 @@ export function mount(root, data, source) {
   const main = el("main", {}, page.slots.map((slot) => slot.node));
   root.replaceChildren(head, bar.node, main, el("footer", { class: "colophon" }, "Gainstage · every level in dB is 20 log₁₀ of the rms; 0 dB is an rms of 1"));
   const observer = new IntersectionObserver((entries) => entries.forEach((entry) => approach(page, page.slots.find((slot) => slot.node === entry.target), entry.isIntersecting)), { rootMargin: "500px" });
-  const show = () => {
+  const show = page.show = () => {
     nameFiles(page.data.run);
     head.replaceChildren(headerOf(page.data));
     bar.renew(page.data);
   };
   show();
   dress(get("theme"));
-  page.slots.forEach((slot) => (slot.near ? prepare(slot, observer) : fillSlot(page, slot)));
+  for (const slot of page.slots) {
+    if (slot.near || slot.view) observer.observe(slot.node);
+    if (slot.near) slot.node.append(waiting(slot.name, slot.title || ""));
+    else fillSlot(page, slot);
+  }
   const quiet = listen((keys) => chosenOther(page, bar, keys));
   const printing = () => { page.slots.forEach((slot) => { if (!slot.section) fillSlot(page, slot); }); };
   window.addEventListener("beforeprint", printing);
   document.documentElement.dataset.ready = "true";
   return {
-    renew: (next) => { page.data = next; show(); page.slots.forEach((slot) => refresh(page, slot)); },
+    renew: (next) => { page.data = { ...next, levels: next.levels || page.data.levels }; show(); page.slots.forEach((slot) => refresh(page, slot)); },
     tell: bar.tell,
     end: () => { page.ended = true; quiet(); bar.end(); observer.disconnect(); window.removeEventListener("beforeprint", printing); },
   };
 }
 
-function prepare(slot, observer) {
-  slot.node.append(waiting(slot.name, slot.title || ""));
-  observer.observe(slot.node);
-}
-
 function approach(page, slot, near) {
   slot.isNear = near;
-  if (near && (!slot.section || slot.stale)) fillSlot(page, slot);
+  if (near && !slot.busy && (!slot.section || slot.stale)) fillSlot(page, slot);
 }
 
 function refresh(page, slot) {
-  if (slot.near && !slot.isNear) slot.stale = true;
+  if ((slot.near || slot.view) && !slot.isNear) slot.stale = true;
   else fillSlot(page, slot);
 }
 
@@ -89,15 +88,25 @@ function fillSlot(page, slot) {
   if (!slot.view) { showSlot(slot, page.data); return; }
   const told = page.source.view(slot.view, { span: span(), find: get("find"), only: slot.only ? get(slot.only) : "" });
   if (!(told instanceof Promise)) { showSlot(slot, { ...page.data, [slot.view]: told }); return; }
+  if (!slot.section) slot.node.replaceChildren(waiting(slot.name, slot.title));
   slot.busy = true;
   slot.node.classList.add("asking");
-  told.then((view) => { if (!page.ended) showSlot(slot, { ...page.data, [slot.view]: view }); })
+  told.then((view) => { if (!page.ended) arrived(page, slot, view); })
     .catch((error) => { if (!page.ended) failSlot(page, slot, error); })
     .finally(() => {
       slot.busy = false;
       slot.node.classList.remove("asking");
       if (slot.again && !page.ended) { slot.again = false; fillSlot(page, slot); }
     });
+}
+
+// The levels are told in other places of the page as well.
+function arrived(page, slot, view) {
+  showSlot(slot, { ...page.data, [slot.view]: view });
+  if (slot.name !== "levels") return;
+  page.data = { ...page.data, levels: view };
+  page.show();
+  page.slots.filter((one) => ["findings", "details"].includes(one.name)).forEach((one) => fillSlot(page, one));
 }
 
 function showSlot(slot, data) {
@@ -116,7 +125,7 @@ function showSlot(slot, data) {
 // What a section without charts shows: it is left alone as long as that stays the same.
 function fingerprint(slot, data) {
   if (slot.section && slot.section.update) return undefined;
-  return JSON.stringify([data[slot.name], slot.name === "details" ? [data.run, data.levels.parameters, get("find")] : data.findings]);
+  return JSON.stringify([data[slot.name], slot.name === "details" ? [data.run, data.levels && data.levels.parameters, get("find")] : [data.findings, Boolean(data.levels)]]);
 }
 
 function failSlot(page, slot, error) {

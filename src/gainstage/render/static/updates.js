@@ -38,7 +38,7 @@ function tracesOfPaces(updates) {
   const many = Math.max(updates.paces.length - 1, 1);
   return updates.paces.map((pace, i) => ({
     type: "scatter", mode: "lines", x: updates.steps, y: pace.ratio, line: { color: depthColour(i / many), width: updates.paces.length > 20 ? 1.1 : 1.6 },
-    text: updates.steps.map(() => forPlotly(pace.name, 60)), hovertemplate: "%{text}<br>step %{x:,}<br>%{y:.2f}<extra></extra>",
+    text: new Array(updates.steps.length).fill(forPlotly(pace.name, 60)), hovertemplate: "%{text}<br>step %{x:,}<br>%{y:.2f}<extra></extra>",
   }));
 }
 
