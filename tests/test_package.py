@@ -36,7 +36,7 @@ run, folder = sys.argv[1:]
 for args in (
     ["--help"], ["--version"], ["doctor", "--help"], ["run", "--help"], ["explain"],
     ["explain", "dead-units"], ["ui", "--help"], ["runs", "--dir", folder],
-    ["show", run], ["report", run],
+    ["show", run], ["compare", run, run], ["report", run],
 ):
     result = CliRunner().invoke(command, args)
     assert result.exit_code == 0, (args, result.output)

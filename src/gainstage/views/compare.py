@@ -167,6 +167,8 @@ def _told(run: Recording) -> dict[str, str]:
     found = {"script": info.script, "arguments": " ".join(info.args), "reading": info.detail}
     found |= {str(key): str(value) for key, value in info.versions.items()}
     for key, value in info.facts.items():
+        if key == "made":  # lines of the scripts
+            continue
         plain = value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
         found[str(key)] = plain
     return found

@@ -15,7 +15,7 @@ from gainstage.diagnosis import RULES, diagnose
 from gainstage.errors import UsageError
 from gainstage.render.live.shelf import Shelf, Signature, Whole
 from gainstage.render.payload import PAYLOAD_SCHEMA, run_told
-from gainstage.store import Excerpt
+from gainstage.store import Excerpt, open_recording
 from gainstage.views.compare import compare_runs
 from gainstage.views.findings import finding_cards
 from gainstage.views.heatmap import heat_maps
@@ -109,7 +109,7 @@ class Answers:
             return kept.answer
         with self._judging:  # one at a time: it takes what the machine has
             began = time.monotonic()
-            with self._shelf.reading(query.run) as run:
+            with open_recording(self._shelf.path(query.run)) as run:  # nobody waits for it
                 answer = self._judge(run)
             cost = time.monotonic() - began
             again = time.monotonic() + max(2.0, _PATIENCE * cost)

@@ -23,6 +23,8 @@ from gainstage.render.static_files import MODULES, plotly_source, static_text, u
 _READERS: Final = 3
 """Answers that are worked on at the same time; others wait for their turn."""
 
+_LIVE: Final = tuple(name for name in MODULES if name != "report.js")
+
 _SCRIPT: Final = "text/javascript"
 
 
@@ -83,7 +85,9 @@ async def _page(request: Request) -> Response:
     del request
     ids = unneeded_styles(plotly_source())
     templates = "".join(f'<template id="{key}"></template>' for key in ids)
+    preloads = "\n".join(f'<link rel="modulepreload" href="/static/{name}">' for name in _LIVE)
     page = static_text("live.html").replace("{{unneeded}}", templates)
+    page = page.replace("{{modules}}", preloads)
     return Response(page, media_type="text/html")
 
 

@@ -24,41 +24,48 @@ function question(name) {
 }
 
 function runPage(name) {
-  let [page, data, following, busy, again, ended] = [null, null, null, false, false, false];
+  let [page, data, following, busy, again, ended, heard] = [null, null, null, false, false, false, 0];
   root.replaceChildren(el("main", { class: "first-sight" }, waiting("opening", clean(name))));
   const source = {
     links: [el("a", { class: "plain", href: link({}) }, "All runs"), compareWith(name)],
-    steps: () => renew(),
-    view: (view, { span: range, find, only }) => ask("/api/" + view, { run: name, match: find, only, ...(range ? { start: range[0], stop: range[1] } : {}) }),
+    steps: () => renew(false),
+    view: (view, { span: range, find, only }) => {
+      const told = ask("/api/" + view, { run: name, match: find, only, ...(range ? { start: range[0], stop: range[1] } : {}) });
+      if (view === "levels") levels = told.then(() => {}, () => {}); // the page shows why they did not come
+      return told;
+    },
   };
+  let levels = null;
+  // The verdict takes the server longest: the levels go first.
   const judge = async () => {
+    await levels;
     const findings = await ask("/api/findings", { run: name });
     if (ended) return;
     data = { ...data, findings };
-    page.renew(data);
+    page.renew(data, false);
   };
   // One at a time, and no oftener than the server can answer with ease.
-  const renew = async () => {
+  const renew = async (written) => {
     if (ended) return;
-    if (busy) { again = true; return; }
+    if (busy) { again = written || again === "written" ? "written" : "chosen"; return; }
     busy = true;
     const began = performance.now();
     try {
       const told = await ask("/api/run", question(name));
       if (ended) return;
       data = { remedies: [], levels: null, ...told, findings: data ? data.findings : null };
-      if (page) page.renew(data);
+      if (page) page.renew(data, written);
       else page = mount(root, data, source);
       page.tell({ quiet: data.run.quiet });
-      await judge();
+      if (written) await judge();
     } catch (error) {
-      if (!ended && !page) root.replaceChildren(el("main", { class: "first-sight" }, failed("opening", clean(name), error, renew), el("p", { class: "note" }, el("a", { href: link({}) }, "All runs"))));
+      if (!ended && !page) root.replaceChildren(el("main", { class: "first-sight" }, failed("opening", clean(name), error, () => renew(true)), el("p", { class: "note" }, el("a", { href: link({}) }, "All runs"))));
       else if (!ended) page.tell({ lost: true });
     }
-    setTimeout(() => { busy = false; if (again) { again = false; renew(); } }, Math.max(400, performance.now() - began));
+    setTimeout(() => { busy = false; if (again) { const why = again; again = false; renew(why === "written"); } }, Math.max(400, performance.now() - began));
   };
-  renew();
-  following = follow({ run: name }, (news) => { if (page) page.tell(news); if (news.changed && page) renew(); }, () => page && page.tell({ lost: true }));
+  renew(true);
+  following = follow({ run: name }, (news) => { if (page) page.tell(news); if (news.changed && page && heard++) renew(true); }, () => page && page.tell({ lost: true }));
   return { end: () => { ended = true; following(); if (page) page.end(); } };
 }
 

@@ -21,7 +21,7 @@ const SECTIONS = [
   { name: "findings", make: findingsOf },
   { name: "remedies", make: remediesOf },
   { name: "loss", make: lossOf, near: true },
-  { name: "levels", title: "Level diagram", make: levelsOf, view: "levels" },
+  { name: "levels", title: "Level diagram", make: levelsOf, near: false, view: "levels" },
   { name: "heatmap", title: "Heat map", make: heatmapOf, near: true, view: "heatmap", only: "map" },
   { name: "updates", title: "Update : data", make: updatesOf, near: true, view: "updates" },
   { name: "histograms", title: "Histograms over depth", make: ridgesOf, near: true, view: "histograms", only: "values" },
@@ -55,7 +55,12 @@ export function mount(root, data, source) {
   window.addEventListener("beforeprint", printing);
   document.documentElement.dataset.ready = "true";
   return {
-    renew: (next) => { page.data = { ...next, levels: next.levels || page.data.levels }; show(); page.slots.forEach((slot) => refresh(page, slot)); },
+    // `written`: the run has grown, and what was asked for has to be asked again
+    renew: (next, written) => {
+      page.data = { ...next, levels: next.levels || page.data.levels };
+      show();
+      refresh(page, page.slots.filter((slot) => written || !slot.view));
+    },
     tell: bar.tell,
     end: () => { page.ended = true; quiet(); bar.end(); observer.disconnect(); window.removeEventListener("beforeprint", printing); },
   };
@@ -66,19 +71,24 @@ function approach(page, slot, near) {
   if (near && !slot.busy && (!slot.section || slot.stale)) fillSlot(page, slot);
 }
 
-function refresh(page, slot) {
-  if ((slot.near || slot.view) && !slot.isNear) slot.stale = true;
-  else fillSlot(page, slot);
+// Charts in sight come first (somebody drags in one of them), the levels and what is near a little
+// later, anything else when it is scrolled to.
+function refresh(page, slots) {
+  for (const slot of slots) {
+    const { top, bottom } = slot.node.getBoundingClientRect();
+    if (!slot.near && !slot.view) fillSlot(page, slot);
+    else if (slot.near && top < window.innerHeight && bottom > 0) fillSlot(page, slot);
+    else slot.stale = true;
+  }
+  clearTimeout(page.later);
+  page.later = setTimeout(() => page.slots.forEach((slot) => { if (slot.stale && slot.isNear && !page.ended) fillSlot(page, slot); }), 250);
 }
 
 function chosenOther(page, bar, keys) {
   if (keys.includes("theme")) dress(get("theme"));
   bar.renew(page.data);
   if (keys.includes("steps") && page.source.steps) page.source.steps(span());
-  for (const slot of page.slots) {
-    const concerned = keys.some((key) => key === "find" || key === "steps" || key === slot.only || (key === "at" && slot.name === "levels"));
-    if (concerned) refresh(page, slot);
-  }
+  refresh(page, page.slots.filter((slot) => keys.some((key) => key === "find" || (key === "steps" && slot.near !== undefined) || key === slot.only || (key === "at" && slot.name === "levels"))));
 }
 
 // Ask for what the section shows, then show it. A question that is overtaken is put once more.
