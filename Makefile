@@ -24,6 +24,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/gainstage bench --baseline
 	$(BIN)/gainstage bench doctor --half held --vary 2
+	$(BIN)/gainstage bench doctor --half held --trials
 
 docs: $(READY)
 	$(BIN)/python docs/make.py

@@ -93,7 +93,10 @@ def test_every_public_name_can_be_imported_and_says_what_it_is(name):
     assert name in dir(gainstage)
     text = inspect.getdoc(value)
     assert re.match(r"[A-Z`].*[.:]$", text.partition("\n")[0]), text
-    if inspect.isclass(value):
+    if inspect.ismodule(value):
+        for member in (one for one in vars(value) if one[0].isupper()):
+            assert inspect.getdoc(getattr(value, member)), f"{name}.{member}"
+    elif inspect.isclass(value):
         for member, one in vars(value).items():
             if not member.startswith("_") and (callable(one) or isinstance(one, property)):
                 assert inspect.getdoc(one), f"{name}.{member}"

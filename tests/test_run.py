@@ -6,9 +6,9 @@ import pytest
 import gainstage as gs
 from gainstage.errors import RunFileError
 from gainstage.recording import MemoryRecording
-from gainstage.records import Finding, RunInfo, Series, Site
+from gainstage.records import Finding, Remedy, RunInfo, Series, Site
 from gainstage.run import Diagnosis, manuals
-from gainstage.store import Writer
+from gainstage.store import Writer, save_remedies
 
 RUN = Site(0, "run", "run", "", "", 0)
 MAIN = Finding("dead-units", "error", 0.9, "relu", 2, "All units of relu are zero.", rank=1)
@@ -102,8 +102,23 @@ def test_a_run_gives_its_report_and_its_frame(tmp_path):
     assert frame[("run", "run", "loss")].tolist() == [2.0, 1.0]
 
 
+def test_a_run_shows_itself_in_a_notebook(tmp_path):
+    write(tmp_path / "a.gs", [2.0, 1.0])
+    shown = gs.open(tmp_path / "a.gs")._repr_html_()
+    assert shown.startswith('<iframe sandbox="allow-scripts allow-downloads"')
+    assert "train.py" in shown
+
+
 def test_there_is_a_manual_for_every_finding():
     from gainstage.diagnosis import RULES
 
     assert set(manuals()) == set(RULES)
     assert all(manuals().values())
+
+
+def test_what_was_tried_on_a_run_is_at_hand(tmp_path):
+    write(tmp_path / "a.gs", [2.0, 1.0])
+    assert gs.open(tmp_path / "a.gs").remedies == ()
+    remedy = Remedy("gradients zeroed", ("gradients-not-zeroed",), "Do it.", verified=True)
+    save_remedies(tmp_path / "a.gs", [remedy])
+    assert gs.open(tmp_path / "a.gs").remedies == (remedy,)

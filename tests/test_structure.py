@@ -34,6 +34,18 @@ COVERED_BY = {
         (f"diagnosis/{name}.py" for name in ("evidence", "progress", "rule")),
         "diagnosis/test_rules.py",
     ),
+    "landscape/canvas.py": "landscape/test_figures.py",
+    **dict.fromkeys(
+        (f"landscape/{name}.py" for name in ("evaluator", "lossmap", "mapping")),
+        "landscape/test_maps.py",
+    ),
+    "landscape/surfaces/textbook.py": "landscape/test_surface.py",
+    "landscape/surfaces/training.py": "landscape/test_surface.py",
+    # each is one experiment, judged by its published figures
+    **dict.fromkeys(
+        (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("lab/experiments/[a-z]*")),
+        "lab/test_runner.py",
+    ),
     "cli/options.py": "cli/test_cli.py",
     "__main__.py": "test_package.py",
     "probe/traced.py": "probe/test_compiled.py",
@@ -46,6 +58,7 @@ COVERED_BY = {
     "sketch/sketch.py": "sketch/test_tensors.py",
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters
     "probe/tracebacks.py": "probe/test_launch.py",  # only the launch shows any
+    "probe/importing.py": "probe/test_launch.py",  # what a script that imports torch is told by
     # each is one change, judged by what it does to a training
     **dict.fromkeys(
         (
@@ -54,17 +67,35 @@ COVERED_BY = {
         ),
         "interventions/test_changes.py",
     ),
+    # parts of what the tools of initialisation do, judged by what they do to a network
+    **dict.fromkeys(
+        (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("init/propagation/[a-z]*")),
+        "init/test_prediction.py",
+    ),
+    "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
+    "init/moments.py": "init/test_prediction.py",
+    "init/planning.py": "init/test_applying.py",
+    **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),
+    "init/expected_loss.py": "init/test_auditing.py",
+    "theory/results.py": "init/test_auditing.py",  # plain data, read through each tool
+    "render/init_tables.py": "init/test_auditing.py",
     # what a remedy is, what each finding suggests; how a fix is found in a file and written
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("candidates", "suggestions")), "doctor/test_remedies.py"
+        (f"doctor/{name}.py" for name in ("candidates", "repertoire", "suggestions")),
+        "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("site", "writers")), "doctor/test_rewrite.py"
+        (f"doctor/{name}.py" for name in ("model_writers", "site", "writers")),
+        "doctor/test_rewrite.py",
     ),
     "render/page.py": "render/test_text.py",
     # how the parts of a command's output look is told by its whole
     **dict.fromkeys(("render/level_lines.py", "render/words.py"), "render/test_text.py"),
     "render/payload.py": "render/test_report.py",
+    # one suite for all figures
+    **dict.fromkeys(
+        (f"plot/{name}.py" for name in ("curves", "meters", "paper", "ridges")), "plot/test_plot.py"
+    ),
     "render/static_files.py": "render/test_report.py",
     # the charts share one suite
     **dict.fromkeys(

@@ -9,8 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gainstage import init as init
+    from gainstage import landscape as landscape
+    from gainstage import optim as optim
+    from gainstage import plot as plot
     from gainstage.diagnosis import diagnose as diagnose
     from gainstage.errors import GainstageError as GainstageError
+    from gainstage.init.gains import gain as gain
+    from gainstage.init.prediction import Prediction as Prediction
+    from gainstage.init.prediction import predict as predict
     from gainstage.probe.profile import Profile as Profile
     from gainstage.probe.profile import profile as profile
     from gainstage.probe.watch import Watch as Watch
@@ -28,13 +35,20 @@ _HOMES = {
     "Diagnosis": "gainstage.run",
     "Finding": "gainstage.records",
     "GainstageError": "gainstage.errors",
+    "Prediction": "gainstage.init.prediction",
     "Profile": "gainstage.probe.profile",
     "Recording": "gainstage.recording",
     "Run": "gainstage.run",
     "Site": "gainstage.records",
     "Watch": "gainstage.probe.watch",
     "diagnose": "gainstage.diagnosis",
+    "gain": "gainstage.init.gains",
+    "init": "gainstage",
+    "landscape": "gainstage",
     "open": "gainstage.run",
+    "optim": "gainstage",
+    "plot": "gainstage",
+    "predict": "gainstage.init.prediction",
     "profile": "gainstage.probe.profile",
     "watch": "gainstage.probe.watch",
 }
@@ -47,7 +61,10 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         msg = f"module 'gainstage' has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home = _HOMES[name]
+    if home == __name__:  # a subpackage
+        return importlib.import_module(f"{home}.{name}")
+    value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
 

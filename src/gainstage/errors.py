@@ -31,3 +31,7 @@ class MissingExtraError(GainstageError, ImportError):
 
 class UsageError(GainstageError, ValueError):
     """An argument makes no sense; the message says which, and what would."""
+
+
+class DataError(GainstageError):
+    """A file of data is not to be had, or is not what its publisher had."""

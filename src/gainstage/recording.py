@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from gainstage.records import Event, Finding, Kind, RunInfo, Site
+from gainstage.records import Event, Finding, Kind, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 
 Values = NDArray[np.float32]
@@ -49,9 +49,14 @@ class Recording(ABC):
         """What happened, in order."""
 
     @property
-    @abstractmethod
     def findings(self) -> tuple[Finding, ...]:
         """The findings stored with the run, main one first; empty if never diagnosed."""
+        return ()
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The remedies stored with the run, verified ones first; empty if none was tried."""
+        return ()
 
     @abstractmethod
     def quantities(self, site: Site) -> tuple[str, ...]:
@@ -143,11 +148,6 @@ class MemoryRecording(Recording):
     @override
     def events(self) -> tuple[Event, ...]:
         return self._events
-
-    @property
-    @override
-    def findings(self) -> tuple[Finding, ...]:
-        return ()
 
     @override
     def quantities(self, site: Site) -> tuple[str, ...]:

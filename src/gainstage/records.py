@@ -190,6 +190,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """How the loss of one run of the trials went, thinned out.
+
+    Attributes:
+        run: ``"unchanged"``, ``"remedy"`` or ``"control"``.
+        seed: number of the trial's seed; 0 is the script's own.
+        steps: the last step of each stretch, ascending.
+        loss: mean over the stretch; None if it was not finite.
+    """
+
+    run: Literal["unchanged", "remedy", "control"]
+    seed: int
+    steps: tuple[int, ...]
+    loss: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """A fix that was tried on the unmodified script.
 
@@ -209,6 +226,7 @@ class Remedy:
         seeds: how many it was tried with.
         verified: better than both by more than the seeds' spread.
         told: how the trial went, in a sentence.
+        curves: of all runs with the change, and of those that it is compared with.
     """
 
     name: str
@@ -226,3 +244,4 @@ class Remedy:
     seeds: int = 0
     verified: bool = False
     told: str = ""
+    curves: tuple[Curve, ...] = ()

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from gainstage.diagnosis import RULES, diagnose
 from gainstage.recording import Recording
-from gainstage.records import Finding, RunInfo
+from gainstage.records import Finding, Remedy, RunInfo
 from gainstage.store import find_run, open_recording
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class Run:
         """What is known of the run as a whole."""
         return self.recording.info
 
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What the doctor tried on the script, verified ones first; empty if nothing."""
+        return self.recording.remedies
+
     def diagnose(self) -> Diagnosis:
         """Judge the run by every rule."""
         self.recording.refresh()
@@ -102,6 +107,13 @@ class Run:
     def frame(self) -> pd.DataFrame:
         """All series as a pandas frame: one row a step, columns (site, kind, quantity)."""
         return self.recording.frame()
+
+    def _repr_html_(self) -> str:
+        """The report, for a notebook; its charts need 5 MB of script each time it is shown."""
+        from gainstage.render.report import framed_html, report_html  # noqa: PLC0415 - loads plotly
+
+        findings = tuple(self.diagnose())
+        return framed_html(report_html(self.recording, findings, manuals()))
 
     @override
     def __repr__(self) -> str:

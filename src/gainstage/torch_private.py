@@ -99,6 +99,25 @@ def is_fake(tensor: Tensor) -> bool:
     return type(tensor).__name__ in {"FakeTensor", "FunctionalTensor"}
 
 
+def foreach(name: str) -> Callable[..., Any]:
+    """What a method of ``torch.Tensor`` is to one tensor, to a list of them: in one call.
+
+    Fallback: the method, one tensor after another.
+
+    Raises:
+        AttributeError: tensors have no such method.
+    """
+    method = getattr(Tensor, name)
+
+    def one_by_one(tensors: list[Tensor], *args: Any, **kwargs: Any) -> list[Tensor]:
+        rows = zip(*(a if isinstance(a, list) else [a] * len(tensors) for a in args), strict=True)
+        each = rows if args else iter([()] * len(tensors))
+        return [method(tensor, *row, **kwargs) for tensor, row in zip(tensors, each, strict=True)]
+
+    operation: Callable[..., Any] = getattr(torch, f"_foreach_{name}", one_by_one)
+    return operation
+
+
 def default_store() -> Any:
     """The key-value store of the default process group.
 

@@ -1,11 +1,18 @@
 """A script run again as a trial: however it ends, there is an outcome."""
 
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gainstage.doctor import laboratory
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.laboratory import Laboratory, Trial
+from gainstage.doctor.workplace import Workplace
 
 UNCHANGED = Trial((), 0)
 SCRIPT = """\
@@ -34,9 +41,11 @@ def run(tmp_path, capfd):
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
 
-    def run(*args, trials=(UNCHANGED,), steps=10):
-        made = Laboratory(str(script), args, False, steps, 1.0, 2)  # noqa: FBT003
-        outcomes = made.run(trials)
+    def run(*args, trials=(UNCHANGED,), steps=10, given=b""):
+        with Workplace(str(script)) as place:
+            place.input.write_bytes(given)
+            made = Laboratory(place, args, steps=steps, seconds=1.0, jobs=2)
+            outcomes = made.run(trials)
         assert capfd.readouterr() == ("", "")
         return outcomes
 
@@ -79,11 +88,12 @@ def test_a_script_that_hangs_is_ended(run, monkeypatch):
 
 
 def test_processors_are_shared_out_unless_the_user_has_said_how(monkeypatch):
-    made = Laboratory("a.py", (), False, 1, 1.0, 10_000)  # noqa: FBT003
+    made = Laboratory(None, steps=1, seconds=1.0, jobs=10_000)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert made._environment()["OMP_NUM_THREADS"] == "1"
+    assert made._environment(Path("/x"))["OMP_NUM_THREADS"] == "1"
+    assert made._environment(Path("/x")).get("PWD") == "/x"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert made._environment()["OMP_NUM_THREADS"] == "3"
+    assert made._environment(Path("/x"))["OMP_NUM_THREADS"] == "3"
 
 
 def test_a_recording_of_nothing_has_no_loss():
@@ -92,3 +102,57 @@ def test_a_recording_of_nothing_has_no_loss():
 
     run = MemoryRecording([Site(0, "run", "run", "", "", 0)], {(0, "loss"): [np.nan]})
     assert laboratory.outcome_of(run).loss is None
+
+
+def test_the_curve_of_a_run_is_thinned_out():
+    from gainstage.recording import MemoryRecording
+    from gainstage.records import Site
+
+    loss = np.arange(1000.0)
+    loss[500] = np.nan
+    run = MemoryRecording([Site(0, "run", "run", "", "", 0)], {(0, "loss"): loss})
+    curve = laboratory.outcome_of(run).curve
+    assert len(curve) == 100
+    assert curve[0] == (9, 4.5)
+    assert np.isnan(curve[50][1])
+
+
+def test_trials_are_given_what_the_first_run_read(run):
+    (outcome,) = run("asks", given=b"an answer\n")
+    assert outcome.told == ""
+
+
+def test_what_cannot_be_copied_is_a_result_too(run, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gainstage.doctor.workplace.shutil.copytree", full)
+    (outcome,) = run()
+    assert outcome.told == "it could not be run ([Errno 28] No space left on device)"
+
+
+def test_an_interrupt_ends_the_runs_and_keeps_what_is_done(tmp_path, monkeypatch):
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    done = threading.Event()
+    outcome = laboratory._outcome
+
+    def seen(*args):
+        done.set()
+        return outcome(*args)
+
+    def interrupt():
+        done.wait()
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(laboratory, "_outcome", seen)
+    handler = signal.getsignal(signal.SIGINT)
+    with Workplace(str(script)) as place:
+        made = Laboratory(place, ("hangs",), steps=4, seconds=1.0, jobs=1)
+        more = Laboratory(place, ("hangs",), steps=100, seconds=1.0, jobs=1)
+        threading.Thread(target=interrupt, daemon=True).start()
+        assert [one.told for one in made.run([UNCHANGED])] == [""]
+        assert more.run([UNCHANGED, UNCHANGED]) == [None, None]
+    assert (made.interrupted, more.interrupted) == (False, True)
+    assert signal.getsignal(signal.SIGINT) is handler

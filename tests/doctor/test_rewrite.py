@@ -1,9 +1,13 @@
 """How a change is written in scripts of many styles: the lines that differ, or none."""
 
+import subprocess
+
 import pytest
+import torch
 
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.rewrite import rewritten
+from gainstage.interventions.changes.reinitialise import draw
 
 MODULE = """\
 import torch
@@ -209,6 +213,40 @@ def test_a_change_is_one_number_one_call_or_a_few_lines(lines, text, change, wan
     assert where.startswith("train.py:")
 
 
+def test_layers_that_are_drawn_in_other_ways_are_drawn_so_in_the_file(lines):
+    text = MODULE.replace("nn.ReLU()", "nn.Embedding(4, 4), nn.GRU(4, 4)")
+    _, told = lines(text, Change.of("reinitialise", activation="linear", recurrent=()))
+    assert "+if isinstance(layer, torch.nn.Linear):" in told
+    assert "+elif isinstance(layer, torch.nn.Embedding):" in told
+    assert "+elif isinstance(layer, torch.nn.GRU):" in told
+    _, told = lines(
+        text.replace("GRU", "Transformer"), Change.of("reinitialise", activation="relu")
+    )
+    assert told == []
+
+
+def test_what_is_written_to_draw_weights_again_is_what_was_tried(lines, tmp_path):
+    """The same distributions: written into a file and run, and injected."""
+    text = (
+        "import torch\nfrom torch import nn\n"
+        "model = nn.ModuleList([nn.Linear(64, 99), nn.Embedding(9, 64), nn.GRU(64, 64)])\n"
+        "for p in model.parameters():\n    p.data.fill_(7.0)\n"
+        "opt = torch.optim.SGD(model.parameters(), lr=5.0)  # optimizer\n"
+    )
+    lines(text, change := Change.of("reinitialise", activation="tanh", recurrent=()))
+    _, diff = rewritten([change], {"optimizer": f"{tmp_path / 'train.py'}:6"})
+    subprocess.run(["git", "apply"], input=diff.encode(), cwd=tmp_path, check=True)  # noqa: S607
+    written, tried = {}, {}
+    for names, code in ((written, (tmp_path / "train.py").read_text()), (tried, text)):
+        exec(code, names)  # noqa: S102 - what was just written
+    for module in tried["model"].modules():
+        draw(module, "tanh")
+    for one, other in zip(written["model"].parameters(), tried["model"].parameters(), strict=True):
+        assert one.std().item() == pytest.approx(other.std().item(), rel=0.1)
+    hidden = written["model"][2].weight_hh_l0[:64]
+    assert torch.allclose(hidden @ hidden.T, torch.eye(64), atol=1e-5)
+
+
 def test_two_changes_are_one_diff(lines):
     _, told = lines(
         MODULE, Change.of("zero-gradients"), Change.of("scale-learning-rate", factor=0.1)
@@ -241,3 +279,124 @@ def test_what_cannot_be_said_in_a_few_lines_has_a_place_but_no_diff(lines, text,
 def test_without_a_place_there_is_nothing_to_write():
     assert rewritten([Change.of("zero-gradients")], {}) == ("", "")
     assert rewritten([Change.of("zero-gradients")], {"optimizer": "/nowhere.py:3"}) == ("", "")
+
+
+BLOCKS = """\
+import torch
+from torch import nn
+class Block(nn.Module):
+    def forward(self, x):
+        h = torch.log(x + 1) / self.norm(x).sqrt()
+        return h
+class Net(nn.Module):
+    def __init__(self):
+        self.layers = nn.ModuleList(Block() for _ in range(9))
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x.detach())
+x, x_test = load()
+model = Net().to(torch.bfloat16)
+opt = torch.optim.SGD(model.parameters(), lr=5.0, momentum=0.99)  # optimizer
+for batch in data:
+    loss = model(x[batch]).half().sum()
+    loss.backward()  # backward
+    opt.step()  # step
+model(x_test)
+"""
+STANDARDISED = [
+    "+mean, deviation = x.mean(0), x.std(0).clamp_min(1e-6)",
+    "+x = (x - mean) / deviation",
+    "+x_test = (x_test - mean) / deviation",
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (Change.of("skip-connections"), ["-return h", "+return x + h"]),
+        (Change.of("keep-graph"), ["-return self.head(x.detach())", "+return self.head(x)"]),
+        (
+            Change.of("damp-momentum", most=0.9),
+            [
+                "-opt = torch.optim.SGD(model.parameters(), lr=5.0, momentum=0.99)",
+                "+opt = torch.optim.SGD(model.parameters(), lr=5.0, momentum=0.9)",
+            ],
+        ),
+        (
+            Change.of("guard-functions", least=1e-7),
+            [
+                "-h = torch.log(x + 1) / self.norm(x).sqrt()",
+                "+h = torch.log((x + 1).clamp_min(1e-07)) / self.norm(x).clamp_min(1e-07).sqrt()",
+            ],
+        ),
+        (
+            Change.of("full-precision"),
+            [
+                "-model = Net().to(torch.bfloat16)",
+                "+model = Net().to(torch.float32)",
+                "-loss = model(x[batch]).half().sum()",
+                "+loss = model(x[batch]).float().sum()",
+            ],
+        ),
+        (Change.of("standardise-input"), STANDARDISED),
+    ],
+)
+def test_changes_to_the_model_and_its_data(lines, change, wanted):
+    _, told = lines(BLOCKS, change)
+    assert sorted(told) == sorted(wanted)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        ("        return h", "        return h if a else x\n        return x", "skip-connections"),
+        ("model(x_test)", "model(other(x_test))", "standardise-input"),
+        ("x, x_test = load()", "x = load()", "standardise-input"),
+    ],
+)
+def test_what_is_not_plain_is_not_written(lines, old, new, change):
+    _, told = lines(BLOCKS.replace(old, new), Change.of(change))
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("layers", "wanted"),
+    [
+        ("[nn.Linear(4, 4), nn.Tanh()]", "nn.ModuleList([nn.Linear(4, 4), nn.Tanh()])"),
+        ("[nn.Linear(4, 4) for _ in a]", "nn.ModuleList([nn.Linear(4, 4) for _ in a])"),
+        ("[nn.Linear(4, 4), other()]", None),
+        ("[1, 2]", None),
+    ],
+)
+def test_a_list_of_layers_becomes_one_that_counts(lines, layers, wanted):
+    text = BLOCKS.replace("nn.ModuleList(Block() for _ in range(9))", layers)
+    _, told = lines(text, Change.of("add-missing-parameters"))
+    pair = [f"-self.layers = {layers}", f"+self.layers = {wanted}"]
+    assert told == (pair if wanted else [])
+
+
+def test_a_variable_that_is_assigned_again_is_kept_for_the_skip(lines):
+    text = BLOCKS.replace("        h = torch.log(x + 1)", "        x = h = torch.log(x + 1)")
+    _, told = lines(text, Change.of("skip-connections"))
+    assert told == ["+skipped = x", "-return h", "+return skipped + h"]
+
+
+def test_an_option_that_was_given_is_not_written_into_its_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(TRAINER)
+    made = {"optimizer": f"{tmp_path / 'train.py'}:16"}
+    change = Change.of("scale-learning-rate", factor=0.1)
+    assert "+parser" in rewritten([change], made, ["--epochs", "3"])[1]
+    for args in (["--lr", "0.5"], ["--lr=0.5"]):
+        where, diff = rewritten([change], made, args)
+        assert (where, diff) == ("train.py:16", "")
+
+
+def test_a_file_elsewhere_is_called_by_its_last_name(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "train.py").write_text(MODULE)
+    made = {"optimizer": f"{tmp_path / 'train.py'}:5"}
+    _, diff = rewritten([Change.of("scale-learning-rate", factor=0.1)], made)
+    assert diff.startswith("--- a/train.py\n+++ b/train.py\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gainstage.doctor import Observation, Treatment
+from gainstage.doctor import Effort, Observation, Treatment
 from gainstage.recording import MemoryRecording
 from gainstage.records import Finding, RunInfo, Site
 
@@ -13,12 +13,29 @@ SICK = Finding("learning-rate-too-high", "error", 0.9, "", 0, "", rank=1)
 WARNING = Finding("saturated-units", "warning", 0.5, "", 0, "", rank=1)
 
 
-def treatment(findings=(SICK,), status="finished", steps=20, end=2.0, **options):
+class Timed(MemoryRecording):
+    """A recording whose first step ended half a second after its start."""
+
+    times = (0.5,)
+
+
+class Workplace:
+    """One that copies nothing."""
+
+    def __init__(self, told=""):
+        self.told = told
+        self.settled = []
+
+    def settle(self, first_step):
+        self.settled.append(first_step)
+
+
+def treatment(findings=(SICK,), status="finished", steps=20, end=2.0, told="", **effort):
     info = RunInfo(id="a", started=0.0, status=status)
     loss = [2.0, *[end] * (steps - 1)] if steps else []
-    run = MemoryRecording([RUN], {(0, "loss"): loss, (0, "lr"): [1.0] * steps}, info=info)
+    run = Timed([RUN], {(0, "loss"): loss, (0, "lr"): [1.0] * steps}, info=info)
     seen = Observation(0, Path("a.gs"), run, seconds=10.0)
-    return Treatment(seen, findings, "train.py", **options)
+    return Treatment(seen, findings, workplace=Workplace(told), effort=Effort(**effort))
 
 
 @pytest.mark.parametrize("status", ["finished", "stopped", "failed"])
@@ -34,7 +51,6 @@ def test_what_ended_is_treated(status):
         {"status": "interrupted"},
         {"status": "running"},  # killed
         {"steps": 0},
-        {"findings": (WARNING,), "end": 0.1},  # it learns well: what is odd does not hurt
     ],
 )
 def test_where_there_is_nothing_to_try_nothing_is_run(given):
@@ -63,5 +79,27 @@ def test_one_remedy_has_one_cost():
     assert "Up to 5 runs" in told
 
 
-def test_a_warning_is_treated_where_the_training_fails():
+def test_a_warning_is_treated_whether_the_training_learns_or_not():
     assert "Trying" in treatment((WARNING,)).cost
+    assert "Trying" in treatment((WARNING,), end=0.1).cost
+
+
+def test_what_is_written_where_is_said_before_trials_begin():
+    assert "a copy of the working directory as it was found" in treatment().cost
+    told = treatment(told="it is too large").cost
+    assert "Each repeats all that the script does" in told
+    assert told.endswith("in place: it is too large.")
+
+
+def test_without_a_workplace_there_are_no_trials():
+    seen = Observation(0, Path("a.gs"), Timed([RUN], {(0, "loss"): [2.0] * 9}))
+    assert Treatment(seen, (SICK,), workplace=None).cost == ""
+    assert Treatment(seen, (SICK,), workplace=None).problem == ""
+
+
+def test_copies_are_settled_by_the_time_of_the_first_step():
+    info = RunInfo(id="a", started=100.0, status="finished")
+    run = Timed([RUN], {(0, "loss"): [2.0] * 9}, info=info)
+    place = Workplace()
+    Treatment(Observation(0, Path("a.gs"), run), (SICK,), workplace=place)
+    assert place.settled == [100.5]

@@ -1,5 +1,7 @@
 """Which runs are made, in which order, and what is concluded from them; no process is started."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from gainstage.doctor.proof import Outcome
 from gainstage.doctor.trials import Plan, Study
 
 CONTROL = Candidate("control", (Change.of("control"),), "Nothing.")
+OTHER = Candidate("other", (Change.of("other"),), "Nothing.")
 
 
 def candidate(name):
@@ -19,7 +22,7 @@ def ended(share, told=""):
     """A run that got that share of the way from chance to zero."""
     loss = np.linspace(2.0, 2.0 * (1 - share), 40)
     loss[-5:] = loss[-1]
-    return Outcome(progress(loss, np.full(40, 2.0)), told)
+    return Outcome(progress(loss, np.full(40, 2.0)), told, curve=((19, loss[19]), (39, loss[39])))
 
 
 class Laboratory:
@@ -29,6 +32,8 @@ class Laboratory:
         self.shares = shares
         self.told = told
         self.made = []
+        self.ends_after = 1000
+        self.interrupted = False
 
     def run(self, trials):
         return [self._run(trial) for trial in trials]
@@ -36,15 +41,26 @@ class Laboratory:
     def _run(self, trial):
         names = (change.name + "*" * len(change.params) for change in trial.changes)
         name = "+".join(names) or "unchanged"
+        if len(self.made) >= self.ends_after:
+            self.interrupted = True
+            return None
         self.made.append((name, trial.seed))
         return ended(self.shares[name][trial.seed], self.told.get(name, ""))
 
 
-def study(shares, *, seeds=2, observed=0.0, yardstick=(), **told):
-    laboratory = Laboratory({"unchanged": [0.0] * 3, "control": [0.0] * 3, **shares}, **told)
-    chosen = tuple(candidate(name) for name in shares if name not in {"unchanged", "control"})
+NONE = ("unchanged", "control", "other")
+
+
+def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, **told):
+    others = {"unchanged": [0.0] * 3, "control": [0.001] * 3, "other": [0.002] * 3}
+    laboratory = Laboratory({**others, **shares}, **told)
+    chosen = tuple(
+        replace(candidate(name), **(more or {}).get(name, {}))
+        for name in shares
+        if name not in NONE
+    )
     base = None if observed is None else ended(observed)
-    plan = Plan(chosen, CONTROL, seeds, base, yardstick)
+    plan = Plan(chosen, (CONTROL, OTHER), seeds, base, yardstick)
     return Study(plan, laboratory).remedies(), laboratory.made, plan
 
 
@@ -107,7 +123,7 @@ def test_a_yardstick_measures_all_but_the_remedy_that_is_it():
     measure = (Change.of("fix", keep_gradient=True),)
     shares = {"fix": [0.9] * 2, "fix*": [0.5] * 2, "fix*+control": [0.5] * 2, "fix*+a": [0.5]}
     laboratory = Laboratory(shares)
-    plan = Plan((candidate("fix"), candidate("a")), CONTROL, 2, None, measure)
+    plan = Plan((candidate("fix"), candidate("a")), (CONTROL,), 2, None, measure)
     found = Study(plan, laboratory).remedies()
     assert [(one.name, one.verified) for one in found] == [("fix", True), ("a", False)]
     assert {name for name, _ in laboratory.made} == set(shares)
@@ -117,3 +133,69 @@ def test_more_seeds_are_tried_where_they_are_asked_for():
     (one,), made, _ = study({"a": [0.9, 0.8, 0.85]}, seeds=3)
     assert one.seeds == 3
     assert ("control", 2) in made
+
+
+def test_a_control_that_changes_nothing_at_all_makes_room_for_another():
+    (one,), made, _ = study({"a": [0.9, 0.8], "control": [0.0, 0.0]})
+    assert (one.verified, one.control_name) == (True, "other")
+    assert {("control", 1), ("other", 0), ("other", 1)} <= set(made)
+    (one,), _, _ = study({"a": [0.9, 0.8], "control": [0.0, 0.0], "other": [0.9, 0.9]})
+    assert not one.verified
+
+
+def test_the_last_control_counts_even_if_nothing_moves_the_loss():
+    (one,), _, _ = study({"a": [0.9, 0.8], "control": [0.0] * 2, "other": [0.0] * 2})
+    assert (one.verified, one.control_name) == (True, "other")
+    assert "The control changed nothing in this training" in one.told
+
+
+@pytest.mark.parametrize(
+    ("runs", "names", "told"),
+    [
+        (0, [], ""),
+        (1, ["a"], "interrupted before it ran with others"),
+        (3, ["a", "b"], "interrupted before it ran with others"),
+        (6, ["a", "b"], "not tried with others"),
+    ],
+)
+def test_after_an_interrupt_what_was_run_is_told(runs, names, told):
+    laboratory = Laboratory(
+        {"unchanged": [0.0] * 2, "control": [0.001] * 2, "a": [0.9, 0.9], "b": [0.8, 0.8]}
+    )
+    laboratory.ends_after = runs
+    plan = Plan((candidate("a"), candidate("b")), (CONTROL,), 2, ended(0.0))
+    made = Study(plan, laboratory)
+    found = made.remedies()
+    assert [one.name for one in found] == names
+    assert made.made == runs
+    assert [one.verified for one in found] == [runs == 6, False][: len(names)]
+    assert not names or told in found[-1].told
+    assert made.interrupted == (runs < 6)
+
+
+def test_the_curves_of_all_runs_are_kept_with_a_remedy():
+    (one,), _, _ = study({"a": [0.9, np.nan]})
+    runs = [(curve.run, curve.seed) for curve in one.curves]
+    assert runs == [(run, seed) for run in ("unchanged", "remedy", "control") for seed in (0, 1)]
+    assert one.curves[2].steps == (19, 39)
+    assert one.curves[2].loss[1] == pytest.approx(0.2)
+    assert one.curves[3].loss == (None, None)
+
+
+def test_a_remedy_that_hides_the_fault_comes_after_all_that_remove_it():
+    shares = {"hides": [0.9, 0.9], "removes": [0.5, 0.5]}
+    more = {"hides": {"caveat": "It hides it."}}
+    found, made, _ = study(shares, more=more)
+    assert [(one.name, one.verified) for one in found] == [("removes", True), ("hides", False)]
+    assert ("hides", 1) not in made
+    found, _, _ = study({**shares, "removes": [0.0, 0.0]}, more=more)
+    assert (found[0].name, found[0].verified) == ("hides", True)
+    assert found[0].told.endswith("beyond the spread of the seeds. It hides it.")
+
+
+def test_of_two_that_help_alike_the_one_that_is_a_diff_goes_first():
+    shares = {"a": [0.9, 0.9], "b": [0.85, 0.9]}
+    found, _, _ = study(shares, more={"b": {"diff": "--- a", "where": "train.py:3"}})
+    assert (found[0].name, found[0].diff, found[0].where) == ("b", "--- a", "train.py:3")
+    found, _, _ = study({**shares, "b": [0.5, 0.5]}, more={"b": {"diff": "--- a"}})
+    assert found[0].name == "a"

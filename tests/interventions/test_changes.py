@@ -27,6 +27,11 @@ TOUCHED = (
     (F, "relu"),
     (torch, "relu"),
     (torch.Tensor, "relu"),
+    (torch.Tensor, "detach"),
+    (torch, "detach"),
+    (torch, "log"),
+    (torch.Tensor, "sqrt"),
+    (torch.autocast, "__init__"),
 )
 
 
@@ -227,6 +232,23 @@ def test_parameters_that_nobody_steps_join_an_optimiser():
         assert model[1].weight.item() == pytest.approx(0.9)
 
 
+def test_a_layer_that_no_module_lists_joins_too():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.rest = linear(), [linear()]
+
+        def forward(self, x):
+            return self.rest[0](self.first(x))
+
+    model = Net()
+    with change("add-missing-parameters"):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model(torch.ones(1, 1)).sum().backward()
+        optimizer.step()
+    assert model.rest[0].weight.item() == pytest.approx(0.9)
+
+
 def test_what_is_frozen_or_has_another_owner_joins_nothing():
     model = nn.Sequential(linear(), linear(), linear())
     model[1].requires_grad_(requires_grad=False)
@@ -310,3 +332,139 @@ def test_bare_tensors_are_drawn_when_the_first_backward_reaches_them():
         (torch.ones(1, 300) @ w).sum().backward()
     assert w.grad.unique().tolist() == [1.0]
     assert w.std().item() == pytest.approx((2 / 500) ** 0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_weights_are_disturbed_once_by_a_share_of_their_size(bare):
+    torch.manual_seed(0)
+    w = torch.full((50, 40), 3.0, requires_grad=True)
+    layer = linear(3.0, 40, 50)
+    tensor = w if bare else layer.weight
+    state = torch.get_rng_state()
+    with change("disturb-weights", share=0.1):
+        x = torch.ones(1, 40)
+        (x @ w.T if bare else layer(x)).sum().backward()
+        assert tensor.grad.abs().max() == 0  # of the weights as they were
+        noise = (tensor - 3.0) / 0.3
+        assert noise.mean().item() == pytest.approx(0.0, abs=0.1)
+        assert noise.std().item() == pytest.approx(1.0, abs=0.1)
+        kept = tensor.detach().clone()
+        (x @ w.T if bare else layer(x)).sum().backward()
+        assert torch.equal(tensor, kept)
+        assert tensor.grad.abs().max() > 0
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_sixteen_bits_become_thirty_two_however_they_are_asked_for():
+    with change("full-precision"):
+        model = nn.Linear(2, 2).half()
+        assert model.weight.dtype == torch.float32
+        assert nn.Linear(2, 2).to(torch.bfloat16).weight.dtype == torch.float32
+        assert nn.Linear(2, 2, dtype=torch.float16).weight.dtype == torch.float32
+        for made in (
+            torch.randn(2, dtype=torch.float16),
+            torch.ones(2).bfloat16(),
+            torch.ones(2).to(torch.float16),
+            torch.ones(2).to(dtype=torch.bfloat16),
+            torch.tensor([1.0]).type(torch.float16),
+        ):
+            assert made.dtype == torch.float32
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert model(torch.ones(1, 2)).dtype == torch.float32
+    assert torch.ones(2).half().dtype == torch.float16
+
+
+class Cut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = linear(), linear()
+
+    def forward(self, x):
+        return self.second(self.first(x).detach())
+
+
+def test_the_graph_is_kept_inside_a_model_and_cut_outside():
+    model = Cut()
+    with change("keep-graph"):
+        out = model(torch.ones(1, 1))
+        out.sum().backward()
+        assert model.first.weight.grad.item() == 1.0
+        assert not out.detach().requires_grad
+        with torch.no_grad():
+            assert not model(torch.ones(1, 1)).requires_grad
+    model.zero_grad()
+    model(torch.ones(1, 1)).sum().backward()
+    assert model.first.weight.grad is None
+
+
+def test_momentum_is_held_to_a_bound_as_long_as_a_step_runs():
+    layer = linear(0.0)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0, momentum=0.999)
+    with change("damp-momentum", most=0.5):
+        step(layer, optimizer)
+        optimizer.zero_grad()
+        assert step(layer, optimizer) == pytest.approx(-2.5)  # -1, then -(1 + 0.5)
+    assert optimizer.param_groups[0]["momentum"] == 0.999
+    adam = torch.optim.Adam(layer.parameters(), betas=(0.99, 0.9))
+    seen = []
+    with change("damp-momentum", most=0.5):
+        adam.register_step_pre_hook(lambda one, *_: seen.append(one.param_groups[0]["betas"]))
+        step(layer, adam)
+    assert (seen, adam.param_groups[0]["betas"]) == ([(0.5, 0.9)], (0.99, 0.9))
+
+
+def test_logarithms_and_roots_stay_finite_and_so_do_their_gradients():
+    x = torch.tensor([0.0, 4.0], requires_grad=True)
+    with change("guard-functions", least=1e-4):
+        values = (torch.log(x), x.log2(), torch.sqrt(x), x.rsqrt(), torch.log(input=x))
+        assert all(torch.isfinite(value).all() for value in values[:4])
+        (values[0] + values[2]).sum().backward()
+        assert x.grad.tolist() == [0.0, pytest.approx(0.5)]
+        assert torch.log(torch.tensor(4.0)) == math.log(4.0)
+    assert torch.log(x)[0] == -math.inf
+
+
+class Block(nn.Module):
+    def __init__(self, outputs=1):
+        super().__init__()
+        self.linear = linear(2.0, 1, outputs)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "result"),
+    [
+        (nn.Sequential(*[Block() for _ in range(4)]), 3.0**4),
+        (nn.Sequential(*[Block() for _ in range(4)], Block(2)), 2 * 3.0**4),  # of another shape
+        (nn.Sequential(*[Block() for _ in range(3)]), 2.0**3),  # not deep
+        (nn.Sequential(*[linear(2.0) for _ in range(5)]), 2.0**5),  # no blocks
+    ],
+)
+def test_blocks_of_a_deep_network_are_passed_by(model, result):
+    with change("skip-connections"):
+        assert model(torch.ones(1, 1))[0, 0].item() == result
+        assert model(torch.ones(1, 1))[0, 0].item() == result
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_what_enters_a_squashing_function_is_brought_to_unit_scale_for_good():
+    layer = linear(50.0)
+    with change("temper-activations", most=1.0):
+        for function in (torch.tanh, nn.Tanh(), F.tanh, torch.Tensor.tanh):
+            model = nn.Sequential(layer)
+            value = function(model(torch.ones(1, 1)))
+            assert value.item() == pytest.approx(math.tanh(1.0))
+            assert function(model(torch.full((1, 1), 0.1))).item() == pytest.approx(math.tanh(0.1))
+        assert torch.sigmoid(torch.tensor(9.0)).item() == pytest.approx(1 / (1 + math.exp(-9)))
+
+
+def test_each_call_without_a_module_is_told_by_its_order_since_the_last_backward():
+    small, large = (torch.full((2,), value, requires_grad=True) for value in (0.5, 8.0))
+    with change("temper-activations", most=1.0):
+        for _ in range(2):
+            first, second = torch.tanh(small), torch.tanh(large)
+            (first + second).sum().backward()
+            assert first[0].item() == pytest.approx(math.tanh(0.5))
+            assert second[0].item() == pytest.approx(math.tanh(1.0))

@@ -58,10 +58,11 @@ def test_a_healthy_watch_says_nothing(tmp_path):
 
 
 def test_a_stage_whose_weights_are_used_beside_it_is_named(tmp_path):
-    with pytest.warns(RuntimeWarning, match="Call the module, or watch with functional=True"):
-        run = _train(Net(past=("second",)), dir=tmp_path)
+    run = _train(Net(past=("second",)), dir=tmp_path)
     assert _told(run) == [f"sees nothing of second: {UNCALLED}"]
     assert "second: " + UNCALLED in str(run.diagnose())
+    event = next(event for event in run.recording.events if event.code == "blind")
+    assert event.data["remedy"] == "Call the module, or watch with functional=True."
 
 
 def test_what_functional_calls_show_is_not_missing(tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gainstage.probe.launch import _TorchImport
+from gainstage.probe.importing import TorchImport
 from gainstage.probe.tracebacks import users_traceback, without_our_frames
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -149,7 +149,7 @@ def test_asking_for_torch_is_not_importing_it(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     calls = []
-    finder = _TorchImport(lambda: calls.append(sys.modules["torch"].ready))
+    finder = TorchImport(lambda: calls.append(sys.modules["torch"].ready))
     monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
     assert importlib.util.find_spec("torch").origin == str(tmp_path / "torch.py")
     assert calls == []

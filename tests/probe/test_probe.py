@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import gainstage as gs
 from gainstage.probe.guard import StopTraining
 from gainstage.probe.steppers import PATIENCE
 
@@ -375,3 +377,39 @@ def test_the_optimizers_are_a_fact(watching, mlp):
     with watching(mlp, torch.optim.AdamW(mlp.parameters())) as seen:
         pass
     assert seen.probe.facts["optimizers"] == ["AdamW"]
+
+
+@pytest.mark.parametrize("detail", ["sampled", "exact"])
+def test_gradients_that_a_closure_makes_and_clips_are_those_of_a_plain_loop(tmp_path, detail):
+    """Lightning steps so: zero, forward, backward and clipping inside ``step(closure)``."""
+
+    def train(name, *, closed):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(40, 80), nn.ReLU(), nn.Linear(80, 3)).double()
+        net[0].float()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = net[2](net[1](net[0](torch.randn(16, 40))).double()).square().mean()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 0.05)
+            return loss
+
+        with gs.watch(net, optimizer, dir=tmp_path / name, detail=detail) as run:
+            for _ in range(8):
+                if closed:
+                    optimizer.step(closure)
+                else:
+                    closure()
+                    optimizer.step()
+        return gs.open(run.path).frame().drop(columns=["seconds", "probe_seconds"], level=2)
+
+    plain, closed = train("plain", closed=False), train("closed", closed=True)
+    assert sorted(plain.columns) == sorted(closed.columns)
+    for column in plain.columns:
+        if column[2] == "kept_grad":  # the first step has nobody to follow yet, either way
+            assert closed[column].iloc[1:].max() < 0.5
+        np.testing.assert_allclose(
+            plain[column].to_numpy(), closed[column].to_numpy(), rtol=1e-5, err_msg=str(column)
+        )

@@ -1,10 +1,12 @@
 """How tried remedies look in a terminal or a pipe."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from gainstage.records import Curve
 from gainstage.render.remedies import print_remedies
 
 
@@ -62,3 +64,29 @@ def test_nothing_hostile_or_wide_is_printed_but_a_diff_is_whole(recordings, widt
 def test_a_terminal_gets_colours(recordings):
     text = printed(recordings.REMEDIES, force_terminal=True, color_system="standard")
     assert "\x1b[32m" in text
+
+
+def test_a_terminal_gets_the_losses_over_the_steps(recordings):
+    text = printed(recordings.REMEDIES[:1], 120, force_terminal=True, color_system=None)
+    lines = [line.rstrip() for line in text.splitlines() if "learnt" in line]
+    assert [line.rpartition("  ")[2] for line in lines] == ["███", "▇▂▁", "█ █"]
+    assert "▁" not in printed(recordings.REMEDIES)
+
+
+@pytest.mark.parametrize(
+    ("losses", "drawn"),
+    [
+        ([1.0, 10.0, 1e3, 1e3], "▁███"),  # what blows up ends at the top
+        ([2.0, 0.2, 0.02, 0.002], "█▆▃▁"),  # over decades by the logarithm
+        ([1.0, 1.0, 1.0, 1.0], "▁▁▁▁"),
+        ([0.0, -1.0, -2.0, -3.0], "█▆▃▁"),
+        ([None] * 4, "learnt 91%, 90%"),
+        ([], "learnt 91%, 90%"),
+    ],
+)
+def test_a_curve_is_drawn_whatever_its_losses(recordings, losses, drawn):
+    curve = Curve("remedy", 0, tuple(range(len(losses))), tuple(losses))
+    remedy = replace(recordings.REMEDIES[0], curves=(curve,))
+    text = printed([remedy], 120, force_terminal=True, color_system=None)
+    (line,) = [line.rstrip() for line in text.splitlines() if "with it" in line]
+    assert line.endswith(drawn)

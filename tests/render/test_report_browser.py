@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gainstage.render.report import write_report
+from gainstage.render.report import framed_html, report_html, write_report
 
 CHARTS = ["loss", "heatmap", "updates", "histograms"]
 
@@ -118,7 +118,34 @@ def test_remedies_stand_under_the_findings(opened, recordings, vanishing, width)
     assert "+optimizer = SGD(lr=0.05)" in text
     assert "none" in cards.nth(1).inner_text()
     assert page.locator("#remedies img").count() == 0
+    assert page.locator("#remedies .trial-chart").count() == 1
+    assert page.locator("#remedies .scatterlayer .trace").count() == 3
+    assert page.locator("#remedies .legendtext").all_text_contents() == [
+        "unchanged",
+        "control",
+        "with it",
+    ]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_notebook_shows_the_report_in_a_frame(browser, vanishing, recordings):
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    troubles = []
+    page.on("pageerror", lambda e: troubles.append(f"error: {e}"))
+    page.on("console", lambda m: troubles.append(f"console {m.type}: {m.text}"))
+    framed = framed_html(report_html(vanishing, recordings.VANISHING_FINDINGS))
+    page.set_content(f"<p id=outside>notebook</p>{framed}")
+    inside = page.frame_locator("iframe")
+    inside.locator(".level-row").first.wait_for()
+    inside.locator("[data-slot=loss]").scroll_into_view_if_needed()
+    inside.locator("#loss .main-svg").first.wait_for()
+    inside.locator("#loss button[data-value=log]").click()
+    assert "4 findings" in inside.locator("#verdict").inner_text()
+    reach = "(() => { try { return parent.document.title; } catch { return 'refused'; } })()"
+    assert page.frames[1].evaluate(reach) == "refused"
+    context.close()
+    assert troubles == []
 
 
 def test_empty_states(opened, recordings):

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 
 from gainstage.errors import RunFileError
-from gainstage.records import RunInfo, Series, Site
+from gainstage.records import Remedy, RunInfo, Series, Site
 from gainstage.sketch import Histogram
-from gainstage.store import MergedRecording, StoredRecording, Writer, find_run, list_runs, merge_run
+from gainstage.store import (
+    MergedRecording,
+    StoredRecording,
+    Writer,
+    find_run,
+    list_runs,
+    merge_run,
+    save_remedies,
+)
 
 SITE = Site(0, "layers.0", "output", "layers.0", "Linear", 0)
 
@@ -68,3 +76,12 @@ def test_nothing_is_overwritten(tmp_path):
     merge_run(tmp_path / "job-a")
     with pytest.raises(RunFileError, match="never overwritten"):
         merge_run(tmp_path / "job-a")
+
+
+def test_what_was_tried_on_a_run_of_ranks_is_kept(tmp_path):
+    folder = tmp_path / "job-a"
+    write_ranks(folder, 2, steps=3)
+    remedy = Remedy("gradients zeroed", ("gradients-not-zeroed",), "Do it.", verified=True)
+    save_remedies(folder / "rank0.gs", [remedy])
+    assert MergedRecording(folder).remedies == (remedy,)
+    assert StoredRecording(merge_run(folder)).remedies == (remedy,)

@@ -1,17 +1,21 @@
+import contextlib
+import lzma
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gainstage.errors import UsageError
-from gainstage.records import Event, Finding, RunInfo, Series, Site
+from gainstage.records import Curve, Event, Finding, Remedy, RunInfo, Series, Site
 from gainstage.sketch import Histogram
-from gainstage.store import StoredRecording, Writer, save_findings
+from gainstage.store import StoredRecording, Writer, save_findings, save_remedies
 
 INFO = RunInfo("run", 1.0e9)
 ONE = np.ones(1, dtype=np.float32)
@@ -96,6 +100,48 @@ def test_findings_may_be_saved_later(tmp_path, make_run, finish):
         run.refresh()
         assert run.findings == (two,)
     assert [file.name for file in tmp_path.iterdir() if finish] in ([], ["a.gs"])
+
+
+REMEDY = Remedy(
+    "learning rate x 0.1",
+    ("learning-rate-too-high",),
+    "Multiply the learning rate by 0.1.",
+    diff="--- a/train.py\n+++ b/train.py\n",
+    loss_before=(None, 2.3),
+    score_after=(0.9, 0.8),
+    seeds=2,
+    verified=True,
+    curves=(Curve("unchanged", 0, (9, 19), (2.3, None)), Curve("remedy", 1, (9, 19), (2.3, 0.1))),
+)
+
+
+@pytest.mark.parametrize("finish", [True, False])
+def test_remedies_may_be_saved_later(tmp_path, make_run, finish):
+    path = tmp_path / "a.gs"
+    make_run(path, range(10), finish=finish)
+    assert StoredRecording(path).remedies == ()
+    save_remedies(path, [REMEDY, replace(REMEDY, verified=False)])
+    save_remedies(path, [REMEDY])
+    assert StoredRecording(path).remedies == (REMEDY,)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        told = connection.execute("SELECT name, verified FROM remedy").fetchall()
+    assert told == [("learning rate x 0.1", 1)]
+
+
+def test_a_file_of_an_older_format_is_read_and_takes_what_came_later(tmp_path):
+    """`golden/format1.gs.xz` was written by the last version that knew no remedies."""
+    path = tmp_path / "old.gs"
+    golden = Path(__file__).parent / "golden" / "format1.gs.xz"
+    path.write_bytes(lzma.decompress(golden.read_bytes()))
+    run = StoredRecording(path)
+    assert (run.info.status, len(run.steps), run.remedies) == ("finished", 20, ())
+    assert run.run_values("loss")[3] == np.float32(1.7)
+    assert [finding.code for finding in run.findings] == ["dead-units"]
+    assert run.histogram(run.sites[1]).total == 80
+    save_remedies(path, [REMEDY])
+    run.refresh()
+    assert run.remedies == StoredRecording(path).remedies == (REMEDY,)
+    assert [finding.code for finding in run.findings] == ["dead-units"]
 
 
 @pytest.mark.parametrize(

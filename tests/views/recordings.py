@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from gainstage.recording import MemoryRecording
-from gainstage.records import Event, Finding, Remedy, RunInfo, Site
+from gainstage.records import Curve, Event, Finding, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 
 CLASSES = 10
@@ -284,6 +284,11 @@ REMEDIES = (
         seeds=2,
         verified=True,
         told="Better than unchanged and than the control, beyond the spread of the seeds.",
+        curves=(
+            Curve("unchanged", 0, (9, 19, 29), (2.302, 2.301, 2.301)),
+            Curve("remedy", 0, (9, 19, 29), (2.0, 0.6, 0.21)),
+            Curve("control", 0, (9, 19, 29), (2.3, None, 2.28)),
+        ),
     ),
     Remedy(
         "<img src=x>\x1b[31m",

@@ -27,7 +27,8 @@ class Case:
         errors: codes of the findings called errors.
         told: codes of all findings, main one first; without those that are only ``info``.
         seconds: how long the judge took, the script's own time included.
-        verified: whether a remedy was verified; None if none was looked for.
+        verified: whether a remedy was verified; None if none was looked for, or its fault has none.
+        patched: whether a verified remedy's diff applies and helps; None if there is none.
         problem: why there is no full verdict; ``""`` if there is.
     """
 
@@ -38,6 +39,7 @@ class Case:
     told: tuple[str, ...] = ()
     seconds: float = 0.0
     verified: bool | None = None
+    patched: bool | None = None
     problem: str = ""
 
     @property
@@ -64,8 +66,10 @@ class Score:
         false_warnings: warnings on healthy ones.
         alarmed: healthy ones with any error or warning.
         seconds: median time of a verdict.
-        searched: sick ones for which remedies were tried.
+        searched: sick ones whose fault has a remedy, where remedies were looked for.
         verified: those of them with a verified one.
+        diffs: those with a verified one that is written as a diff.
+        patched: those of them of which the patched script learns.
         unjudged: scripts without a full verdict; a script that fails by its fault is one.
     """
 
@@ -80,6 +84,8 @@ class Score:
     seconds: float
     searched: int
     verified: int
+    diffs: int
+    patched: int
     unjudged: int
 
 
@@ -108,6 +114,8 @@ def score(cases: Sequence[Case]) -> Score:
         seconds=float(np.median([case.seconds for case in cases])) if cases else 0.0,
         searched=len(searched),
         verified=sum(bool(case.verified) for case in searched),
+        diffs=sum(case.patched is not None for case in sick),
+        patched=sum(bool(case.patched) for case in sick),
         unjudged=sum(bool(case.problem) for case in cases),
     )
 

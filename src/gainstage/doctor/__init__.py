@@ -2,6 +2,8 @@
 
 from gainstage.doctor.child import Observation as Observation
 from gainstage.doctor.child import observe as observe
+from gainstage.doctor.treatment import Effort as Effort
 from gainstage.doctor.treatment import Treatment as Treatment
 from gainstage.doctor.verdict import Verdict as Verdict
 from gainstage.doctor.verdict import verdict as verdict
+from gainstage.doctor.workplace import Workplace as Workplace

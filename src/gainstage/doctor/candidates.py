@@ -40,9 +40,15 @@ class Candidate:
         changes: all at once.
         advice: how a user writes it: one sentence.
         codes: of the findings that suggest it.
+        caveat: what it leaves as it was, in a sentence; such a remedy comes after all others.
+        where: file and line at which a user writes it, or ``""``.
+        diff: the same as a unified diff, or ``""``.
     """
 
     name: str
     changes: tuple[Change, ...]
     advice: str
     codes: tuple[str, ...] = ()
+    caveat: str = ""
+    where: str = ""
+    diff: str = ""

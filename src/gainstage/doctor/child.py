@@ -91,6 +91,7 @@ def observe(
     steps: int = 0,
     seconds: float = 0.0,
     folder: str | os.PathLike[str] = "runs",
+    keep_input: str | os.PathLike[str] = "",
 ) -> Observation:
     """Run a script as ``python target args`` would, and record its training.
 
@@ -104,6 +105,7 @@ def observe(
         steps: stop it politely after that many training steps; 0 for no limit.
         seconds: stop it politely that long after its first step; 0 for no limit.
         folder: where the run file goes.
+        keep_input: file to which what it reads from its standard input is copied.
 
     Raises:
         ScriptError: there is no such script; the message says what was looked for.
@@ -116,7 +118,13 @@ def observe(
     _check(target, module=module)
     rank = rank_in(os.environ)
     path = new_rank_path(folder, rank) if rank else new_run_path(folder)
-    options = {"run": str(path), "steps": steps, "seconds": seconds, "module": module}
+    options = {
+        "run": str(path),
+        "steps": steps,
+        "seconds": seconds,
+        "module": module,
+        "stdin": os.fspath(keep_input),
+    }
     sys.stdout.flush()
     start = time.monotonic()
     process = subprocess.Popen(launch("probe", options, target, args))  # noqa: S603 - the user's

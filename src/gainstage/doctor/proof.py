@@ -22,11 +22,13 @@ class Outcome:
         progress: how its loss went; None if it never trained.
         told: why it did not get through, or ``""``.
         seconds: how long it took.
+        curve: (step, loss), thinned out.
     """
 
     progress: Progress | None
     told: str = ""
     seconds: float = 0.0
+    curve: tuple[tuple[int, float], ...] = ()
 
     @property
     def loss(self) -> float | None:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gainstage.doctor.candidates import Candidate, Change
-from gainstage.doctor.suggestions import (
+from gainstage.doctor.repertoire import (
+    DISTURBED,
     LEAKY,
     NO_DECAY,
     STANDARDISE,
-    SUGGESTIONS,
     clip,
     rate,
     reinitialise,
 )
+from gainstage.doctor.suggestions import SUGGESTIONS
 from gainstage.recording import Recording
 from gainstage.records import Finding
 
@@ -50,19 +51,20 @@ def suggested(finding: Finding, run: Recording) -> list[Candidate]:
     return [] if suggest is None else [*suggest(finding, run)]
 
 
-def control(findings: Sequence[Finding], run: Recording) -> Candidate:
-    """A change of equal cost that no finding suggests: what anything whatever would do."""
+def controls(findings: Sequence[Finding], run: Recording) -> tuple[Candidate, ...]:
+    """Changes of equal cost that no finding suggests: what anything whatever would do.
+
+    The later ones stand in for a first one that turns out to change nothing. Without an optimiser
+    of torch's most would: only the weights can be disturbed in any training, unless that is the
+    cure.
+    """
+    symmetric = any(f.code == "symmetric-weights" for f in findings)
+    if not run.info.facts.get("optimizers"):
+        return (rate(0.5, run) if symmetric else DISTURBED,)
     named = {change.name for f in findings for one in suggested(f, run) for change in one.changes}
-    pool = (
-        rate(0.5, run),
-        STANDARDISE,
-        clip(1.0),
-        LEAKY,
-        reinitialise(run),
-        NO_DECAY,
-    )
+    pool = (rate(0.5, run), STANDARDISE, clip(1.0), LEAKY, reinitialise(run), NO_DECAY)
     free = [one for one in pool if not any(change.name in named for change in one.changes)]
-    return free[0] if free else NO_DECAY
+    return (*free[:1], *(() if symmetric and free else (DISTURBED,)))
 
 
 def yardstick(findings: Sequence[Finding]) -> tuple[Change, ...]:

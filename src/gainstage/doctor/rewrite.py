@@ -11,12 +11,15 @@ from gainstage.doctor.source import Edit, Source
 from gainstage.doctor.writers import WRITERS
 
 
-def rewritten(changes: Sequence[Change], made: Mapping[str, str]) -> tuple[str, str]:
+def rewritten(
+    changes: Sequence[Change], made: Mapping[str, str], args: Sequence[str] = ()
+) -> tuple[str, str]:
     """Where a remedy is written, and a unified diff.
 
     Args:
         changes: all of them must be sayable for there to be a diff.
         made: ``file:line`` of the optimiser, the backward pass and the step.
+        args: the script's own; what they say is not said by the file.
 
     Returns:
         ``file:line`` and the diff; either may be ``""``.
@@ -26,7 +29,8 @@ def rewritten(changes: Sequence[Change], made: Mapping[str, str]) -> tuple[str, 
     source = Source.read(Path(path)) if path else None
     if source is None:
         return "", ""
-    site = Site(source, {key: at for key, (file, at) in places.items() if file == path})
+    lines = {key: at for key, (file, at) in places.items() if file == path}
+    site = Site(source, lines, tuple(args))
     edits: list[Edit] = []
     for change in changes:
         found = WRITERS[change.name](change, site) if change.name in WRITERS else []

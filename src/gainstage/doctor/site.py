@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from gainstage.doctor.source import Source
@@ -16,10 +16,12 @@ class Site:
     Attributes:
         source: the file in which the optimiser was made.
         lines: of ``optimizer``, ``backward`` and ``step``, as far as they are in that file.
+        args: the script's own arguments.
     """
 
     source: Source
     lines: Mapping[str, int]
+    args: tuple[str, ...] = ()
 
     def optimizer_call(self) -> ast.Call | None:
         """The call that made the optimiser: the outermost that has parameters to optimise."""
@@ -64,6 +66,10 @@ class Site:
             for node in self.source.all(ast.Import)
             for alias in node.names
         )
+
+    def given(self, flags: Collection[str]) -> bool:
+        """Whether one of an option's flags is among the script's arguments."""
+        return any(arg.partition("=")[0] in flags for arg in self.args)
 
 
 def name_of(node: ast.AST) -> str:

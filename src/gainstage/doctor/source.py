@@ -61,9 +61,15 @@ class Source:
 
     @staticmethod
     def read(path: Path) -> Source | None:
-        """The file, named as seen from here; None if it cannot be read as python."""
+        """The file, named as seen from here; None if it cannot be read as python.
+
+        One that lies elsewhere is called by its last name: its diff is for its own folder, since
+        no tool takes a diff that climbs out of where it is applied.
+        """
         try:
             name = os.path.relpath(path)
+            if name.startswith(os.pardir):
+                name = path.name
             return Source(path.read_text(encoding="utf-8"), name)
         except (OSError, SyntaxError, ValueError):
             return None

@@ -5,21 +5,44 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import joblib
 
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.child import Observation
 from gainstage.doctor.laboratory import Laboratory, outcome_of
-from gainstage.doctor.remedies import candidates, control, yardstick
+from gainstage.doctor.remedies import candidates, controls, yardstick
 from gainstage.doctor.rewrite import rewritten
 from gainstage.doctor.trials import Plan, Study
-from gainstage.records import Finding, Remedy
+from gainstage.doctor.workplace import Workplace
+from gainstage.records import Finding, Remedy, RunInfo
 from gainstage.store import rank_in
 
 _ENDED: Final = frozenset({"finished", "stopped", "failed"})
 _MOST_JOBS: Final = 4
+
+_IN_COPIES: Final = (
+    "Each works in a copy of the working directory as it was found; what the script writes "
+    "elsewhere, by absolute paths, each writes again."
+)
+_IN_PLACE: Final = (
+    "Each repeats all that the script does, such as the files that it writes, in place: {why}."
+)
+
+
+class Effort(NamedTuple):
+    """How much is tried.
+
+    Attributes:
+        most: remedies at most.
+        seeds: how many seeds.
+        jobs: runs at a time; None for one a processor, up to four.
+    """
+
+    most: int = 3
+    seeds: int = 2
+    jobs: int | None = None
 
 
 class Treatment:
@@ -28,51 +51,48 @@ class Treatment:
     Args:
         seen: the script as it was observed.
         findings: what is wrong with it.
-        target: path of the script, or name of a module.
         args: its own arguments.
+        workplace: where trials work, made before the script was observed; None for no trials.
         module: run a module, as ``python -m`` does.
-        most: remedies to try at most.
-        seeds: how many seeds.
-        jobs: runs at a time; None for one a processor, up to four.
+        effort: how much is tried.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument a choice of the user's
+    def __init__(
         self,
         seen: Observation,
         findings: Sequence[Finding],
-        target: str,
         args: Sequence[str] = (),
         *,
+        workplace: Workplace | None,
         module: bool = False,
-        most: int = 3,
-        seeds: int = 2,
-        jobs: int | None = None,
+        effort: Effort = Effort(),  # noqa: B008 - frozen
     ) -> None:
         self._seen = seen
-        self._module = module
-        self._target = target
         run = seen.recording
         chosen: list[Candidate] = []
         if run is not None and seen.trained and run.info.status in _ENDED:
-            observed = outcome_of(run)
-            grave = any(finding.severity == "error" for finding in findings)
-            learnt = observed.progress is not None and observed.progress.good
-            chosen = candidates(findings, run, most) if grave or not learnt else []
-        if not chosen or run is None or rank_in(os.environ):
+            chosen = candidates(findings, run, effort.most)
+        if workplace is None or not chosen or run is None or rank_in(os.environ):
             self._study = None
             return
         measure = yardstick(findings)
-        self._made: dict[Candidate, Candidate] = {}
         self._plan = Plan(
-            tuple(chosen),
-            control(findings, run),
-            seeds,
-            None if measure else observed,
+            tuple(_written(one, run.info) for one in chosen),
+            controls(findings, run),
+            effort.seeds,
+            None if measure else outcome_of(run),
             measure,
         )
-        self._jobs = jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
+        self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
+        workplace.settle(run.info.started + float(run.times[0]))
+        self._in_place = workplace.told
         laboratory = Laboratory(
-            target, tuple(args), module, len(run.steps), seen.seconds, self._jobs
+            workplace,
+            tuple(args),
+            module=module,
+            steps=len(run.steps),
+            seconds=seen.seconds,
+            jobs=self._jobs,
         )
         self._study = Study(self._plan, laboratory)
 
@@ -88,19 +108,26 @@ class Treatment:
         time = " to ".join(dict.fromkeys(f"{n * each:.0f}" for n in (few, most)))
         return (
             f"Trying {len(self._plan.candidates)}: {names}. Up to {runs} runs of the script, "
-            f"{self._jobs} at a time, take about {time} s (--no-trial: "
-            "none). Each repeats all that the script does, such as the files that it writes."
+            f"{self._jobs} at a time, take about {time} s (--no-trial: none). "
+            + (_IN_PLACE.format(why=self._in_place) if self._in_place else _IN_COPIES)
         )
 
+    @property
+    def problem(self) -> str:
+        """That the trials were interrupted, in a sentence; ``""`` if they were not."""
+        if self._study is None or not self._study.interrupted:
+            return ""
+        runs = f"{self._study.made} run" + ("" if self._study.made == 1 else "s")
+        return f"The trials were interrupted after {runs}; remedies are told as far as they came."
+
     def remedies(self) -> tuple[Remedy, ...]:
-        """Make the trials; what was verified comes first, each with how to write it."""
+        """Make the trials; what was verified comes first."""
         if self._study is None:
             return ()
-        by_name = {one.name: one for one in self._plan.candidates}
-        return tuple(self._written(r, by_name[r.name]) for r in self._study.remedies())
+        return tuple(self._study.remedies())
 
-    def _written(self, remedy: Remedy, one: Candidate) -> Remedy:
-        run = self._seen.recording
-        made = run.info.facts.get("made", {}) if run is not None else {}
-        where, diff = rewritten(one.changes, made)
-        return replace(remedy, where=where, diff=diff)
+
+def _written(one: Candidate, info: RunInfo) -> Candidate:
+    """The same with how it is written in the user's file."""
+    where, diff = rewritten(one.changes, info.facts.get("made", {}), info.args)
+    return replace(one, where=where, diff=diff)

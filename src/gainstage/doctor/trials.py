@@ -7,17 +7,25 @@ script serves as its unchanged run, so that nothing is run twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from gainstage.doctor.candidates import Candidate, Change
 from gainstage.doctor.laboratory import Laboratory, Trial
 from gainstage.doctor.proof import Outcome, promising, proven, score
-from gainstage.records import Remedy
+from gainstage.records import Curve, Remedy
 
 NEARLY: Final = 0.8
-"""Of two remedies the findings' first choice goes first if it gains that share of the best gain."""
+"""Of remedies that gain that share of the best gain, those go first that can be written as a diff;
+then the findings' first choice."""
+
+
+_IDLE: Final = (
+    "The control changed nothing in this training, so the unchanged runs alone stand against it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +34,14 @@ class Plan:
 
     Attributes:
         candidates: likeliest first.
-        control: a change that the findings do not suggest.
+        controls: changes that the findings do not suggest; the first that changes anything counts.
         seeds: how many, the script's own included.
         observed: what came of the unchanged run with the script's own seed; None to run it again.
         yardstick: changes that only measure, for all runs.
     """
 
     candidates: tuple[Candidate, ...]
-    control: Candidate
+    controls: tuple[Candidate, ...]
     seeds: int
     observed: Outcome | None
     yardstick: tuple[Change, ...] = ()
@@ -66,50 +74,90 @@ class Study:
     def __init__(self, plan: Plan, laboratory: Laboratory) -> None:
         self._plan = plan
         self._laboratory = laboratory
+        self._control = plan.controls[0]
         self._known: dict[Trial, Outcome] = {}
         if plan.observed is not None:
             self._known[Trial(plan.changes(None), 0)] = plan.observed
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user has ended the trials before they were done."""
+        return self._laboratory.interrupted
+
+    @property
+    def made(self) -> int:
+        """How many runs there have been, without those that were ended."""
+        return len(self._known) - (self._plan.observed is not None)
+
     def remedies(self) -> list[Remedy]:
-        """Try all; a verified one comes first, then by what they gained."""
+        """Try all; a verified one comes first, then by what they gained.
+
+        After an interrupt, those of which there is a run.
+        """
         plan = self._plan
         self._run([(one, 0) for one in (None, *plan.candidates)])
-        hopeful = self._hopeful()
+        run = [one for one in plan.candidates if self._outcomes(one) and self._outcomes(None)]
         tried: list[Candidate] = []
-        for one in hopeful:
+        for one in self._hopeful(run):
             later = [(who, seed) for who in (one, None) for seed in range(1, plan.seeds)]
-            self._run([*later, *((plan.control, seed) for seed in range(plan.seeds))])
+            self._run([*later, *((self._control, seed) for seed in range(plan.seeds))])
+            self._see_to_control()
             tried.append(one)
-            if self._proven(one):
+            if self._proven(one) or self.interrupted:
                 break
-        rest = [one for one in plan.candidates if one not in tried]
+        rest = [one for one in run if one not in tried]
         found = [self._remedy(one) for one in (*tried, *rest)]
         return sorted(found, key=lambda r: (not r.verified, -min(r.score_after, default=0.0)))
+
+    def _see_to_control(self) -> None:
+        """Go on to the next control where the present one has changed nothing at all.
+
+        Halving the gradients is nothing to an optimiser of the script's own that divides by them.
+        """
+        last = self._plan.controls[-1]
+        while self._control is not last and not self.interrupted and self._idle():
+            self._control = self._plan.controls[self._plan.controls.index(self._control) + 1]
+            self._run([(self._control, seed) for seed in range(self._plan.seeds)])
+
+    def _idle(self) -> bool:
+        """Whether the control's losses are the unchanged script's, at each seed but its own.
+
+        The observed run, which is the first seed's, may be another by the rounding of its threads.
+        """
+        control, unchanged = (self._outcomes(one)[1:] for one in (self._control, None))
+        return [o.curve for o in control] == [o.curve for o in unchanged]
 
     def _run(self, wanted: Sequence[tuple[Candidate | None, int]]) -> None:
         trials = [Trial(self._plan.changes(one), seed) for one, seed in wanted]
         new = [trial for trial in dict.fromkeys(trials) if trial not in self._known]
-        self._known.update(zip(new, self._laboratory.run(new), strict=True))
+        outcomes = zip(new, self._laboratory.run(new), strict=True)
+        self._known.update({t: outcome for t, outcome in outcomes if outcome is not None})
 
     def _outcomes(self, one: Candidate | None) -> list[Outcome]:
+        """Of the first seeds, as far as there are runs."""
         trials = [Trial(self._plan.changes(one), seed) for seed in range(self._plan.seeds)]
-        return [self._known[trial] for trial in trials if trial in self._known]
+        return [self._known[t] for t in itertools.takewhile(self._known.__contains__, trials)]
 
     def _scores(self, one: Candidate | None) -> list[float]:
         pairs = zip(self._outcomes(one), self._outcomes(None), strict=False)
         return [score(outcome, unchanged) for outcome, unchanged in pairs]
 
-    def _hopeful(self) -> list[Candidate]:
+    def _hopeful(self, run: Sequence[Candidate]) -> list[Candidate]:
+        if not run or self.interrupted:
+            return []
         base = self._scores(None)[0]
-        gains = {one: self._scores(one)[0] - base for one in self._plan.candidates}
-        hopeful = [one for one in self._plan.candidates if promising(gains[one] + base, base)]
+        gains = {one: self._scores(one)[0] - base for one in run}
+        hopeful = [one for one in run if promising(gains[one] + base, base)]
         best = max(gains.values(), default=0.0)
-        return sorted(
-            hopeful, key=lambda one: 0.0 if gains[one] >= NEARLY * best else -gains[one] + 2
-        )
+
+        def order(one: Candidate) -> tuple[bool, float, bool]:
+            near = gains[one] >= NEARLY * best
+            return bool(one.caveat), 0.0 if near else -gains[one] + 2, not one.diff
+
+        return sorted(hopeful, key=order)
 
     def _proven(self, one: Candidate) -> bool:
-        return proven(self._scores(one), self._scores(None), self._scores(self._plan.control))
+        return proven(self._scores(one), self._scores(None), self._scores(self._control))
 
     def _remedy(self, one: Candidate) -> Remedy:
         outcomes = self._outcomes(one)
@@ -118,27 +166,45 @@ class Study:
             name=one.name,
             codes=one.codes,
             change=one.advice,
+            where=one.where,
+            diff=one.diff,
             loss_before=tuple(o.loss for o in self._outcomes(None)),
             loss_after=tuple(o.loss for o in outcomes),
-            control=tuple(o.loss for o in self._outcomes(self._plan.control)),
-            control_name=self._plan.control.name,
+            control=tuple(o.loss for o in self._outcomes(self._control)),
+            control_name=self._control.name,
             score_before=tuple(self._scores(None)),
             score_after=tuple(self._scores(one)),
-            score_control=tuple(self._scores(self._plan.control)),
+            score_control=tuple(self._scores(self._control)),
             seeds=len(outcomes),
             verified=verified,
             told=self._told(one, verified),
+            curves=(
+                *_curves("unchanged", self._outcomes(None)),
+                *_curves("remedy", outcomes),
+                *_curves("control", self._outcomes(self._control)),
+            ),
         )
 
     def _told(self, one: Candidate, verified: bool) -> str:
         if verified:
-            return "Better than unchanged and than the control, beyond the spread of the seeds."
+            better = "Better than unchanged and than the control, beyond the spread of the seeds."
+            return " ".join(filter(None, (better, one.caveat, _IDLE if self._idle() else "")))
         broken = next((o.told for o in self._outcomes(one) if o.told), "")
         if broken:
             return f"It did not get through: {broken}."
         after, before = self._scores(one), self._scores(None)
         if len(after) > 1:
             return "Not better than unchanged and than the control by more than the seeds' spread."
+        if promising(after[0], before[0]) and self.interrupted:
+            return "Better with the script's own seed; interrupted before it ran with others."
         if promising(after[0], before[0]):
             return "Better with one seed; not tried with others, for another one is verified."
         return "No better than unchanged with the script's own seed, so no other was tried."
+
+
+def _curves(
+    run: Literal["unchanged", "remedy", "control"], outcomes: Sequence[Outcome]
+) -> Iterator[Curve]:
+    for seed, outcome in enumerate(outcomes):
+        steps, losses = zip(*outcome.curve, strict=True) if outcome.curve else ((), ())
+        yield Curve(run, seed, steps, tuple(x if math.isfinite(x) else None for x in losses))

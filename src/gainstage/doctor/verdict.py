@@ -106,6 +106,7 @@ def verdict(
 def _spelled(remedy: Remedy) -> dict[str, Any]:
     """A remedy under the public names; ``for`` is none that python would have."""
     told = asdict(remedy)
+    told.pop("curves")  # kept in the run file
     return {"name": told.pop("name"), "for": told.pop("codes"), **told}
 
 

@@ -150,6 +150,15 @@ def weighted_backwards(weigh: Callable[[list[Tensor]], float]) -> Iterator[None]
         yield
 
 
+@contextmanager
+def own_randomness() -> Iterator[None]:
+    """Random numbers that follow the script's seed and leave its own stream as it is."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(torch.initial_seed() % 2**31 + 1)
+        yield
+
+
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """All parameters that an optimiser steps."""
     return [p for group in optimizer.param_groups for p in group["params"]]

@@ -63,10 +63,15 @@ class ParametersElsewhere:
     ) -> None:
         """Measure a weight and its gradient, and keep what the update needs."""
         kept = _Kept(self._read(parameter, sites[WEIGHT]), None, self._followed(parameter))
-        if grad is not None:
-            kept.grad = self._read(grad, sites[GRAD])
-            self._align(name, GRAD, self._followed(grad), sites[GRAD])
         self._kept[name] = kept
+        if grad is not None:
+            self.grade(name, grad, sites)
+
+    def grade(self, name: str, grad: Tensor, sites: Mapping[int, Site]) -> None:
+        """Measure the gradient of a parameter that is between before and after."""
+        if is_elsewhere(grad):
+            self._kept[name].grad = self._read(grad, sites[GRAD])
+            self._align(name, GRAD, self._followed(grad), sites[GRAD])
 
     def _read(self, tensor: Tensor, site: Site) -> Tensor:
         """Measure a tensor; a copy of its sample, or of all of it."""

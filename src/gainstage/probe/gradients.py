@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 from gainstage.probe.ranks import local
+from gainstage.probe.recorder import Recorder
 from gainstage.sketch import sampling
 from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.pointers import holds_memory
@@ -79,6 +81,8 @@ class Gradients:
 
     def __init__(self) -> None:
         self._followed: dict[int, _Followed] = {}
+        self.scale = 1.0
+        """Of the loss, by a gradient scaler that has taken it out of the gradients since."""
         self.waits = True
         """Whether this is a step in which other devices may be waited for."""
 
@@ -99,20 +103,26 @@ class Gradients:
         for one in self._followed.values():
             one.raw = self._powers(one.grads())
 
-    def before_step(self, owner: int, parameters: Iterable[Tensor], scale: float = 1.0) -> Fate:
+    def judge(
+        self, optimizer: torch.optim.Optimizer, parameters: Iterable[Tensor], recorder: Recorder
+    ) -> None:
+        """Record what has become of the gradients that an optimiser is about to use."""
+        fate = self.before_step(id(optimizer), parameters)
+        recorder.put_run(kept_grad=fate.kept, stale_grad=fate.stale)
+
+    def before_step(self, owner: int, parameters: Iterable[Tensor]) -> Fate:
         """Compare the gradients with those that the backward pass left.
 
         Args:
             owner: the ``id`` of what steps.
             parameters: that it steps.
-            scale: factor of the loss that a gradient scaler has taken out of the gradients since.
         """
         one = self._followed.get(owner)
         if one is None or any(reference() is None for reference in one.references):
             chosen = _choose([p for p in parameters if p.grad is not None])
             self._followed[owner] = _Followed([weakref.ref(p) for p in chosen])
             return Fate(math.nan, 0.0)  # nobody has stepped before
-        fate = Fate(self._kept(one) * scale, one.stale)
+        fate = Fate(self._kept(one) * self.scale, one.stale)
         one.stale, one.raw = 1.0, []
         return fate
 

@@ -159,6 +159,8 @@ class Health:
         told = f"sees nothing of {', '.join(shown)}{more}{count}: {reason}"
         site = names[0] if len(names) == 1 else ""
         self._recorder.event("blind", site, told=told, remedy=remedy, **data)
+        if why is UNCALLED:
+            return  # often meant so: a table of positions that is added as it is
         with suppress(RuntimeWarning):  # the user may have made warnings errors
             warnings.warn(
                 f"Gainstage {told}. Parameters, gradients and updates are recorded. {remedy}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import importlib.abc
 import importlib.machinery
 import os
 import platform
@@ -29,6 +28,8 @@ import msgspec
 
 from gainstage import __version__
 from gainstage.errors import GainstageError
+from gainstage.probe.importing import TorchImport
+from gainstage.probe.stdin import keep_input
 from gainstage.probe.tracebacks import without_our_frames
 from gainstage.records import RunInfo
 from gainstage.store import Writer, rank_in, run_name
@@ -55,6 +56,7 @@ class Options(msgspec.Struct, frozen=True):
         seconds: stop that long after the first step; 0 for no limit.
         module: the target is a module name, as with ``python -m``.
         detail: ``"loss"`` to record little but the loss, at little cost.
+        stdin: file to which what the target reads from its standard input is copied; ``""``: none.
     """
 
     run: str
@@ -62,6 +64,7 @@ class Options(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     module: bool = False
     detail: Literal["exact", "loss"] = "exact"
+    stdin: str = ""
 
 
 class Session:
@@ -167,55 +170,6 @@ class Session:
         raise StopTraining
 
 
-class _TorchImport(importlib.abc.MetaPathFinder):
-    """Calls back once, right after the script's own ``import torch``.
-
-    Being asked is not importing: libraries look for torch by ``importlib.util.find_spec``.
-    """
-
-    def __init__(self, then: Callable[[], None]) -> None:
-        self._then = then
-
-    def find_spec(
-        self, fullname: str, path: Any = None, target: Any = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Find torch by the other finders and have its loader report when it is done."""
-        if fullname != "torch":
-            return None
-        others = (finder for finder in sys.meta_path if finder is not self)
-        found = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((spec for spec in found if spec is not None), None)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _ReportingLoader(spec.loader, self._loaded)
-        return spec
-
-    def _loaded(self) -> None:
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-            self._then()
-
-
-class _ReportingLoader(importlib.abc.Loader):
-    """A loader that behaves as another and then calls back."""
-
-    def __init__(self, loader: Any, then: Callable[[], None]) -> None:
-        self._loader = loader
-        self._then = then
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
-        """As the other loader."""
-        module: types.ModuleType | None = self._loader.create_module(spec)
-        return module
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """As the other loader; then put it back in its place and call."""
-        self._loader.exec_module(module)
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._then()
-
-
 def run_script(path: str) -> None:
     """Execute a file as ``__main__``, with ``sys.path[0]`` and ``__file__`` as python sets them."""
     full = os.path.join(Path.cwd(), path)  # noqa: PTH118 - python keeps "./train.py" as it is
@@ -259,7 +213,9 @@ def main(argv: Sequence[str], changed: Changed = nullcontext) -> NoReturn:
     if "torch" in sys.modules:
         session.arm()
     else:
-        sys.meta_path.insert(0, _TorchImport(session.arm))
+        sys.meta_path.insert(0, TorchImport(session.arm))
+    if options.stdin:
+        keep_input(options.stdin)
     sys.exit(_observe(session, target[0], module=options.module))
 
 

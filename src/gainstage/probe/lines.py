@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -91,3 +93,30 @@ class Group:
     addresses: list[int] = field(default_factory=list)
     before: Target | None = None
     after: Target | None = None
+
+
+@dataclass(slots=True)
+class Routine:
+    """A step that was taken before, so that the next one like it needs no preparation.
+
+    Attributes:
+        references: to its parameters.
+        has_grad: whether each has a gradient.
+        group: their lines in the table.
+        updates: the sites of their updates, once there was one.
+    """
+
+    references: list[weakref.ref[Tensor]]
+    has_grad: list[bool]
+    group: Group
+    updates: list[Site] = field(default_factory=list)
+
+    def holds(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether these are its parameters, and where they were."""
+        if len(parameters) != len(self.references):
+            return False
+        known = zip(parameters, self.references, self.group.addresses, strict=True)
+        for parameter, reference, address in known:
+            if reference() is not parameter or parameter.data_ptr() != address:
+                return False
+        return True

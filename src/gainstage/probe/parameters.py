@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import torch
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from gainstage.probe.elsewhere import ParametersElsewhere
 from gainstage.probe.labels import Labels
-from gainstage.probe.lines import GRAD, UPDATE, WEIGHT, Entered, Group
+from gainstage.probe.lines import GRAD, UPDATE, WEIGHT, Entered, Routine
 from gainstage.probe.ranks import is_distributed, local, merge_of
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.spreads import unit_spread
@@ -25,35 +23,9 @@ from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.reader import kind_of
 from gainstage.sketch.sampling import FLOAT32
 
+_NONE: Final[Mapping[int, Tensor]] = {}
 _ROUTINES: Final = 64
 """Steps that are remembered: an optimiser in backward steps each parameter by itself."""
-
-
-@dataclass(slots=True)
-class Routine:
-    """A step that was taken before, so that the next one like it needs no preparation.
-
-    Attributes:
-        references: to its parameters.
-        has_grad: whether each has a gradient.
-        group: their lines in the table.
-        updates: the sites of their updates, once there was one.
-    """
-
-    references: list[weakref.ref[Tensor]]
-    has_grad: list[bool]
-    group: Group
-    updates: list[Site] = field(default_factory=list)
-
-    def holds(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether these are its parameters, and where they were."""
-        if len(parameters) != len(self.references):
-            return False
-        known = zip(parameters, self.references, self.group.addresses, strict=True)
-        for parameter, reference, address in known:
-            if reference() is not parameter or parameter.data_ptr() != address:
-                return False
-        return True
 
 
 class Parameters:
@@ -87,7 +59,11 @@ class Parameters:
         self._elsewhere.release()
 
     def before(
-        self, parameters: Sequence[Tensor], returned: Mapping[int, Tensor] | None = None
+        self,
+        parameters: Sequence[Tensor],
+        returned: Mapping[int, Tensor] | None = None,
+        *,
+        graded: bool = True,
     ) -> None:
         """Measure weights and gradients before a step and keep what the update needs.
 
@@ -95,16 +71,19 @@ class Parameters:
             parameters: those that may be stepped.
             returned: gradients that were handed to the script rather than accumulated, by the
                 ``id`` of their parameter.
+            graded: the gradients are there. Otherwise the step makes them, and they are measured
+                by :meth:`grade`.
         """
         parameters = self._chosen(parameters)
-        if returned is None and self._before_again(parameters):
-            self._look_at_units(parameters, {})
+        kinds = (WEIGHT, GRAD) if graded else (WEIGHT,)
+        if graded and returned is None and self._before_again(parameters):
+            self._look_at_units(parameters, kinds)
             return
         self._routine = None
         self.labels.name_all(parameters)
         fast: list[Entered] = []
         for parameter in parameters:
-            grad = (returned or {}).get(id(parameter), parameter.grad)
+            grad = (returned or {}).get(id(parameter), parameter.grad) if graded else None
             name = self.labels.of(parameter).name
             sites = self._sites_of(parameter, grad is not None)
             held, held_grad = local(parameter), None if grad is None else local(grad)
@@ -114,12 +93,12 @@ class Parameters:
                 self._elsewhere.before(name, held, held_grad, sites)
             else:
                 self._before_slowly(name, held, held_grad, sites)
-        self._look_at_units(parameters, returned or {})
+        self._look_at_units(parameters, kinds, returned or {})
         if not fast:
             return
         group = self._table.before(fast)
         plain = not any(is_distributed(parameter) for parameter in parameters)
-        if returned is None and plain and len(fast) == len(parameters):
+        if graded and returned is None and plain and len(fast) == len(parameters):
             if len(self._routines) >= _ROUTINES:
                 self._routines.clear()
             self._routines[tuple(map(id, parameters))] = Routine(
@@ -128,14 +107,20 @@ class Parameters:
                 group,
             )
 
-    def _look_at_units(self, parameters: Sequence[Tensor], returned: Mapping[int, Tensor]) -> None:
-        """Now and then: do the units of a layer differ, and their gradients?"""
+    def _look_at_units(
+        self,
+        parameters: Sequence[Tensor],
+        kinds: Sequence[int],
+        returned: Mapping[int, Tensor] = _NONE,
+    ) -> None:
+        """Now and then: do the units of a layer differ, or their gradients?"""
         if not self._recorder.looks_closer:
             return
         for parameter in parameters:
             sites = self._sites.get(self.labels.of(parameter).name, {})
-            grad = returned.get(id(parameter), parameter.grad)
-            for what, tensor in ((WEIGHT, parameter), (GRAD, grad)):
+            tensors = {WEIGHT: parameter, GRAD: returned.get(id(parameter), parameter.grad)}
+            for what in kinds:
+                tensor = tensors[what]
                 if tensor is not None and _is_matrix(tensor) and what in sites:
                     self._recorder.put(sites[what], {"unit_spread": unit_spread(tensor)})
 
@@ -161,6 +146,26 @@ class Parameters:
             return False
         self._routine = routine
         return True
+
+    def grade(self, parameters: Sequence[Tensor]) -> None:
+        """Measure gradients that a step has made itself, before :meth:`after`."""
+        parameters = self._chosen(parameters)
+        fast: list[Entered] = []
+        for parameter in parameters:
+            name, grad = self.labels.of(parameter).name, parameter.grad
+            if grad is None:
+                continue
+            held, held_grad = local(parameter), local(grad)
+            sites = self._sites_of(parameter, has_grad=True)
+            if self._table.holds(name) and StepTable.takes(held, held_grad):
+                fast.append(Entered(name, held, held_grad, sites))
+            elif self._elsewhere.holds(name):
+                self._elsewhere.grade(name, held_grad, sites)
+            elif name in self._before:
+                self._grade_slowly(name, held_grad, sites)
+        if fast:
+            self._table.grade(fast)
+        self._look_at_units(parameters, (GRAD,))
 
     def after(self, parameters: Sequence[Tensor]) -> float:
         """Measure the exact updates after a step.
@@ -230,11 +235,14 @@ class Parameters:
         """Any dtype, layout and device."""
         self._set(sites[WEIGHT], parameter)
         if grad is not None:
-            self._set(sites[GRAD], grad)
-            self._align(sites[GRAD], grad)
-            self._grads[name] = grad.detach().clone()
+            self._grade_slowly(name, grad, sites)
         if parameter.layout == torch.strided and not parameter.is_meta:
             self._before[name] = parameter.detach().clone()
+
+    def _grade_slowly(self, name: str, grad: Tensor, sites: Mapping[int, Site]) -> None:
+        self._set(sites[GRAD], grad)
+        self._align(sites[GRAD], grad)
+        self._grads[name] = grad.detach().clone()
 
     def _set(self, site: Site, tensor: Tensor) -> None:
         row = rows.new(1)

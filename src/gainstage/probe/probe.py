@@ -8,7 +8,7 @@ backward, accumulated micro-batches and updates by hand all fall into place.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,6 @@ from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
 from gainstage.probe.steppers import Steppers, parameters_of, rates
-
-WAIT: Final = 0.25
-"""Seconds that a step may wait to be written. To write each by itself would cost fast trainings
-more than to measure them."""
 
 
 class Probe:
@@ -57,8 +53,7 @@ class Probe:
         self.recorder = Recorder(sink, lines=lines, wait=wait)
         governor = None if budget is None else Governor(budget, Effort(lines, every))
         self._pace = Pace(every, governor)
-        self.hooks_seconds = 0.0
-        """What torch itself spends on calling our hooks, a step; the taps cannot see it."""
+        self.hooks_seconds = 0.0  # that torch spends on calling our hooks, a step; taps see nothing
         self.guard = Guard(lambda tap, told: self.recorder.event("tap-off", tap, message=told))
         self.parameters = Parameters(self.recorder, wanted)
         self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
@@ -71,13 +66,12 @@ class Probe:
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = False
         self._evaluated = False  # a backward ran inside the step
-        self.measuring = True
-        """Whether the current step is one that is measured."""
+        self.measuring = True  # the current step
         self._by_hand = ByHand(self.parameters, self.steppers)
         self._leaves = self._by_hand.leaves
         self._gradients = Gradients()
-        self._scale = 1.0  # of a gradient scaler that is stepping
         self._skipped = False  # so far, by it
+        self._closed = False  # the step that runs makes its own gradients
         self.probe_seconds = 0.0
         """Time spent measuring, up to the last frame."""
         self._frame_seconds = 0.0
@@ -100,8 +94,6 @@ class Probe:
         self.forward.measuring = this or (over and pace.measures_forward(step, over=True))
         self.forward.compiled.measure(on=self.forward.measuring)
         self._gradients.waits = self.recorder.looks_closer
-
-    # ---- backward
 
     def before_backward(self, roots: Sequence[Tensor], weights: Any = None) -> None:
         """A backward pass from `roots` is about to run: the place where a frame is closed."""
@@ -155,16 +147,19 @@ class Probe:
             self._gradients.after_backward()
         self._evaluated = self._evaluated or self._steps.innermost is not None
 
-    # ---- step
+    def before_step(self, optimizer: torch.optim.Optimizer, *, closed: bool = False) -> None:
+        """An optimiser's ``step`` is about to run; nested calls count as one.
 
-    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimiser's ``step`` is about to run; nested calls count as one."""
+        Args:
+            optimizer: whose.
+            closed: it was given a closure, in which the gradients are made (and clipped).
+        """
         if self._evaluated and self._depth == 0 and self._steps.innermost is None:
             self.close_frame()  # the last step ran its own backward; no other will close it
-        self._before_step(optimizer)
+        self._before_step(optimizer, closed)
 
     @tap("optimizer")
-    def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
+    def _before_step(self, optimizer: torch.optim.Optimizer, closed: bool) -> None:
         self.add_optimizer(optimizer)
         note(self.facts, "step")
         nested = self._steps.innermost is not None
@@ -172,12 +167,13 @@ class Probe:
         self._skipped = False
         if nested or self._pace.sleeps(self.recorder.step):
             return
+        self._closed = closed
         parameters = parameters_of(optimizer)
-        fate = self._gradients.before_step(id(optimizer), parameters, self._scale)
-        if not self.measuring:
-            return
-        self.recorder.put_run(kept_grad=fate.kept, stale_grad=fate.stale, **rates(optimizer))
-        self.parameters.before(parameters)
+        if not closed:
+            self._gradients.judge(optimizer, parameters, self.recorder)
+        if self.measuring:
+            self.recorder.put_run(**rates(optimizer))
+            self.parameters.before(parameters, graded=not closed)
 
     @tap("optimizer")
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -186,28 +182,32 @@ class Probe:
         self._stepped = True
         self.steppers.stepped()
         self._look_ahead()
-        if self._steps.innermost is not None or not self.measuring:
+        if self._steps.innermost is not None:
             return
         parameters = parameters_of(optimizer)
+        if self._closed:
+            self._gradients.judge(optimizer, parameters, self.recorder)
+            if self.measuring:
+                self.parameters.grade(parameters)
+        if not self.measuring:
+            return
         self.recorder.add_run(predicted_change=self.parameters.after(parameters))
 
     @tap("scaler")
     def before_scaler_step(self, scale: float) -> None:
         """A gradient scaler is about to step an optimiser, unless a gradient is not finite."""
-        self._scale, self._skipped = scale, True
+        self._gradients.scale, self._skipped = scale, True
 
     @tap("scaler")
     def after_scaler_step(self) -> None:
         """It did, or did not: then the iteration is over all the same."""
-        self._scale = 1.0
+        self._gradients.scale = 1.0
         self.recorder.put_run(skipped=self._skipped)
         if self._skipped:
             self._stepped = True
             self.steppers.stepped()
             self._look_ahead()
         self._skipped = False
-
-    # ---- frames
 
     def close_frame(self, *, last: bool = False) -> None:
         """Write the current frame if its iteration is over.

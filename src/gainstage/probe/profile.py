@@ -67,11 +67,11 @@ def profile(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Pro
     """
     sink = MemorySink()
     probe = Probe(sink)
-    with _as_it_was(model), ExitStack() as stack, torch.enable_grad():
+    with as_it_was(model), ExitStack() as stack, torch.enable_grad():
         stack.enter_context(taps.module_tap(probe, model))
         stack.enter_context(taps.backward_tap(probe))
         stack.enter_context(FunctionTap(probe.forward))
-        loss = _loss(model, batch, loss_fn)
+        loss = loss_of(model, batch, loss_fn)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             msg = f"loss_fn must return a scalar tensor, but returned {shape}; average it."
@@ -84,16 +84,25 @@ def profile(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Pro
     return Profile(sink.recording(), float(loss.detach()))
 
 
-def _loss(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Tensor:
+def loss_of(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Tensor:
+    """The loss of a batch, which may be with targets or without: see :func:`profile`."""
+    targets = () if isinstance(batch, Mapping) or not _has_targets(batch) else (batch[1],)
+    return loss_fn(output_of(model, batch), *targets)
+
+
+def output_of(model: nn.Module, batch: Any) -> Any:
+    """What a model makes of a batch: see :func:`profile`."""
     if isinstance(batch, Mapping):
-        return loss_fn(model(**batch))
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:
-        return loss_fn(model(batch[0]), batch[1])
-    return loss_fn(model(batch))
+        return model(**batch)
+    return model(batch[0] if _has_targets(batch) else batch)
+
+
+def _has_targets(batch: Any) -> bool:
+    return isinstance(batch, (tuple, list)) and len(batch) == 2
 
 
 @contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
+def as_it_was(model: nn.Module) -> Iterator[None]:
     """Give gradients, buffers and the random state back as they were found."""
     grads = [(p, p.grad) for p in model.parameters()]
     buffers = [(b, b.detach().clone()) for b in model.buffers()]

@@ -16,6 +16,10 @@ LOOKS_EVERY: Final = 64
 """What changes slowly, or is known after a few steps, is looked at in the first steps, then now
 and then."""
 
+WAIT: Final = 0.25
+"""Seconds that a step may wait to be written. To write each by itself would cost fast trainings
+more than to measure them."""
+
 
 def has_histograms(step: int) -> bool:
     """Whether this is a step of which histograms are kept.

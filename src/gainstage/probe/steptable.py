@@ -88,6 +88,15 @@ class StepTable:
         self._run_before(group, gradients)
         return True
 
+    def grade(self, entered: Sequence[Entered]) -> None:
+        """Measure gradients that came after :meth:`before`, of parameters that are open."""
+        group = self._group([(one.name, one.parameter.numel()) for one in entered])
+        group.table[:, steps.GRAD] = [o.grad.data_ptr() for o in entered if o.grad is not None]
+        steps.read_gradients(
+            group.table, self._plan, self._grads, self._directions, self._out, self._cosines
+        )
+        self._record(self._target(group, [(GRAD, one.sites.get(GRAD)) for one in entered]))
+
     def _run_before(self, group: Group, gradients: list[int]) -> None:
         group.table[:, steps.WEIGHT] = group.addresses
         group.table[:, steps.GRAD] = gradients

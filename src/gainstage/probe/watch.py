@@ -25,8 +25,9 @@ from gainstage.probe import taps
 from gainstage.probe.ending import finish_quietly, outcome
 from gainstage.probe.functions import FunctionTap
 from gainstage.probe.naming import clean, paths
-from gainstage.probe.probe import WAIT, Probe
+from gainstage.probe.probe import Probe
 from gainstage.probe.ranks import run_path, this_rank
+from gainstage.probe.schedule import WAIT
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
 from gainstage.sketch.sampling import LINES

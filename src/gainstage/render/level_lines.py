@@ -25,6 +25,7 @@ class Ink:
     over: tuple[str, str]
     rule: str
     ellipsis: str
+    marks: str
     encoding: str
 
     def name(self, text: str, width: int) -> str:
@@ -36,8 +37,8 @@ class Ink:
 def ink(*, plain: bool, encoding: str) -> Ink:
     """Line-drawing characters for a terminal that has them, else ASCII."""
     if plain or not encoding.lower().startswith("utf"):
-        return Ink("#", "|", ("<", ">"), "-", "...", encoding)
-    return Ink("━", "┃", ("◀", "▶"), "─", "…", encoding)
+        return Ink("#", "|", ("<", ">"), "-", "...", "", encoding)
+    return Ink("━", "┃", ("◀", "▶"), "─", "…", "▁▂▃▄▅▆▇█", encoding)
 
 
 @dataclass(frozen=True, slots=True)

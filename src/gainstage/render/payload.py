@@ -25,7 +25,7 @@ def payload(
     recording: Recording,
     findings: Sequence[Finding] | None = None,
     manuals: Mapping[str, str] | None = None,
-    remedies: Sequence[Remedy] = (),
+    remedies: Sequence[Remedy] | None = None,
 ) -> dict[str, Any]:
     """Every registered view under its name, and ``run``: plain dicts, lists and numbers.
 
@@ -33,11 +33,13 @@ def payload(
         recording: the run.
         findings: what the rules found; None for what is stored with the run.
         manuals: a rule's manual by its code.
-        remedies: what was tried.
+        remedies: what was tried; None for what is stored with the run.
     """
     data = {name: view(recording) for name, view in VIEWS.items() if name != "findings"}
     data["findings"] = finding_cards(recording, findings, manuals)
-    data["remedies"] = [asdict(remedy) for remedy in remedies]
+    data["remedies"] = [
+        asdict(remedy) for remedy in (recording.remedies if remedies is None else remedies)
+    ]
     plain: dict[str, Any] = msgspec.to_builtins(data, str_keys=True)
     return {"schema": PAYLOAD_SCHEMA, "run": run_told(recording), **plain}
 
@@ -79,4 +81,8 @@ def run_told(recording: Recording) -> dict[str, Any]:
 
 
 def _told(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_told, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_told(part)}" for key, part in value.items())
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from gainstage.records import Remedy
+from gainstage.records import Curve, Remedy
 from gainstage.render.level_lines import ink
 from gainstage.render.page import Page
 from gainstage.render.words import clean, encodable
@@ -36,14 +37,17 @@ def _remedy(page: Page, remedy: Remedy, *, compared: bool) -> None:
     page.line(Text(word, style=style).append(" ").append(name, style="bold"))
     page.paragraph(f"for {', '.join(map(clean, remedy.codes))}", 2, style="dim")
     page.paragraph(remedy.told, 2)
-    rows = [("with it", remedy.loss_after, remedy.score_after)]
+    rows = [("with it", "remedy", remedy.loss_after, remedy.score_after)]
     if compared:
-        rows.insert(0, ("unchanged", remedy.loss_before, remedy.score_before))
-        rows.append((f"control: {remedy.control_name}", remedy.control, remedy.score_control))
-    wide = max(len(name) for name, _, _ in rows)
-    for name, losses, scores in rows:
+        rows.insert(0, ("unchanged", "unchanged", remedy.loss_before, remedy.score_before))
+        control = f"control: {remedy.control_name}"
+        rows.append((control, "control", remedy.control, remedy.score_control))
+    wide = max(len(name) for name, *_ in rows)
+    drawn = _drawn(remedy.curves, page.pen.marks)
+    for name, run, losses, scores in rows:
         if losses:
-            page.line(Text(f"    {name:<{wide}}  loss {_losses(losses)}  learnt {_shares(scores)}"))
+            told = f"    {name:<{wide}}  loss {_losses(losses)}  learnt {_shares(scores)}"
+            page.line(Text(told).append(f"  {drawn.get(run, '')}".rstrip(), style="cyan"))
     if not remedy.verified:
         return
     page.line(Text("  How to write it:", style="bold"))
@@ -55,6 +59,34 @@ def _remedy(page: Page, remedy: Remedy, *, compared: bool) -> None:
     elif remedy.where:
         page.paragraph(f"Where: {remedy.where}", 4, style="dim")
 
+
+def _drawn(curves: Sequence[Curve], marks: str) -> dict[str, str]:
+    """The loss with the first seed over the steps, on one scale for all runs; above it: the top."""
+    firsts = {curve.run: curve.loss for curve in curves if curve.seed == 0}
+    known = [x for loss in firsts.values() for x in loss if x is not None]
+    if not known or not marks:
+        return {}
+    begins = [next((x for x in loss if x is not None), min(known)) for loss in firsts.values()]
+    low, high = min(known), min(max(known), _HIGHEST * max(begins))
+    log = low > 0 and high > _WIDE * low
+
+    def mark(value: float | None) -> str:
+        if value is None:
+            return " "
+        inside = min(max(value, low), max(low, high))
+        part, whole = inside - low, (high - low) or 1.0
+        if log:
+            part, whole = math.log(inside / low), math.log(high / low)
+        return marks[round(part / whole * (len(marks) - 1))]
+
+    return {
+        run: "".join(mark(loss[(i + 1) * len(loss) // cells - 1]) for i in range(cells))
+        for run, loss in firsts.items()
+        for cells in [min(_CELLS, len(loss))]
+    }
+
+
+_CELLS, _HIGHEST, _WIDE = 20, 3.0, 30.0
 
 _DIFF = {"+": "green", "-": "red", "@": "cyan"}
 

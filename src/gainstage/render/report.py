@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import os
 import re
 import tempfile
@@ -26,7 +27,7 @@ def write_report(
     findings: Sequence[Finding] | None,
     manuals: Mapping[str, str] | None,
     path: str | os.PathLike[str],
-    remedies: Sequence[Remedy] = (),
+    remedies: Sequence[Remedy] | None = None,
 ) -> Path:
     """Write the report; a file of that name is replaced in one go or not at all.
 
@@ -35,7 +36,7 @@ def write_report(
         findings: what the rules found; None for what is stored with the run.
         manuals: a rule's manual by its code.
         path: where to; its folder must exist.
-        remedies: what was tried.
+        remedies: what was tried; None for what is stored with the run.
 
     Returns:
         The path written.
@@ -66,7 +67,7 @@ def report_html(
     recording: Recording,
     findings: Sequence[Finding] | None = None,
     manuals: Mapping[str, str] | None = None,
-    remedies: Sequence[Remedy] = (),
+    remedies: Sequence[Remedy] | None = None,
 ) -> str:
     """The report as one html document with a content security policy that forbids requests."""
     style, plotly = static_text("page.css"), plotly_source()
@@ -80,6 +81,22 @@ def report_html(
         "data": script_json(payload(recording, findings, manuals, remedies)),
     }
     return _SLOT.sub(lambda found: slots[found[1]], static_text("report.html"))
+
+
+def framed_html(page: str) -> str:
+    """A report as a notebook may hold it: in a frame that can reach nothing around it.
+
+    Scripts run in the frame as those of an unknown site: they see neither the notebook nor its
+    cookies, and the report's own policy lets them load nothing.
+
+    Args:
+        page: the report.
+    """
+    return (
+        '<iframe sandbox="allow-scripts allow-downloads" referrerpolicy="no-referrer" '
+        'title="Gainstage report" style="width: 100%; height: 760px; border: 0" '
+        f'srcdoc="{html.escape(page)}"></iframe>'
+    )
 
 
 def bundle(entry: str) -> str:

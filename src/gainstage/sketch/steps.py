@@ -122,10 +122,26 @@ def before_step(  # pragma: no cover
         _keep(table[p, WEIGHT], n, plan, weights[place:], out[KINDS * line])
         _followed(table[p, WEIGHT], n, directions[line, 2])
         cosines[line, :] = np.nan
-        if table[p, GRAD] != 0:
-            _keep(table[p, GRAD], n, plan, grads[place:], out[KINDS * line + 1])
-            m = _followed(table[p, GRAD], n, directions[line, 3])
-            cosines[line, 0] = _cosine(directions[line, 3], directions[line, 0], m)
+    read_gradients(table, plan, grads, directions, out, cosines)
+
+
+@jit()
+def read_gradients(  # pragma: no cover
+    table: Table,
+    plan: tuple[int, int],
+    kept: Bits,
+    directions: Directions,
+    out: Rows,
+    cosines: Cosines,
+) -> None:
+    """Read gradients, where there are any, as :func:`before_step` does; `kept` gets them."""
+    for p in range(table.shape[0]):
+        if table[p, GRAD] == 0:
+            continue
+        n, place, line = table[p, SIZE], table[p, PLACE], table[p, NUMBER]
+        _keep(table[p, GRAD], n, plan, kept[place:], out[KINDS * line + 1])
+        m = _followed(table[p, GRAD], n, directions[line, 3])
+        cosines[line, 0] = _cosine(directions[line, 3], directions[line, 0], m)
 
 
 @jit()

@@ -5,6 +5,7 @@ Free of torch. :mod:`gainstage.store.schema` describes the file.
 """
 
 from gainstage.store.amend import save_findings as save_findings
+from gainstage.store.amend import save_remedies as save_remedies
 from gainstage.store.excerpt import Excerpt as Excerpt
 from gainstage.store.excerpt import matching as matching
 from gainstage.store.library import RunSummary as RunSummary

@@ -1,17 +1,18 @@
-"""What may still be written to a run when its training is over: the findings."""
+"""What may still be written to a run when its training is over: findings and remedies."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gainstage.records import Finding
+from gainstage.records import Finding, Remedy
 from gainstage.store import problems
 from gainstage.store.codec import printable, to_json
 from gainstage.store.files import transaction
+from gainstage.store.schema import migrate
 from gainstage.store.source import Source
 
 
@@ -27,7 +28,35 @@ def save_findings(path: str | os.PathLike[str], findings: Sequence[Finding]) -> 
     Raises:
         RunFileError: it is no sound run file, or it cannot be written.
     """
-    path = Path(path).absolute()
+    with _opened(Path(path).absolute()) as connection:
+        replace_findings(connection, findings)
+
+
+def save_remedies(path: str | os.PathLike[str], remedies: Sequence[Remedy]) -> None:
+    """Store what was tried with a run, in place of what was stored before.
+
+    A file of an older format is brought up to the present one.
+
+    Args:
+        path: of a run file, finished or left by a kill.
+        remedies: verified ones first.
+
+    Raises:
+        RunFileError: it is no sound run file, or it cannot be written.
+    """
+    rows = [(printable(r.name), r.verified, to_json(r)) for r in remedies]
+    with _opened(Path(path).absolute()) as connection:
+        migrate(connection)
+        with transaction(connection):
+            connection.execute("DELETE FROM remedy")
+            connection.executemany(
+                "INSERT INTO remedy (name, verified, json) VALUES (?, ?, ?)", rows
+            )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A sound run file, open to be written to."""
     source = Source(path)
     with source.reading() as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger'").fetchone():
@@ -39,7 +68,7 @@ def save_findings(path: str | os.PathLike[str], findings: Sequence[Finding]) -> 
         ) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # the training's writer does that
-            replace_findings(connection, findings)
+            yield connection
     except sqlite3.Error as error:
         raise problems.cannot_write(path, error) from error
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from gainstage.records import SCHEMA, Event, Finding, RunInfo, Site
+from gainstage.records import SCHEMA, Event, Finding, Remedy, RunInfo, Site
 from gainstage.store import problems
 from gainstage.store.codec import from_json
+from gainstage.store.schema import REMEDIES
 
 T = TypeVar("T")
 
 MOST_SITES: Final = 200_000
 MOST_SERIES: Final = 2_000_000
 MOST_EVENTS: Final = 100_000
+MOST_REMEDIES: Final = 100
 """Rows beyond these are no longer a run that anybody watched; later events are left out."""
 
 
@@ -30,6 +32,7 @@ class Catalogue:
         quantities: site id to its quantities, in the order of their series.
         events: in the order in which they were written.
         findings: main one first.
+        remedies: what was tried, verified ones first; older files have none.
     """
 
     info: RunInfo
@@ -38,6 +41,7 @@ class Catalogue:
     quantities: dict[int, tuple[str, ...]]
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
+    remedies: tuple[Remedy, ...]
 
 
 def read_catalogue(connection: sqlite3.Connection, path: Path) -> Catalogue:
@@ -66,6 +70,9 @@ def read_catalogue(connection: sqlite3.Connection, path: Path) -> Catalogue:
         findings = _records(
             connection, "SELECT json FROM finding ORDER BY id LIMIT ?", Finding, MOST_EVENTS
         )
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        tried = "SELECT json FROM remedy ORDER BY id LIMIT ?"
+        remedies = _records(connection, tried, Remedy, MOST_REMEDIES) if version >= REMEDIES else []
     except ValueError as error:
         raise problems.altered(path, str(error)) from error
     quantities: dict[int, list[str]] = {}
@@ -78,6 +85,7 @@ def read_catalogue(connection: sqlite3.Connection, path: Path) -> Catalogue:
         quantities={site: tuple(names) for site, names in quantities.items()},
         events=tuple(events),
         findings=tuple(findings),
+        remedies=tuple(remedies),
     )
 
 

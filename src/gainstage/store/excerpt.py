@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from gainstage.quantities import QUANTITIES
 from gainstage.recording import Recording, Values
-from gainstage.records import Event, Finding, RunInfo, Site
+from gainstage.records import Event, Finding, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store.codec import Numbers, to_float32
 from gainstage.store.merged import MergedRecording
@@ -111,6 +111,11 @@ class Excerpt(Recording):
     @override
     def findings(self) -> tuple[Finding, ...]:
         return self._whole.findings
+
+    @property
+    @override
+    def remedies(self) -> tuple[Remedy, ...]:
+        return self._whole.remedies
 
     @override
     def quantities(self, site: Site) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from typing_extensions import Self, override
 from gainstage.errors import RunFileError
 from gainstage.quantities import SUMMARY_KEYS
 from gainstage.recording import Recording, Values
-from gainstage.records import Event, Finding, Kind, RunInfo, Site
+from gainstage.records import Event, Kind, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store import addition
 from gainstage.store.addition import Moments, Numbers
@@ -157,8 +157,8 @@ class MergedRecording(Recording):
 
     @property
     @override
-    def findings(self) -> tuple[Finding, ...]:
-        return ()
+    def remedies(self) -> tuple[Remedy, ...]:
+        return max((part.remedies for part in self._parts.values()), key=len)
 
     @override
     def quantities(self, site: Site) -> tuple[str, ...]:

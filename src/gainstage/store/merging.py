@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gainstage.records import Series
+from gainstage.store.amend import save_remedies
 from gainstage.store.merged import MergedRecording
 from gainstage.store.ranks import SUFFIX
 from gainstage.store.writer import Writer
@@ -44,4 +45,6 @@ def merge_run(run: str | os.PathLike[str], target: str | os.PathLike[str] | None
             for step, row, time in zip(merged.steps, matrix, merged.times, strict=True):
                 writer.write_frame(int(step), row, float(time))
             writer.finish(merged.info)
+        if merged.remedies:
+            save_remedies(target, merged.remedies)
     return target

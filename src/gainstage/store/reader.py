@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self, override
 
 from gainstage.recording import Recording, Values
-from gainstage.records import Event, Finding, RunInfo, Site
+from gainstage.records import Event, Finding, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
 from gainstage.store.catalogue import read_catalogue
@@ -137,6 +137,11 @@ class StoredRecording(Recording):
         starts = [place.start for place in timeline.places.values()]
         tail = [timeline.tail_start] if timeline.tail_start < len(timeline.steps) else []
         return np.array([*starts, *tail], dtype=np.int64)
+
+    @property
+    @override
+    def remedies(self) -> tuple[Remedy, ...]:
+        return self._catalogue.remedies
 
     @property
     def damaged(self) -> int:

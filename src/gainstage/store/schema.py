@@ -79,26 +79,38 @@ CREATE VIEW overview AS
   FROM rollup JOIN measured USING (series);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+_VERSION_2: Final = """
+CREATE TABLE remedy (          -- what the doctor tried on the script, the best first
+  id INTEGER PRIMARY KEY, name TEXT, verified INTEGER NOT NULL, json TEXT NOT NULL
+);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2)
 """Statements that lead from version i to version i + 1; never edited once released."""
 
 VERSION: Final = len(MIGRATIONS)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+REMEDIES: Final = 2
+"""The first version with remedies."""
+
+
+def migrate(connection: sqlite3.Connection, version: int | None = None) -> None:
     """Bring a database to the present layout, in one transaction.
 
     Args:
         connection: in autocommit mode; an empty database is at version 0.
+        version: which to end at; None for the newest.
     """
+    version = len(MIGRATIONS) if version is None else version
     connection.execute("BEGIN IMMEDIATE")
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for script in MIGRATIONS[version:]:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        for script in MIGRATIONS[found:version]:
             for statement in _statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {max(found, version)}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -114,15 +126,15 @@ def layout(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
 
 
 @functools.cache
-def expected_layout() -> frozenset[tuple[str, str]]:
-    """The tables of the present version: a file that declares others is not read.
+def expected_layout(version: int = VERSION) -> frozenset[tuple[str, str]]:
+    """The tables of a version: a file that declares others is not read.
 
     Comparing the definitions word by word keeps a stranger's file from putting a view, a
     virtual table or a generated column where a plain table is meant.
     """
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        migrate(connection)
+        migrate(connection, version)
         return layout(connection)
     finally:
         connection.close()

@@ -180,7 +180,7 @@ class Source:
             raise problems.foreign(self._path)
         if version > VERSION:
             raise problems.newer(self._path, version, VERSION)
-        if version != VERSION or not expected_layout() <= layout(connection):
+        if version < 1 or not expected_layout(version) <= layout(connection):
             raise problems.altered(self._path, "its tables are not those of a run")
 
     def _is_wal(self) -> bool:

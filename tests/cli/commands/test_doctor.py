@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def doctor(folder, script, *args, options=("--no-trial",)):
     done = subprocess.run(
         [str(part) for part in command],
         cwd=SCRIPTS,
+        env={**os.environ, "TRACE": str(folder / "trace")},
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -204,6 +206,7 @@ def test_a_syntax_error_is_shown_as_python_shows_it(tmp_path):
 
 
 TRIED = """\
+import os
 import torch
 from torch import nn
 torch.manual_seed(0)
@@ -211,7 +214,8 @@ x = torch.randn(256, 8)
 y = (x[:, 0] > 0).long()
 model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
 optimizer = torch.optim.SGD(model.parameters(), lr=60.0)
-open(__file__ + ".trace", "a").write("run\\n")
+open(os.environ["TRACE"], "a").write("run\\n")
+open("written.txt", "a").write("run\\n")
 for step in range(60):
     loss = nn.functional.cross_entropy(model(x), y)
     optimizer.zero_grad()
@@ -248,6 +252,7 @@ def tried(tmp_path_factory):
     done = subprocess.run(
         [str(part) for part in (*command, "--write-patch", "fix.diff", "train.py")],
         cwd=folder,
+        env={**os.environ, "TRACE": str(folder / "trace")},
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -271,13 +276,14 @@ def test_a_remedy_is_tried_and_verified(tried):
 def test_what_trials_will_cost_is_said_before_they_begin(tried):
     cost = tried.out.index("Trying ")
     assert tried.out.index("Levels, median") < cost < tried.out.index("VERIFIED")
-    assert "Each repeats all that the script does" in tried.out[cost:]
+    assert "Each works in a copy of the working directory" in tried.out[cost:]
 
 
 def test_trials_are_counted_and_leave_no_run_files(tried):
-    runs = (tried.folder / "train.py.trace").read_text().count("run")
+    runs = (tried.folder / "trace").read_text().count("run")
     remedies = tried.told["remedies"]
     assert 1 + len(remedies) <= runs <= 1 + 3 + 3 + 3
+    assert (tried.folder / "written.txt").read_text() == "run\n"
     assert len(list((tried.folder / "runs").glob("*.gs"))) == 1
 
 
@@ -314,7 +320,7 @@ def test_a_healthy_script_is_run_once(tmp_path):
     assert seen.code == 0, seen.out
     assert seen.told["remedies"] == []
     assert "Trying" not in seen.out
-    assert (tmp_path / "train.py.trace").read_text() == "run\n"
+    assert (tmp_path / "trace").read_text() == "run\n"
 
 
 def test_a_patch_that_nothing_proves_is_not_written(tmp_path):

@@ -52,13 +52,16 @@ def test_each_step_is_heard_of(server):
         first = news(answer)
         assert first["changed"]
         assert 0 <= first["quiet"] < 60
+        assert first["mark"] == server.told("/api/run", run="a")["mark"]
         server.writer.add_event(Event(2, "tick"))
-        assert news(answer)["changed"]
+        second = news(answer)
+        assert second["changed"]
+        assert second["mark"] != first["mark"]
 
 
 def test_a_run_that_appears_is_heard_of(server, write_run):
     with stream(server, "") as answer:
-        assert news(answer) == {"changed": True, "quiet": None}
+        assert news(answer) == {"changed": True}
         write_run(server.folder / "b.gs", steps=1)
         assert news(answer)["changed"]
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -17,8 +17,10 @@ from typing import Any, Final
 from rich.progress import track
 
 from gainstage.bench.bench import BENCHES, Grid, Line, Outcome, Settings
+from gainstage.bench.patches import learns
 from gainstage.bench.scoring import Case, Score, confusion, score
 from gainstage.bench.variation import vary
+from gainstage.doctor.suggestions import has_remedy
 from gainstage.errors import UsageError
 
 CORPUS: Final = Path("tests") / "corpus"
@@ -32,7 +34,8 @@ FIGURES: Final[dict[str, Callable[[Score], str]]] = {
     "warnings per healthy": lambda s: f"{s.false_warnings} on {s.healthy}",
     "healthy with an alarm": lambda s: f"{s.alarmed} of {s.healthy}",
     "without a full verdict": lambda s: str(s.unjudged),
-    "verified remedy": lambda s: f"{s.verified} of {s.searched} tried",
+    "verified remedy": lambda s: f"{s.verified} of {s.searched} that have one",
+    "its diff applies and helps": lambda s: f"{s.patched} of {s.diffs}",
     "seconds a script (median)": lambda s: f"{s.seconds:.1f}",
 }
 """Rows of the table of scores, and how each is written."""
@@ -44,7 +47,9 @@ def doctor(settings: Settings) -> Outcome:
 
     Args:
         settings: with ``half``, which half; with ``vary``, that many varied versions of each
-            script in place of the script; with ``baseline``, a second judge beside ours.
+            script in place of the script; with ``baseline``, a second judge beside ours; with
+            ``trials``, remedies are tried too, and the diff of the first verified one is applied
+            to a copy, which is run.
 
     Raises:
         UsageError: there is no corpus here, or no such half.
@@ -61,7 +66,10 @@ def doctor(settings: Settings) -> Outcome:
             told = _examine(path, Path(folder), extra)
             seconds = time.perf_counter() - began
             expected = scripts[name]
-            cases[OURS].append(_case(path.stem, expected, told, seconds))
+            case = _case(path.stem, expected, told, seconds)
+            if settings.trials:
+                case = _tried(case, path, told, Path(folder))
+            cases[OURS].append(case)
             if judge is not None:
                 findings = judge(told["run"]) if told.get("steps") else []
                 theirs = {"findings": findings, "problem": told["problem"]}
@@ -148,7 +156,6 @@ def _examine(script: Path, folder: Path, extra: Sequence[str]) -> dict[str, Any]
 
 def _case(script: str, expected: dict[str, Any], told: dict[str, Any], seconds: float) -> Case:
     findings = [f for f in told["findings"] if f["severity"] != "info"]
-    remedies = told.get("remedies", ())
     return Case(
         script=script,
         codes=tuple(expected["codes"]),
@@ -156,9 +163,19 @@ def _case(script: str, expected: dict[str, Any], told: dict[str, Any], seconds: 
         errors=tuple(f["code"] for f in findings if f["severity"] == "error"),
         told=tuple(f["code"] for f in findings),
         seconds=round(seconds, 2),
-        verified=any(r["verified"] for r in remedies) if remedies else None,
         problem=told["problem"],
     )
+
+
+def _tried(case: Case, script: Path, told: dict[str, Any], folder: Path) -> Case:
+    """The case with what came of its remedies, where its fault has any."""
+    if case.healthy or not any(map(has_remedy, case.codes)):
+        return case
+    verified = any(remedy["verified"] for remedy in told.get("remedies", ()))
+    helps = learns(
+        script, told, folder / "patched", lambda copy: _examine(copy, folder, ["--no-trial"])
+    )
+    return replace(case, verified=verified, patched=helps)
 
 
 def _promises(own: Score) -> list[Line]:
@@ -174,6 +191,7 @@ def _promises(own: Score) -> list[Line]:
     if own.searched:
         verified = _share(own.verified, own.searched)
         found.append(Line("verified remedy", ratio=verified, reach=(">=", 0.9)))
+        found.append(Line("its diff applies and helps", ratio=_share(own.patched, own.diffs)))
     return found
 
 
@@ -198,7 +216,13 @@ def _grids(
     ]
     misses = Grid("not as expected", ("script", "fault", "told", "problem"), wrong)
     pairs = [(a, b, str(times)) for a, b, times in confusion(cases[OURS])]
-    return table, misses, Grid("confusion", ("fault", "main finding", "scripts"), pairs)
+    failed = [
+        (case.script, "/".join(case.codes), "its diff" if case.verified else "none is verified")
+        for case in cases[OURS]
+        if False in (case.verified, case.patched)
+    ]
+    remedies = Grid("remedies", ("script", "fault", "what fails"), failed)
+    return table, misses, remedies, Grid("confusion", ("fault", "main finding", "scripts"), pairs)
 
 
 def _judged(line: Line) -> tuple[str, str]:

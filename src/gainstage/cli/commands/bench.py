@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option(
-    "--peers", is_flag=True, help="Measure wandb, TensorBoard and cockpit too (extra `bench`)."
-)
+@click.option("--peers", is_flag=True, help="Measure other tools too (extra `bench`).")
 @click.option(
     "--half", default="dev", show_default=True, help="Half of the corpus, for `doctor`: dev, held."
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gainstage.doctor import Observation, Treatment
-    from gainstage.records import Remedy
+    from gainstage.recording import Recording
+    from gainstage.records import Finding, Remedy
 
 
 @click.command(context_settings=options.PASS_THROUGH)
@@ -64,64 +67,82 @@ def command(  # noqa: PLR0913 - one argument an option
     at the limits, and its run is kept. Remedies for what was found are then tried on it, against
     the unchanged script and a control; a healthy script is run once.
 
-    Exit codes: 0 healthy, 1 faults found, 2 the script or the tool failed.
+    Exit codes: 0 healthy, 1 faults found, 2 the script or the tool failed, or was interrupted.
+    Ctrl-C while remedies are tried ends that; all that is known by then is told and written.
     """
     from rich.console import Console
 
+    from gainstage.doctor import Effort, Treatment, Workplace, observe, verdict
+    from gainstage.store import rank_in
+
+    console = Console()
+    alone = not no_trial and rank_in(os.environ) is None
+    with Workplace(script, module=module) if alone else nullcontext() as place:
+        seen = observe(
+            script,
+            args,
+            module=module,
+            steps=steps,
+            seconds=seconds,
+            folder=folder,
+            keep_input=place.input if place else "",
+        )
+        recording, findings = _judge(console, seen)
+        effort = Effort(trials, seeds, jobs)
+        treatment = Treatment(seen, findings, args, workplace=place, module=module, effort=effort)
+        remedies = _try(console, treatment, seen.path)
+    problem = " ".join(filter(None, (seen.problem, treatment.problem)))
+    told = verdict(recording, findings, run=str(seen.path), problem=problem, remedies=remedies)
+    if json_file:
+        Path(json_file).write_bytes(told.to_json())
+    if write_patch and not told.healthy:
+        _write_patch(console, remedies, Path(write_patch))
+    _say(console, f"\nrun     {seen.path}")
+    if seen.trained and not no_report:
+        _write_report(console, seen.path, report)
+    sys.exit(told.exit_code)
+
+
+def _judge(console: Console, seen: Observation) -> tuple[Recording, tuple[Finding, ...]]:
+    """Diagnose, keep what was found with the run, and tell it; leave if there is no run."""
     from gainstage.diagnosis import diagnose
-    from gainstage.doctor import Treatment, observe, verdict
     from gainstage.render.text import print_verdict
     from gainstage.run import manuals
     from gainstage.store import save_findings
 
-    seen = observe(script, args, module=module, steps=steps, seconds=seconds, folder=folder)
     if seen.recording is None:
         click.echo(f"gainstage: {seen.problem}", err=True)
         sys.exit(2)
     findings = diagnose(seen.recording)
     save_findings(seen.path, findings)
-    console = Console()
     if seen.trained:
         print_verdict(console, seen.recording, findings, manuals=manuals())
     _say(console, seen.problem and f"\n{seen.problem}")
-    treatment = Treatment(
-        seen, findings, script, args, module=module, most=trials, seeds=seeds, jobs=jobs
-    )
-    remedies = () if no_trial else _try(console, treatment)
-    result = verdict(
-        seen.recording, findings, run=str(seen.path), problem=seen.problem, remedies=remedies
-    )
-    if json_file:
-        Path(json_file).write_bytes(result.to_json())
-    if write_patch and not result.healthy:
-        _write_patch(console, remedies, Path(write_patch))
-    _say(console, f"\nrun     {seen.path}")
-    if seen.trained and not no_report:
-        _write_report(console, seen, remedies, report)
-    sys.exit(result.exit_code)
+    return seen.recording, findings
 
 
-def _write_report(
-    console: Console, seen: Observation, remedies: Sequence[Remedy], report: str | None
-) -> None:
+def _write_report(console: Console, run: Path, report: str | None) -> None:
     from gainstage.render.report import write_report
     from gainstage.run import manuals
     from gainstage.store import open_recording
 
-    target = Path(report) if report else seen.path.with_suffix(".html")
-    write_report(open_recording(seen.path), None, manuals(), target, remedies)
+    target = Path(report) if report else run.with_suffix(".html")
+    write_report(open_recording(run), None, manuals(), target)
     _say(console, f"report  {target}")
 
 
-def _try(console: Console, treatment: Treatment) -> tuple[Remedy, ...]:
-    """Say what trials will cost, make them, and tell what came of them."""
+def _try(console: Console, treatment: Treatment, run: Path) -> tuple[Remedy, ...]:
+    """Say what trials will cost, make them, tell what came of them, and keep it with the run."""
     from gainstage.render.remedies import print_remedies
+    from gainstage.store import save_remedies
 
     if not treatment.cost:
         return ()
     _say(console, f"\n{treatment.cost}")
     remedies = treatment.remedies()
     print_remedies(console, remedies)
+    _say(console, treatment.problem and f"\n{treatment.problem}")
+    save_remedies(run, remedies)
     return remedies
 
 

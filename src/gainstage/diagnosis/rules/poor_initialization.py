@@ -19,15 +19,16 @@ Braiek & Khomh 2023), with an effect size beside the significance.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from gainstage.diagnosis.evidence import NORMS, PARAMETRIC, Evidence, Weight
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Kind, Site
+from gainstage.theory.plausible import plausible_stds
+from gainstage.theory.schemes import TRANSFORMER
 
 FACTOR = 2.0
 """Standard deviation over that of the nearest scheme, or the reverse."""
@@ -35,22 +36,6 @@ Z = 4.0
 """Standard errors of a log standard deviation, ``1/sqrt(2n)``, beyond the factor."""
 SINKING_DB, SWELLING_DB = -12.0, 6.0
 """Level change per stage. What torch's default costs a ReLU stage is 8 dB down."""
-
-GAINS: Final = {
-    "relu": 1.414,
-    "leaky_relu": 1.414,
-    "gelu": 1.534,
-    "silu": 1.677,
-    "elu": 1.245,
-    "selu": 1.0,
-    "tanh": 5 / 3,
-    "sigmoid": 1.846,
-}
-"""Forward gain of an activation, ``1/sqrt(E f(z)^2)`` for a standard normal z; torch's for tanh."""
-TORCH: Final = 3**-0.5
-"""Of a weight drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch's default."""
-TABLE, SMALL = 1.0, 0.02
-"""Standard deviation of an embedding by torch's default, and in transformers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,32 +119,14 @@ def _test(evidence: Evidence, weight: Weight) -> Odd | None:
     if not rms > 0 or constant or following in NORMS:
         return None
     last = max((s.order for s in evidence.outputs if s.op in PARAMETRIC), default=-1)
-    schemes = np.array([*_schemes(site, following), *([SMALL] if _guarded(evidence) else [])])
+    guard = [TRANSFORMER] if _guarded(evidence) else []
+    schemes = np.array([*plausible_stds(site.op, site.shape, following), *guard])
     nearest = float(schemes[np.argmin(np.abs(np.log(schemes / rms)))])
     found = Odd(site, rms, nearest)
     margin = np.log(FACTOR) + Z / np.sqrt(2 * np.prod(site.shape))
     if np.log(found.factor) < margin or (not found.large and site.order == last):
         return None  # a last layer may start as small as it likes
     return found
-
-
-def _schemes(site: Site, following: str) -> Iterator[float]:
-    """Standard deviations of the schemes that suit a weight.
-
-    By fan-in, fan-out and their mean. Which axis is which is not known of a bare tensor, and
-    gates of a recurrent layer share an axis, so both orders and their parts count.
-    """
-    if site.op == "Embedding":
-        yield from (TABLE, SMALL, site.shape[-1] ** -0.5)
-        return
-    field = int(np.prod(site.shape[2:]))
-    a, b = site.shape[0] * field, site.shape[1] * field
-    fans = {a, b, (a + b) / 2}
-    if site.op in {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}:
-        fans |= {a / 4, a / 3}
-    for fan in fans:
-        for gain in (TORCH, 1.0, GAINS.get(following.lower(), 1.414)):
-            yield gain * max(fan, 1.0) ** -0.5
 
 
 def _guarded(evidence: Evidence) -> bool:

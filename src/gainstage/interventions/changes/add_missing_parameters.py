@@ -9,14 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as global_module
 
 from gainstage.interventions.intervention import INTERVENTIONS
-from gainstage.interventions.patching import (
-    around_models,
-    before_steps,
-    parameters_of,
-    replaced,
-)
+from gainstage.interventions.patching import before_steps, parameters_of, replaced
 
 
 @INTERVENTIONS.register("add-missing-parameters")
@@ -24,7 +20,8 @@ from gainstage.interventions.patching import (
 def add_missing_parameters() -> Iterator[None]:
     """At each optimiser's first step, let it have the parameters that have a gradient but no owner.
 
-    Only parameters of modules that were called: what was frozen on purpose has no gradient.
+    Only parameters of modules that were called, whether another module lists them or not: what
+    was frozen on purpose has no gradient.
     """
     models: weakref.WeakSet[nn.Module] = weakref.WeakSet()
     optimizers: weakref.WeakSet[torch.optim.Optimizer] = weakref.WeakSet()
@@ -42,14 +39,15 @@ def add_missing_parameters() -> Iterator[None]:
             return
         stepped.add(id(optimizer))
         owned = {id(p) for one in optimizers for p in parameters_of(one)}
-        found = {id(p): p for model in models for p in model.parameters() if p.grad is not None}
+        parameters = (p for model in models for p in model.parameters())
+        found = {id(p): p for p in parameters if p.grad is not None}
         missing = [p for key, p in found.items() if key not in owned]
         if missing:
             optimizer.add_param_group({"params": missing})
 
-    with (
-        replaced(torch.optim.Optimizer, "__init__", init),
-        around_models(lambda module, _: models.add(module)),
-        before_steps(complete),
-    ):
-        yield
+    called = global_module.register_module_forward_pre_hook(lambda one, _: models.add(one))
+    try:
+        with replaced(torch.optim.Optimizer, "__init__", init), before_steps(complete):
+            yield
+    finally:
+        called.remove()

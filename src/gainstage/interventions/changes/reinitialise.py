@@ -13,7 +13,11 @@ from torch import Tensor, nn
 from torch.nn import init
 
 from gainstage.interventions.intervention import INTERVENTIONS
-from gainstage.interventions.patching import around_models, weighted_backwards
+from gainstage.interventions.patching import (
+    around_models,
+    own_randomness,
+    weighted_backwards,
+)
 from gainstage.probe import graph
 
 GAINS: Final = {"relu": math.sqrt(2.0), "tanh": 5.0 / 3.0, "linear": 1.0}
@@ -52,7 +56,7 @@ def reinitialise(activation: str = "relu", recurrent: Sequence[str] = ()) -> Ite
     def before(root: nn.Module, inputs: tuple[Any, ...]) -> None:
         del inputs
         if root not in done:
-            with _own_randomness():
+            with own_randomness():
                 for name, module in root.named_modules():
                     if module not in done:
                         done.add(module)
@@ -66,7 +70,7 @@ def reinitialise(activation: str = "relu", recurrent: Sequence[str] = ()) -> Ite
         first, begun = not begun, True
         bare = [t for t in graph.leaves(roots) if id(t) not in drawn] if first else []
         bare = [t for t in bare if t.dim() > 1 and t.is_floating_point()]
-        with _own_randomness():
+        with own_randomness():
             for tensor in bare:
                 draw_bare(tensor, activation)
         return 0.0 if bare else 1.0
@@ -129,11 +133,3 @@ def _draw_gates(weight: Tensor, *, recurrent: bool) -> None:
             init.orthogonal_(gate)
         else:
             init.xavier_uniform_(gate, gain=_INTO_STATE)
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(torch.initial_seed() % 2**31 + 1)
-        yield

@@ -94,10 +94,13 @@ class Answers:
 
     def opening(self, query: Query) -> dict[str, Any]:
         """What a page begins with: the run and its loss."""
+        mark = self._shelf.mark(query.run)  # before it is read: what is written meanwhile is news
         with self._shelf.reading(query.run) as run:
             return {
+                "mark": mark,
                 "schema": PAYLOAD_SCHEMA,
                 "run": {**run_told(run), "quiet": self._shelf.quiet(query.run)},
+                "remedies": run.remedies,
                 "loss": loss_chart(_run_alone(run, query)),
             }
 

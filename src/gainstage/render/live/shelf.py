@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 import time
@@ -113,6 +114,14 @@ class Shelf:
             RunFileError: there is none of that name.
         """
         return _signature(self.path(name))
+
+    def mark(self, name: str) -> str:
+        """The signature as a short text, for a browser to compare.
+
+        Raises:
+            RunFileError: there is none of that name.
+        """
+        return hashlib.blake2s(repr(self.signature(name)).encode(), digest_size=8).hexdigest()
 
     def quiet(self, name: str) -> float:
         """Seconds since something was last written to a run.

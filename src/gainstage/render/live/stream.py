@@ -73,8 +73,10 @@ class Streams:
         except RunFileError:
             return None
 
-    def _told(self, name: str | None) -> dict[str, float | None]:
+    def _told(self, name: str | None) -> dict[str, float | str | None]:
+        if name is None:
+            return {}
         try:
-            return {"quiet": None if name is None else self._shelf.quiet(name)}
+            return {"mark": self._shelf.mark(name), "quiet": self._shelf.quiet(name)}
         except RunFileError:
-            return {"quiet": None}
+            return {"mark": None, "quiet": None}

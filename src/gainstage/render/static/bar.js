@@ -3,7 +3,7 @@ import { ago, el, figure } from "./dom.js";
 import { get, set, setSpan, span } from "./state.js";
 
 const KEYS = [["/", "look for a layer"], ["j  k", "next panel, previous panel"], ["Esc", "all steps, all layers"], ["t", "light, dark, as the system"], ["?", "these keys"]];
-const THEMES = { "": ["As the system", "dark"], dark: ["Dark", "light"], light: ["Light", ""] };
+const THEMES = { "": ["Auto", "dark"], dark: ["Dark", "light"], light: ["Light", ""] };
 
 // `source.links` are shown first. `tell({ quiet, lost })` says how a live run is doing.
 export function barOf(page, source) {

@@ -124,7 +124,7 @@ function layoutOfPairs(stages) {
   const shown = stages.map((_, i) => i).filter((i) => i % every === 0);
   return {
     height: Math.min(1200, Math.max(200, stages.length * 22 + 80)), hovermode: "closest", margin: { l: labelRoom(labels), r: 16, t: 8, b: 44 },
-    xaxis: axis({ title: "forward, dB", domain: [0, 0.47], zeroline: true, zerolinecolor: ink("line"), nticks: 6 }), xaxis2: axis({ title: "backward, dB", domain: [0.53, 1], nticks: 6 }),
+    xaxis: axis({ title: "forward, dB", domain: [0, 0.47], zeroline: true, zerolinecolor: ink("line"), nticks: narrow() ? 4 : 6, tickangle: 0 }), xaxis2: axis({ title: "backward, dB", domain: [0.53, 1], nticks: narrow() ? 4 : 6, tickangle: 0 }),
     yaxis: axis({ range: [stages.length - 0.4, -0.6], tickvals: shown, ticktext: shown.map((i) => labels[i]), tickfont: { family: ink("mono"), size: 11 } }),
   };
 }

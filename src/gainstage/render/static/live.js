@@ -24,7 +24,7 @@ function question(name) {
 }
 
 function runPage(name) {
-  let [page, data, following, busy, again, ended, heard] = [null, null, null, false, false, false, 0];
+  let [page, data, following, busy, again, ended, heard] = [null, null, null, false, false, false, ""];
   root.replaceChildren(el("main", { class: "first-sight" }, waiting("opening", clean(name))));
   const source = {
     links: [el("a", { class: "plain", href: link({}) }, "All runs"), compareWith(name)],
@@ -53,7 +53,7 @@ function runPage(name) {
     try {
       const told = await ask("/api/run", question(name));
       if (ended) return;
-      data = { remedies: [], levels: null, ...told, findings: data ? data.findings : null };
+      data = { levels: null, ...told, findings: data ? data.findings : null };
       if (page) page.renew(data, written);
       else page = mount(root, data, source);
       page.tell({ quiet: data.run.quiet });
@@ -62,10 +62,10 @@ function runPage(name) {
       if (!ended && !page) root.replaceChildren(el("main", { class: "first-sight" }, failed("opening", clean(name), error, () => renew(true)), el("p", { class: "note" }, el("a", { href: link({}) }, "All runs"))));
       else if (!ended) page.tell({ lost: true });
     }
-    setTimeout(() => { busy = false; if (again) { const why = again; again = false; renew(why === "written"); } }, Math.max(400, performance.now() - began));
+    setTimeout(() => { busy = false; if (heard && data && heard !== data.mark) again = "written"; if (again) { const why = again; again = false; renew(why === "written"); } }, Math.max(400, performance.now() - began));
   };
   renew(true);
-  following = follow({ run: name }, (news) => { if (page) page.tell(news); if (news.changed && page && heard++) renew(true); }, () => page && page.tell({ lost: true }));
+  following = follow({ run: name }, (news) => { if (page) page.tell(news); heard = news.mark || heard; if (data && heard !== data.mark) renew(true); }, () => page && page.tell({ lost: true }));
   return { end: () => { ended = true; following(); if (page) page.end(); } };
 }
 

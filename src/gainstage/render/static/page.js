@@ -19,7 +19,7 @@ import { dress, plotlyThere, redraw } from "./theme.js";
 // only when it is scrolled to.
 const SECTIONS = [
   { name: "findings", make: findingsOf },
-  { name: "remedies", make: remediesOf },
+  { name: "remedies", make: remediesOf, charts: true },
   { name: "loss", make: lossOf, near: true },
   { name: "levels", title: "Level diagram", make: levelsOf, near: false, view: "levels" },
   { name: "heatmap", title: "Heat map", make: heatmapOf, near: true, view: "heatmap", only: "map" },
@@ -128,7 +128,7 @@ function showSlot(slot, data) {
   slot.node.replaceChildren(slot.section.node);
   [...slot.node.querySelectorAll("details")].forEach((one, i) => { if (i < open.length) one.open = open[i]; });
   const { draw } = slot.section;
-  if (draw && slot.near) plotlyThere(draw);
+  if (draw && (slot.near || slot.charts)) plotlyThere(draw);
   else if (draw) draw();
 }
 

@@ -1,0 +1,285 @@
+"""How changes to the model and to its data are written in the user's file."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from gainstage.doctor.candidates import Change
+from gainstage.doctor.site import Site, name_of
+from gainstage.doctor.source import Edit
+
+
+def softmax(change: Change, site: Site) -> list[Edit]:
+    """The one softmax gone: a layer of a Sequential, or a call around what it is given."""
+    del change
+    source = site.source
+    calls = [
+        c for c in source.all(ast.Call) if name_of(c.func) in {"Softmax", "softmax", "Sigmoid"}
+    ]
+    softmax = [c for c in calls if "oftmax" in name_of(c.func)] or calls
+    if len(softmax) != 1:
+        return []
+    call = softmax[0]
+    if name_of(call.func) != "softmax":
+        return [source.replace(call, "torch.nn.Identity()")] if site.imports_torch() else []
+    method = isinstance(call.func, ast.Attribute) and name_of(call.func.value) not in {
+        "F",
+        "functional",
+        "torch",
+    }
+    inner = call.func.value if method and isinstance(call.func, ast.Attribute) else None
+    inner = inner or (call.args[0] if call.args else None)
+    return [source.replace(call, source.segment(inner))] if inner is not None else []
+
+
+def leaky(change: Change, site: Site) -> list[Edit]:
+    """``nn.LeakyReLU`` and ``F.leaky_relu`` for each rectifier."""
+    source, slope = site.source, change["slope"]
+    edits: list[Edit] = []
+    for call in source.all(ast.Call):
+        name, func = name_of(call.func), call.func
+        if name == "ReLU" and isinstance(func, ast.Attribute):
+            edits.append(source.replace(call, f"{source.segment(func.value)}.LeakyReLU({slope:g})"))
+        elif name == "relu" and isinstance(func, ast.Attribute) and len(call.args) == 1:
+            module = source.segment(func.value)
+            if name_of(func.value) not in {"F", "functional"}:
+                return []  # a method, or torch.relu, has no leaky twin
+            inner = source.segment(call.args[0])
+            edits.append(source.replace(call, f"{module}.leaky_relu({inner}, {slope:g})"))
+    return _apart(edits)
+
+
+def rectify(change: Change, site: Site) -> list[Edit]:
+    """``nn.ReLU()`` for each sigmoid or tanh, but for one that ends a Sequential."""
+    del change
+    source = site.source
+    edits: list[Edit] = []
+    for call in source.all(ast.Call):
+        parent = source.parent(call)
+        last = isinstance(parent, ast.Call) and parent.args[-1:] == [call]
+        if name_of(call.func) in {"Sigmoid", "Tanh"} and isinstance(call.func, ast.Attribute):
+            module = source.segment(call.func.value)
+            edits += [] if last else [source.replace(call, f"{module}.ReLU()")]
+    return edits
+
+
+def missing(change: Change, site: Site) -> list[Edit]:
+    """``model.encoder.parameters()`` becomes ``model.parameters()``; a list of layers is listed."""
+    del change
+    call = site.optimizer_call()
+    given = call.args[0] if call else None
+    if not (isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute)):
+        return []
+    part = given.func.value
+    if not isinstance(part, ast.Attribute) or site.source.segment(part.value) == "self":
+        return _listed(site)
+    return [site.source.replace(part, site.source.segment(part.value))]
+
+
+def _listed(site: Site) -> list[Edit]:
+    """``self.layers = [nn.Linear(...), ...]`` becomes an ``nn.ModuleList``."""
+    source = site.source
+    edits: list[Edit] = []
+    for statement in source.all(ast.Assign):
+        value, target = statement.value, statement.targets[0]
+        if not isinstance(value, (ast.List, ast.ListComp)) or not isinstance(target, ast.Attribute):
+            continue
+        made = [value.elt] if isinstance(value, ast.ListComp) else value.elts
+        funcs = [m.func for m in made if isinstance(m, ast.Call)]
+        layers = [f for f in funcs if isinstance(f, ast.Attribute) and name_of(f.value) == "nn"]
+        if layers and len(layers) == len(made):
+            module = source.segment(layers[0].value)
+            edits.append(source.replace(value, f"{module}.ModuleList({source.segment(value)})"))
+    return edits
+
+
+def output(change: Change, site: Site) -> list[Edit]:
+    """Lines before the optimiser is made that make the last layer smaller."""
+    model = site.model()
+    if model is None or not change["layer"] or not site.imports_torch():
+        return []
+    statement, name = model
+    lines = (
+        "with torch.no_grad():\n"
+        f'    for p in {name}.get_submodule("{change["layer"]}").parameters():\n'
+        f"        p.mul_({change['factor']:g})"
+    )
+    return [site.source.before(statement, lines)]
+
+
+_INIT: Final = {
+    "relu": 'kaiming_normal_(layer.weight, nonlinearity="relu")',
+    "tanh": "xavier_normal_(layer.weight, gain=5 / 3)",
+    "linear": "xavier_normal_(layer.weight)",
+}
+
+
+_LAYERS: Final = ("Linear", "Conv1d", "Conv2d", "Conv3d")
+_RECURRENT: Final = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
+_OTHERS: Final = ("EmbeddingBag", "Parameter", "ConvTranspose", "Transformer", "Multihead")
+"""Layers that are drawn in other ways, by the beginning of their names."""
+
+_GATES: Final = """\
+        for name, tensor in layer.named_parameters():
+            if "_hh" in name and tensor.dim() == 2:
+                for gate in tensor.data.split(tensor.shape[1]):
+                    torch.nn.init.orthogonal_(gate)
+            elif tensor.dim() == 2:
+                torch.nn.init.xavier_uniform_(tensor, gain=0.3)
+            else:
+                torch.nn.init.zeros_(tensor)"""
+
+
+def draw(change: Change, site: Site) -> list[Edit]:
+    """Lines before the optimiser is made that draw again the layers that are named in the file."""
+    model = site.model()
+    used = {name_of(call.func) for call in site.source.all(ast.Call)}
+    others = any(name.startswith(_OTHERS) for name in used)
+    if model is None or others or not used.intersection(_LAYERS) or not site.imports_torch():
+        return []
+    statement, name = model
+    plain = (
+        f"        torch.nn.init.{_INIT[change['activation']]}\n"
+        "        if layer.bias is not None:\n"
+        "            torch.nn.init.zeros_(layer.bias)"
+    )
+    parts = [(_LAYERS, plain), (("Embedding",), "        layer.reset_parameters()")]
+    lines, word = f"for layer in {name}.modules():", "if"
+    for kinds, body in [*parts, (_RECURRENT, _GATES)]:
+        drawn = [f"torch.nn.{kind}" for kind in kinds if kind in used]
+        if drawn:
+            kind = drawn[0] if len(drawn) == 1 else f"({', '.join(drawn)})"
+            lines += f"\n    {word} isinstance(layer, {kind}):\n{body}"
+            word = "elif"
+    for layer in change["recurrent"]:
+        lines += f'\ntorch.nn.init.orthogonal_({name}.get_submodule("{layer}").weight)'
+    return [site.source.before(statement, lines)]
+
+
+def guard(change: Change, site: Site) -> list[Edit]:
+    """``torch.log(p)`` becomes ``torch.log(p.clamp_min(1e-7))``, and so on."""
+    source, least = site.source, f".clamp_min({change['least']:g})"
+    edits: list[Edit] = []
+    for call in source.all(ast.Call):
+        if name_of(call.func) not in _GUARDED or not isinstance(call.func, ast.Attribute):
+            continue
+        module = name_of(call.func.value)
+        if module in {"math", "np", "numpy"}:
+            continue
+        inner = call.args[0] if module == "torch" and call.args else call.func.value
+        text = source.segment(inner)
+        plain = isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript, ast.Call))
+        edits.append(source.replace(inner, (text if plain else f"({text})") + least))
+    return _apart(edits)
+
+
+def skip(change: Change, site: Site) -> list[Edit]:
+    """``return h`` becomes ``return x + h`` in the one class of which there is a list."""
+    del change
+    source = site.source
+    made = [
+        name_of(part.func)
+        for call in source.all(ast.Call)
+        if name_of(call.func) in {"ModuleList", "Sequential"}
+        for part in source.all(ast.Call, call)
+    ]
+    classes = [c for c in source.all(ast.ClassDef) if c.name in made]
+    forwards = [
+        f
+        for c in classes
+        for f in source.all(ast.FunctionDef, c)
+        if f.name == "forward" and len(f.args.args) == 2
+    ]
+    returns = [r for f in forwards for r in source.all(ast.Return, f) if r.value is not None]
+    if len(forwards) != 1 or len(returns) != 1 or returns[0].value is None:
+        return []
+    given, value = forwards[0].args.args[1].arg, returns[0].value
+    stored = {n.id for n in source.all(ast.Name, forwards[0]) if isinstance(n.ctx, ast.Store)}
+    if given not in stored:
+        return [source.replace(value, f"{given} + {source.segment(value)}")]
+    first = forwards[0].body[0]
+    return [
+        source.before(first, f"skipped = {given}"),
+        source.replace(value, f"skipped + {source.segment(value)}"),
+    ]
+
+
+def precise(change: Change, site: Site) -> list[Edit]:
+    """``torch.float32`` for the types of sixteen bits, ``.float()`` for ``.half()``."""
+    del change
+    source = site.source
+    edits = [
+        source.replace(node, "torch.float32")
+        for node in source.all(ast.Attribute)
+        if node.attr in {"float16", "half", "bfloat16"} and name_of(node.value) == "torch"
+    ]
+    for call in source.all(ast.Call):
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr in {"half", "bfloat16"} and not call.args:
+            edits.append(source.replace(call, f"{source.segment(func.value)}.float()"))
+    return _apart(edits)
+
+
+def keep_graph(change: Change, site: Site) -> list[Edit]:
+    """The one ``.detach()`` of all forward passes gone."""
+    del change
+    source = site.source
+    calls = [
+        call
+        for function in source.all(ast.FunctionDef)
+        if function.name == "forward"
+        for call in source.all(ast.Call, function)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "detach"
+    ]
+    if len(calls) != 1 or not isinstance(calls[0].func, ast.Attribute):
+        return []
+    return [source.replace(calls[0], source.segment(calls[0].func.value))]
+
+
+def standardise(change: Change, site: Site) -> list[Edit]:
+    """Lines before the optimiser is made that standardise what the model is given there.
+
+    All that it is given anywhere must be rows of variables of that scope, since what it is tested
+    on must be measured by the same means and deviations.
+    """
+    del change
+    source, model = site.source, site.model()
+    if model is None:
+        return []
+    statement, name = model
+    calls = [c for c in source.all(ast.Call) if source.segment(c.func) == name and c.args]
+    backward = site.lines.get("backward", -1)
+    calls.sort(key=lambda call: (call.lineno > backward, -call.lineno))  # the training's first
+    data = [_variable(call.args[0]) for call in calls]
+    scope = source.scope(statement)
+    known = {
+        node.id
+        for node in source.all(ast.Name, scope)
+        if isinstance(node.ctx, ast.Store)
+        and node.lineno < statement.lineno
+        and source.scope(node) is scope
+    }
+    used = list(dict.fromkeys(data))
+    if not used or not all(variable in known for variable in used):
+        return []
+    first = used[0]
+    lines = [f"mean, deviation = {first}.mean(0), {first}.std(0).clamp_min(1e-6)"]
+    lines += [f"{variable} = ({variable} - mean) / deviation" for variable in used]
+    return [source.before(statement, "\n".join(lines))]
+
+
+def _variable(node: ast.expr) -> str:
+    """The variable of which an expression gives rows: ``x``, ``x[batch]``."""
+    return name_of(node.value if isinstance(node, ast.Subscript) else node)
+
+
+def _apart(edits: list[Edit]) -> list[Edit]:
+    """The edits, if none lies in another."""
+    nested = any(
+        a is not b and a.start <= b.start and b.stop <= a.stop for a in edits for b in edits
+    )
+    return [] if nested else edits
+
+
+_GUARDED: Final = frozenset({"log", "log2", "log10", "sqrt", "rsqrt"})

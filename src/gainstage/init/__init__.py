@@ -1,0 +1,15 @@
+"""Initialisation: gains, schemes, prediction of levels, calibration, audit."""
+
+from gainstage.init.applying import Initialisation as Initialisation
+from gainstage.init.applying import apply_ as apply_
+from gainstage.init.auditing import Audit as Audit
+from gainstage.init.auditing import audit as audit
+from gainstage.init.calibration import Calibration as Calibration
+from gainstage.init.calibration import calibrate_ as calibrate_
+from gainstage.init.calibration import stage_levels as stage_levels
+from gainstage.init.gains import Gain as Gain
+from gainstage.init.gains import VarianceMap as VarianceMap
+from gainstage.init.gains import gain as gain
+from gainstage.init.prediction import Prediction as Prediction
+from gainstage.init.prediction import predict as predict
+from gainstage.theory.schemes import SCHEMES as SCHEMES

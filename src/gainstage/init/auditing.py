@@ -1,0 +1,275 @@
+"""``gs.init.audit``: which scheme each weight was drawn by, and what is wrong with the start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from gainstage.errors import UsageError
+from gainstage.init.expected_loss import expected_loss
+from gainstage.init.gains import gain
+from gainstage.init.laws import Look, look, p_value
+from gainstage.init.layers import Weight, bare, weights_of
+from gainstage.init.tape import recording
+from gainstage.init.wiring import Vertex, Wiring, of_modules, of_tape
+from gainstage.records import Finding
+from gainstage.theory.fans import Fans, torch_fan_in
+from gainstage.theory.plausible import plausible_stds
+from gainstage.theory.results import Audited, ExpectedLoss, Fit
+from gainstage.theory.schemes import SCHEMES
+
+ALPHA: Final = 1e-3
+"""False alarms per weight and scheme: how often the true scheme is rejected."""
+FACTOR: Final = 2.0
+"""Size over that of the nearest scheme that suits the layer, or the reverse, that is a finding."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found; print it for the table.
+
+    Attributes:
+        rows: one a parameter.
+        findings: what is wrong, in the records of the diagnosis.
+        loss: expected and measured, if there was a batch and a loss function.
+    """
+
+    rows: tuple[Audited, ...]
+    findings: tuple[Finding, ...]
+    loss: ExpectedLoss | None = None
+
+    def __getitem__(self, name: str) -> Audited:
+        """The row of a parameter.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        msg = f"There is no parameter {name!r}; there are: {', '.join(r.name for r in self.rows)}."
+        raise UsageError(msg)
+
+    @override
+    def __str__(self) -> str:
+        from gainstage.render.init_tables import audit_table  # noqa: PLC0415 - only to print
+
+        return audit_table(self.rows, self.findings, self.loss)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Audit: {len(self.rows)} parameters, {len(self.findings)} findings>"
+
+
+def audit(
+    model: nn.Module,
+    batch: Any = None,
+    loss_fn: Callable[..., Tensor] | None = None,
+    *,
+    alpha: float = ALPHA,
+) -> Audit:
+    """Tell by which scheme each weight was drawn, and what is wrong with the start.
+
+    The law (normal, uniform, truncated, orthogonal, ...) is the likeliest one; the size is tested
+    against every scheme of that law, for the layer's fans and the gains of the activations around
+    it, by the F-test of a variance against a known one. A scheme that is true is rejected with
+    probability `alpha`; small weights fit several.
+
+    Args:
+        model: as it was initialised; training changes what is tested here.
+        batch: an input, or ``(inputs, targets)``, for wiring that depends on data and for the loss.
+        loss_fn: as in :func:`gainstage.profile`; with it the first loss is held against the one
+            that theory expects.
+        alpha: between 0 and 1.
+
+    Raises:
+        UsageError: `alpha` is no probability, or there is a loss function but no batch.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> net = nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 10))
+        >>> audit(net)["0.weight"].scheme
+        'torch_default'
+    """
+    if not 0 < alpha < 1:
+        msg = f"alpha must lie between 0 and 1, but is {alpha}."
+        raise UsageError(msg)
+    if loss_fn is not None and batch is None:
+        msg = "To hold the loss against what is expected, audit needs a batch as well."
+        raise UsageError(msg)
+    wiring = _wiring(model, batch)
+    weights = [_known(w, wiring) for w in weights_of(model)]
+    rows = tuple(_row(w, wiring, alpha) for w in weights)
+    loss = expected_loss(model, batch, loss_fn) if loss_fn is not None else None
+    found = [*_findings(rows), *_twins(weights)]
+    if loss is not None and loss.finding is not None:
+        found.append(loss.finding)
+    return Audit(rows, tuple(found), loss)
+
+
+def _wiring(model: nn.Module, batch: Any) -> Wiring | None:
+    if batch is not None:
+        with recording(model, batch, measure=False) as (tape, _):
+            return of_tape(tape, model)
+    try:
+        return of_modules(model)
+    except UsageError:
+        return None  # the gains of the activations are then not told apart
+
+
+def _known(weight: Weight, wiring: Wiring | None) -> Weight:
+    """A bare matrix with the fans that the wiring gives it."""
+    at = wiring.of_weights().get(id(weight.parameter)) if wiring else None
+    if wiring is None or at is None or weight.role != "unknown" or weight.parameter.dim() < 2:
+        return weight
+    return bare(weight, inputs_first=wiring.vertices[at].flipped)
+
+
+def _row(weight: Weight, wiring: Wiring | None, alpha: float) -> Audited:
+    shape = tuple(weight.parameter.shape)
+    seen = look(weight.parameter)
+    if weight.role != "weight" or weight.fans is None:
+        return Audited(weight.name, shape, weight.role, seen.law or "", seen.rms)
+    around = _around(weight, wiring)
+    tried = list(_candidates(weight, weight.fans, seen, around))
+    fits = sorted((f for f in tried if f.p >= alpha), key=_distance(seen))
+    kept = {fit.scheme for fit in fits}
+    rejected = dict.fromkeys(fit.scheme for fit in tried if fit.scheme not in kept)
+    following = around[1].name if around[1] else ""
+    stds = [*plausible_stds(weight.op, shape, following), *(f.std for f in tried if f.std > 0)]
+    nearest = min(stds, key=lambda s: abs(math.log(s / seen.rms))) if seen.rms > 0 else math.nan
+    matrix = weight.parameter.detach().flatten(1)
+    units = matrix.T if weight.op.startswith("ConvTranspose") else matrix
+    same = len(units) > 1 and bool((units == units[:1]).all()) and seen.rms > 0
+    before = around[0].name if around[0] else ""
+    return Audited(
+        weight.name,
+        shape,
+        "weight",
+        seen.law or "",
+        seen.rms,
+        tuple(fits),
+        tuple(rejected),
+        nearest,
+        before,
+        same,
+    )
+
+
+def _distance(seen: Look) -> Callable[[Fit], tuple[float, ...]]:
+    """Nearest first; of equal ones, those with fewer suppositions first."""
+
+    def key(fit: Fit) -> tuple[float, ...]:
+        off = abs(math.log(fit.std / seen.rms)) if fit.std > 0 < seen.rms else 0.0
+        return (
+            round(off, 4),
+            bool(fit.options),
+            fit.gain != 1,
+            fit.scheme in {"depth_scaled", "gpt2", "fixup"},
+        )
+
+    return key
+
+
+def _around(weight: Weight, wiring: Wiring | None) -> tuple[Vertex | None, Vertex | None]:
+    """The activations before and behind a layer."""
+    at = wiring.of_weights().get(id(weight.parameter)) if wiring else None
+    if wiring is None or at is None:
+        return None, None
+    return wiring.feeding(at), wiring.following(at)
+
+
+def _candidates(
+    weight: Weight, fans: Fans, seen: Look, around: tuple[Vertex | None, Vertex | None]
+) -> Iterator[Fit]:
+    """Every scheme of the law, with every gain that somebody may have had in mind."""
+    gains = {1.0, math.sqrt(2.0), 5 / 3}
+    gains |= {float(gain(v.function)) for v in around if v is not None and v.function is not None}
+    for name, scheme in SCHEMES.items():
+        if scheme.law != seen.law:
+            continue
+        own = fans
+        if name == "torch_default":
+            shape = tuple(weight.parameter.shape)
+            own = Fans(torch_fan_in(weight.op, shape, fans), fans.fan_out)
+        variants: list[dict[str, Any]] = [{}]
+        if "mode" in scheme.options:
+            variants.append({"mode": "fan_out"})
+        if name == "constant":
+            variants = [{"value": seen.rms}]
+        with_gain = scheme.gained or name.startswith("xavier")
+        for by in sorted(gains) if with_gain else [1.0]:
+            for options in variants:
+                std = scheme.std(own, by, **options)
+                told = ", ".join(f"{k}={v}" for k, v in options.items() if k != "value")
+                yield Fit(name, told, by, std, p_value(seen, scheme.law, std))
+    if weight.fans is not None and weight.fans.parts > 1 and seen.law == "uniform":
+        packed = Fans(fans.fan_in, fans.fan_out * fans.parts)  # as torch draws attention's
+        std = SCHEMES["xavier_uniform"].std(packed)
+        yield Fit(
+            "xavier_uniform", "all parts as one matrix", 1.0, std, p_value(seen, "uniform", std)
+        )
+
+
+def _findings(rows: Sequence[Audited]) -> Iterator[Finding]:
+    for row in rows:
+        if row.symmetric:
+            yield Finding(
+                "symmetric-weights",
+                "error",
+                0.99,
+                row.name,
+                0,
+                f"All units of {row.name} are alike, and will stay so: draw them at random.",
+                {"rms": row.rms},
+            )
+        elif row.role == "weight" and not row.fits and row.factor == row.factor:
+            off = max(row.factor, 1 / row.factor) if row.factor > 0 else math.inf
+            count = math.prod(row.shape)
+            if off < FACTOR * math.exp(4 / math.sqrt(2 * count)):
+                continue
+            way = "larger" if row.factor > 1 else "smaller"
+            yield Finding(
+                "poor-initialization",
+                "warning",
+                0.9,
+                row.name,
+                0,
+                f"{row.name} is {off:.1f} times {way} than the nearest scheme for its shape "
+                f"(rms {row.rms:.3g} against {row.nearest:.3g}).",
+                {"rms": row.rms, "rms_of_nearest_scheme": row.nearest, "factor": off},
+                {"factor": FACTOR},
+            )
+
+
+def _twins(weights: Sequence[Weight]) -> Iterator[Finding]:
+    """Weights that are copies of another: deep copies of a layer start alike."""
+    first: dict[tuple[Any, ...], Weight] = {}
+    copies: dict[str, list[str]] = {}
+    for weight in weights:
+        values = weight.parameter.detach()
+        if weight.role != "weight" or look(values).law in {None, "constant", "identity"}:
+            continue
+        key = (tuple(values.shape), float(values.double().sum()), float(values.double().norm()))
+        known = first.setdefault(key, weight)
+        if known is not weight and torch.equal(known.parameter, weight.parameter):
+            copies.setdefault(known.name, []).append(weight.name)
+    if copies:
+        name, others = next(iter(copies.items()))
+        count = sum(map(len, copies.values()))
+        yield Finding(
+            "symmetric-weights",
+            "warning",
+            0.9,
+            name,
+            0,
+            f"{count} weights hold the same numbers as another ({others[0]} as {name}): layers "
+            "were copied, not drawn anew, as nn.TransformerEncoder does; call gs.init.apply_.",
+            {"copies": copies},
+        )

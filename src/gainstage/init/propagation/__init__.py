@@ -1,0 +1,1 @@
+"""How moments pass through each kind of function; one file a kind."""

@@ -1,0 +1,287 @@
+"""Through functions of one variable (by quadrature), sums and products of signals, dropout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gainstage.init.moments import Call, Moments, constant_of, core, propagates
+from gainstage.init.vocabulary import UNARY
+
+_HALF: Final = 40
+"""Nodes on either side of the kink at zero."""
+_REACH: Final = 8.0
+_CHUNK: Final = 1 << 16
+
+_NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_HALF))
+_NORMAL, _MASS = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(_HALF))
+
+
+@propagates(*UNARY)
+def unary(call: Call) -> Moments:
+    """Any function of one variable: E f, E f^2 and E f'^2 over the Gaussian that comes in."""
+    x = call.signal(0, "input")
+    return applied(function_of(call), x)
+
+
+def function_of(call: Call) -> Callable[[Tensor], Tensor]:
+    """The function of one variable that a call applies to its first argument."""
+    rest, kwargs = call.args[1:], dict(call.kwargs)
+    kwargs.pop("input", None)
+    if any(isinstance(value, Moments) for value in (*rest, *kwargs.values())):
+        raise NotImplementedError
+    if call.function in (F.prelu, torch.prelu):
+        slope = call.argument(1, "weight").detach().double()
+        rms = float(slope.square().mean().sqrt()) * math.copysign(1, float(slope.mean()))
+        return lambda v: F.leaky_relu(v, rms)
+    return lambda v: call.function(v.clone(), *rest, **kwargs)
+
+
+def applied(function: Callable[[Tensor], Tensor], x: Moments) -> Moments:
+    """A function applied to every element of x."""
+    mean, std = core(x.mean), core(x.variance.sqrt())
+    mean, std = mean + 0 * std, std + 0 * mean
+    first, second, slope = _gaussian(function, mean.reshape(-1), std.reshape(-1))
+    shape = x.second.shape
+    width = [a.reshape(mean.shape).expand(shape) for a in (first, second, slope)]
+    one, overall = width[0], width[1].mean()
+    samples, slopes = _pair(function, x, x.samples)
+    alone = float(x.positions) >= float(x.power)  # there are no positions
+    positions = overall if alone else _pair(function, x, x.positions)[0]
+    power, spread, own = float(overall), 0.0, 0.0
+    if power > 0:
+        typical = x.centre.reshape(1), (x.power - x.centre**2).clamp_min(0.0).sqrt().reshape(1)
+        fourth = float(_gaussian(lambda v: function(v) ** 2, *typical)[1])
+        own = max(fourth / power**2 - 1, 0.0) * x.own_spread / 2
+        spread = x.spread * _sensitivity(function, *typical) ** 2
+    return x.but(
+        mean=one,
+        second=width[1],
+        samples=samples,
+        positions=positions,
+        flow=width[2] * x.flow,
+        flow_pair=slopes * x.flow_pair,
+        spread=spread,
+        own_spread=own,
+        before=(function, x),
+    )
+
+
+def _gaussian(
+    function: Callable[[Tensor], Tensor], mean: Tensor, std: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """E f, E f^2 and E f'^2 for N(mean, std^2), element by element: [m] each."""
+    parts = [_integrated(function, m, s) for m, s in zip(_chunks(mean), _chunks(std), strict=True)]
+    return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))  # type: ignore[return-value]
+
+
+def _chunks(values: Tensor) -> tuple[Tensor, ...]:
+    return torch.tensor_split(values, max(math.ceil(len(values) * _HALF / _CHUNK), 1))
+
+
+def _integrated(
+    function: Callable[[Tensor], Tensor], mean: Tensor, std: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    kink = (-mean / std.clamp_min(1e-300)).clamp(-_REACH + 0.1, _REACH - 0.1)
+    sides = []
+    for low, high in (
+        (torch.full_like(kink, -_REACH), kink),
+        (kink, torch.full_like(kink, _REACH)),
+    ):
+        width = (high - low)[:, None] / 2
+        z = (low + high)[:, None] / 2 + width * _NODES
+        density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+        sides.append((z, density * _WEIGHTS * width))
+    z, weight = (torch.cat(both, dim=1) for both in zip(*sides, strict=True))
+    value, slope = _with_slope(function, mean[:, None] + std[:, None] * z)
+    weight = weight / weight.sum(1, keepdim=True)
+    return ((value * weight).sum(1), (value**2 * weight).sum(1), (slope**2 * weight).sum(1))
+
+
+def _with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        at = x.detach().requires_grad_()
+        value = function(at)
+        slope = torch.zeros_like(x)
+        if value.requires_grad:
+            (slope,) = torch.autograd.grad(value.sum(), at)
+    return value.detach(), slope
+
+
+def _pair(
+    function: Callable[[Tensor], Tensor], x: Moments, product: Tensor
+) -> tuple[Tensor, Tensor]:
+    """E f(a) f(b) and E f'(a) f'(b) for two elements of x whose product is `product` on average.
+
+    Over x as a whole: one variance, one mean.
+    """
+    centre = x.centre
+    variance = (x.power - x.mean.square().mean()).clamp_min(0.0)
+    if float(variance) == 0:
+        value, slope = _with_slope(function, centre.reshape(1))
+        return value[0] ** 2, slope[0] ** 2
+    share = ((product - x.mean.square().mean()) / variance).clamp(0.0, 1.0)
+    common = centre + (variance * share).sqrt() * _NORMAL
+    alone = (variance * (1 - share)).sqrt()
+    first, _, _ = _gaussian(function, common, alone.expand_as(common))
+    slopes = _gaussian(_derivative(function), common, alone.expand_as(common))[0]
+    mass = _MASS / _MASS.sum()
+    return (first**2 * mass).sum(), (slopes**2 * mass).sum()
+
+
+def _derivative(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda v: _with_slope(function, v)[1]
+
+
+def _sensitivity(function: Callable[[Tensor], Tensor], mean: Tensor, std: Tensor) -> float:
+    """D log(power out) / d log(power in): by how much the function passes on a change of level."""
+    step = 0.02
+    before, after = (
+        float(_gaussian(function, mean * factor, std * factor)[1]) for factor in (1.0, 1 + step)
+    )
+    return math.log(after / before) / (2 * math.log1p(step)) if before > 0 < after else 0.0
+
+
+@propagates("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout")
+def dropout(call: Call) -> Moments:
+    """Zeroes a share p and divides the rest by 1 - p: its second moment grows by 1/(1 - p)."""
+    x = call.signal(0, "input")
+    p = float(call.argument(1, "p", 0.5))
+    if not call.argument(2, "training", default=True) or p >= 1:
+        return x.but() if p < 1 else _times(x, 0.0)
+    return x.but(second=x.second / (1 - p), flow=x.flow / (1 - p), flow_pair=x.flow_pair)
+
+
+@propagates("add", "iadd", "radd")
+def add(call: Call) -> Moments:
+    """A sum: of independent signals (a residual branch and its stream), or with a constant.
+
+    Crude where the two are not independent: x + relu(x).
+    """
+    a, b = call.args[:2]
+    return _sum(a, _scaled(b, call.kwargs.get("alpha", 1)))
+
+
+@propagates("sub", "isub", "rsub")
+def subtract(call: Call) -> Moments:
+    """A difference."""
+    a, b = call.args[:2]
+    if call.function in (torch.rsub, torch.Tensor.__rsub__):
+        a, b = b, a
+    return _sum(a, _scaled(b, -call.kwargs.get("alpha", 1)))
+
+
+def _scaled(value: Any, factor: float) -> Any:
+    if factor == 1:
+        return value
+    return _times(value, factor) if isinstance(value, Moments) else value * factor
+
+
+def _sum(a: Any, b: Any) -> Moments:
+    if not isinstance(a, Moments):
+        return _plus_constant(b, a)
+    if not isinstance(b, Moments):
+        return _plus_constant(a, b)
+    if a is b:
+        return _times(a, 2.0)
+    mean, share = a.mean + b.mean, 0.0
+    second = a.second + b.second + 2 * a.mean * b.mean
+    if float(second.mean()) > 0:
+        share = float(b.power / second.mean())
+    cross = 2 * a.centre * b.centre
+    both = [
+        (1 - share) ** 2 * one + share**2 * two
+        for one, two in ((a.spread, b.spread), (a.own_spread, b.own_spread))
+    ]
+    return a.but(
+        mean=mean,
+        second=second,
+        samples=a.samples + b.samples + cross,
+        positions=a.positions + b.positions + cross,
+        flow=a.flow + b.flow,
+        flow_pair=a.flow_pair + b.flow_pair,
+        spread=both[0],
+        own_spread=both[1],
+        crude=a.crude or b.crude,
+    )
+
+
+def _plus_constant(a: Moments, b: Any) -> Moments:
+    if isinstance(b, Tensor) and not bool(torch.isfinite(b).all()):
+        kept = torch.isfinite(b).double()  # an attention mask of zeros and -inf
+        return a.but(kept=kept)
+    c, c2 = constant_of(b)
+    c_mean, c2_mean = (float(v.mean()) if isinstance(v, Tensor) else float(v) for v in (c, c2))
+    shift = 2 * a.centre * c_mean + c2_mean
+    flow = a.flow + torch.zeros_like(c) if isinstance(c, Tensor) else a.flow
+    return a.but(
+        mean=a.mean + c,
+        second=a.second + 2 * a.mean * c + c2,
+        samples=a.samples + shift,
+        positions=a.positions + shift,
+        flow=flow,
+    )
+
+
+@propagates("mul", "imul", "rmul", "multiply")
+def multiply(call: Call) -> Moments:
+    """A product of two signals (a gate), as if independent, or with a constant."""
+    one, two = call.args[:2]
+    if isinstance(one, Moments) and isinstance(two, Moments):
+        return gated(one, two)
+    return _times(one, two) if isinstance(one, Moments) else _times(two, one)
+
+
+def gated(a: Moments, b: Moments) -> Moments:
+    """The product of two independent signals."""
+    flow = a.flow * b.second.detach() + b.flow * a.second.detach()
+    return a.but(
+        mean=a.mean * b.mean,
+        second=a.second * b.second,
+        samples=a.samples * b.samples,
+        positions=a.positions * b.positions,
+        flow=flow,
+        flow_pair=a.flow_pair * b.samples.detach() + b.flow_pair * a.samples.detach(),
+        spread=a.spread + b.spread,
+        own_spread=a.own_spread + b.own_spread,
+        crude=a.crude or b.crude,
+    )
+
+
+@propagates("div", "truediv", "itruediv", "true_divide")
+def divide(call: Call) -> Moments:
+    """Over a constant."""
+    a, b = call.args[:2]
+    if not isinstance(a, Moments) or isinstance(b, Moments):
+        raise NotImplementedError
+    return _times(a, 1 / (b.detach().double() if isinstance(b, Tensor) else b))
+
+
+def _times(a: Moments, factor: Any) -> Moments:
+    c, c2 = constant_of(factor)
+    power = float(c2.mean()) if isinstance(c2, Tensor) else float(c2)
+    return a.but(
+        mean=a.mean * c,
+        second=a.second * c2,
+        samples=a.samples * power,
+        positions=a.positions * power,
+        flow=a.flow * c2,
+        flow_pair=a.flow_pair * power,
+    )
+
+
+@propagates("glu")
+def glu(call: Call) -> Moments:
+    """``F.glu``: one half times the sigmoid of the other."""
+    x = call.signal(0, "input")
+    axis = call.argument(1, "dim", -1)
+    half = x.shape[axis] // 2
+    a = x.shaped(lambda v: v.narrow(axis, 0, half))
+    gate = x.shaped(lambda v: v.narrow(axis, half, half))
+    return gated(a, applied(torch.sigmoid, gate))

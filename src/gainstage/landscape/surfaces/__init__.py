@@ -1,0 +1,1 @@
+"""The surfaces, a decorated function each."""
