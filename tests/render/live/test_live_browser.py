@@ -176,9 +176,26 @@ def test_pictures_and_data_are_downloaded(visit, scrolled):
         rows = list(csv.reader(io.StringIO(text)))
         assert len(rows) > 2
         assert len({len(row) for row in rows}) == 1
-    with page.expect_download() as got:
-        page.locator("#loss .save", has_text="PNG").click()
-    assert Path(got.value.path()).read_bytes().startswith(b"\x89PNG")
+    for panel in ("loss", "levels", "heatmap"):
+        with page.expect_download() as got:
+            page.locator(f"#{panel} .save", has_text="PNG").click()
+        assert Path(got.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_keys_work(visit, scrolled, until):
+    page = visit(f"run={RUN}")
+    scrolled(page)
+    page.keyboard.press("t")
+    until(page, "location.hash.includes('theme=dark')")
+    page.keyboard.press("j")
+    until(page, "window.scrollY > 100")
+    page.wait_for_timeout(600)
+    page.keyboard.press("k")
+    until(page, "window.scrollY < 100")
+    page.keyboard.press("?")
+    assert page.locator("dialog[open] kbd").count() > 4
+    page.keyboard.press("Escape")
+    until(page, "!document.querySelector('dialog[open]')")
 
 
 def test_a_run_that_is_written_by_another_process_is_followed(visit, tmp_path, start_server, until):
@@ -278,7 +295,7 @@ def test_hostile_names_stay_text(
         assert not set("\u202e\u2066\x1b") & set(page.inner_text("#gainstage"))
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         with page.expect_download() as got:
-            page.locator("#levels .save").click()
+            page.locator("#levels .save", has_text="CSV").click()
         assert "\n=" not in Path(got.value.path()).read_text(encoding="utf-8")
         assert "<" not in got.value.suggested_filename
         page.goto(

@@ -84,4 +84,5 @@ function step(way) {
   const tops = [...document.querySelectorAll(".panel")].map((panel) => ({ panel, top: panel.getBoundingClientRect().top - 64 }));
   const next = way > 0 ? tops.find(({ top }) => top > 4) : tops.reverse().find(({ top }) => top < -4);
   if (next) window.scrollBy({ top: next.top, behavior: "smooth" });
+  else if (way < 0) window.scrollTo({ top: 0, behavior: "smooth" });
 }

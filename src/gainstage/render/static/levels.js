@@ -1,5 +1,6 @@
 // The level diagram: one row a stage, a meter forward and a meter backward.
 import { clean, decibel, el, emptyState, figure, panel, segments, short, signed, svg } from "./dom.js";
+import { pictureOfLevels } from "./picture.js";
 import { savers } from "./save.js";
 import { get, set, span, wanted } from "./state.js";
 
@@ -57,7 +58,7 @@ export function levelsOf(data) {
   const note = "How loud each stage is, first to last. The cap is the reading, the pale band its range over the run. "
     + "Forward is measured from 0 dB; backward from where the gradient enters (the last stage). Diamond caps are more than " + levels.limit + " dB away.";
   return {
-    node: panel("levels", "Level diagram", note, [...tools.nodes, savers("Levels", () => rowsOfLevels(levels, tools.at()))], table),
+    node: panel("levels", "Level diagram", note, [...tools.nodes, savers("Levels", () => rowsOfLevels(levels, tools.at()), () => pictureOf(levels, tools.at()))], table),
     draw: show,
     update: (next) => {
       if (next.levels.stages.length !== rows.length || next.levels.stages.some((stage, i) => stage.name !== rows[i].stage.name)) return false;
@@ -67,6 +68,14 @@ export function levelsOf(data) {
       return true;
     },
   };
+}
+
+function pictureOf(levels, at) {
+  const reading = readingAt(levels, at);
+  const references = { forward: 0, backward: entryLevel(levels, (_, i) => reading[i].backward.level) };
+  const meter = (stage, now, way) => ({ ...now, low: stage[way].low, high: stage[way].high, hot: outside(now.level, now.silent, references[way], levels.limit) });
+  const shown = levels.stages.map((stage, i) => ({ name: stage.name, forward: meter(stage, reading[i].forward, "forward"), backward: meter(stage, reading[i].backward, "backward") }));
+  return pictureOfLevels(shown.filter((stage) => wanted(stage.name)).slice(0, 300), references);
 }
 
 function rowsOfLevels(levels, at) {
