@@ -148,6 +148,19 @@ def test_a_notebook_shows_the_report_in_a_frame(browser, vanishing, recordings):
     assert troubles == []
 
 
+@pytest.mark.parametrize("chosen", ["", "#theme=dark"])
+def test_paper_is_white(opened, vanishing, chosen):
+    page = opened(vanishing, scheme="dark")
+    page.goto(page.url + chosen)
+    colour = "Plotly && document.querySelector('#loss .chart').layout.font.color"
+    dark = page.evaluate(colour)
+    page.emulate_media(media="print")
+    page.wait_for_timeout(300)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(29, 32, 36)"
+    assert page.evaluate(colour) != dark
+
+
 def test_empty_states(opened, recordings):
     page = opened(recordings.empty())
     assert "No verdict" in page.inner_text("#verdict")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 
 import msgspec
 import pytest
 
+from gainstage.errors import RunFileError
 from gainstage.render.live.answers import Answers, Query, asked, encode
 from gainstage.render.live.shelf import Shelf
 from gainstage.store import StoredRecording
@@ -105,6 +108,36 @@ def test_runs_are_listed(live, folder):
     assert broken[0]["status"] == "unreadable"
     findings = {run["name"]: run["findings"] for run in told["runs"]}
     assert findings["2026-01-02-bbbb"] == ["error"]
+
+
+def test_the_ranks_of_a_training_are_one_run(tmp_path, write_run):
+    for rank in range(2):
+        write_run(tmp_path / "many" / f"rank{rank}.gs", steps=6)
+    answers = Answers(Shelf(tmp_path))
+    assert [run.name for run in answers.runs()["runs"]] == ["many"]
+    assert answers.opening(Query("many"))["run"]["steps"] == 6
+    assert len(answers.view("levels", Query("many")).stages) == 2
+    assert answers.view("heatmap", Query("many", 1, 3)).first == (1, 2, 3)
+    assert "cards" in answers.findings(Query("many"))
+
+
+@pytest.mark.parametrize("make", ["truncated", "foreign", "empty"])
+def test_a_file_of_another_kind_is_refused_in_a_sentence(tmp_path, write_run, make):
+    path = tmp_path / "a.gs"
+    if make == "truncated":
+        write_run(path)
+        path.write_bytes(path.read_bytes()[:9000])
+    elif make == "foreign":
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE meta (key, json)")
+    else:
+        path.touch()
+    answers = Answers(Shelf(tmp_path))
+    assert answers.runs()["runs"][0].status == "unreadable"
+    with pytest.raises(RunFileError, match=r"^The (run )?file .*a\.gs"):
+        answers.opening(Query("a"))
+    with pytest.raises(RunFileError):
+        answers.findings(Query("a"))
 
 
 def test_a_question_is_read_from_text():

@@ -47,7 +47,7 @@ function rowsOfMap(map, { first, last }) {
 function noteOfMap(map, { first, last }) {
   const wide = Math.max(0, ...first.map((step, i) => last[i] - step + 1));
   const parts = ["First layer on top."];
-  if (wide > 1) parts.push(map.reduced === "max" ? "A column is the largest of its steps." : "A column is the mean of its steps; the label has the extremes.");
+  if (wide > 1) parts.push(map.reduced === "max" ? "A column is the largest of its steps." : "A column is the mean of its steps" + (map.low.length ? "; the label has the extremes." : "."));
   if (map.scale === "diverging") parts.push(map.centre === 0 ? "Neutral is 0 dB, blue is fainter, orange louder." : "Neutral is " + figure(map.centre) + ", blue slower, orange faster.");
   if (map.silent.some((row) => row.length)) parts.push("Darkest: exactly zero.");
   return parts.join(" ");

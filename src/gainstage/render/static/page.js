@@ -144,5 +144,4 @@ function failSlot(page, slot, error) {
 }
 
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-window.addEventListener("beforeprint", redraw);
-window.addEventListener("afterprint", redraw);
+window.matchMedia("print").addEventListener("change", redraw);

@@ -42,7 +42,7 @@ export function dress(theme) {
   for (const sheet of document.styleSheets) {
     for (const rule of sheet.cssRules) {
       if (!(rule instanceof CSSMediaRule) || !rule.cssText.includes("--scheme")) continue;
-      rule.media.mediaText = { dark: "all", light: "not all" }[theme] || "(prefers-color-scheme: dark)";
+      rule.media.mediaText = { dark: "screen", light: "not all" }[theme] || "screen and (prefers-color-scheme: dark)"; // paper is white
     }
   }
   document.documentElement.style.colorScheme = theme;
