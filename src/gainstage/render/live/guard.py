@@ -23,6 +23,9 @@ LONGEST_QUERY: Final = 2_000
 
 METHODS: Final = ("GET", "HEAD")
 
+_USUAL_PORT: Final = 80
+"""Browsers leave it out."""
+
 _DIRECTIVES: Final = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -98,7 +101,8 @@ class Guard:
         self._keys = keys
         self._public = public
         self._locked = locked
-        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        suffix = "" if port == _USUAL_PORT else f":{port}"
+        self._hosts = {name + suffix for name in ("127.0.0.1", "localhost", "[::1]")}
         self.cookie_name = f"gainstage-{port}"  # a cookie is sent to every port of a host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

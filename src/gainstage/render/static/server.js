@@ -16,10 +16,18 @@ export async function ask(path, question) {
   return told;
 }
 
-// Hear of what is written: `news({ changed, quiet })`, `lost()` when nobody answers. Returns its end.
+// Hear of what is written: `news({ changed, mark, quiet })`, `lost()` when nobody answers. Returns
+// its end. A page that nobody sees does not listen: a browser has few connections to a server.
 export function follow(question, news, lost) {
-  const events = new EventSource("/api/events?" + new URLSearchParams(question).toString());
-  events.addEventListener("message", (event) => news(JSON.parse(event.data)));
-  events.addEventListener("error", lost);
-  return () => events.close();
+  let events = null;
+  const listen = () => {
+    if (document.hidden === (events === null)) return;
+    if (events) { events.close(); events = null; return; }
+    events = new EventSource("/api/events?" + new URLSearchParams(question).toString());
+    events.addEventListener("message", (event) => news(JSON.parse(event.data)));
+    events.addEventListener("error", lost);
+  };
+  listen();
+  document.addEventListener("visibilitychange", listen);
+  return () => { document.removeEventListener("visibilitychange", listen); if (events) events.close(); events = null; };
 }
