@@ -168,7 +168,9 @@ def dropout(call: Call) -> Moments:
 def add(call: Call) -> Moments:
     """A sum: of independent signals (a residual branch and its stream), or with a constant.
 
-    Crude where the two are not independent: x + relu(x).
+    Crude where the two are not independent: x + relu(x). That they are so on average does not
+    mean that their product is zero: of n units it has a variance of 4 s (1 - s) / n, s the share of
+    one in the sum, by which residual streams differ from seed to seed.
     """
     a, b = call.args[:2]
     return _sum(a, _scaled(b, call.kwargs.get("alpha", 1)))
@@ -212,7 +214,7 @@ def _sum(a: Any, b: Any) -> Moments:
         positions=a.positions + b.positions + cross,
         flow=a.flow + b.flow,
         flow_pair=a.flow_pair + b.flow_pair,
-        spread=both[0],
+        spread=both[0] + 2 * share * (1 - share) * max(a.own_spread, b.own_spread),
         own_spread=both[1],
         crude=a.crude or b.crude,
     )
