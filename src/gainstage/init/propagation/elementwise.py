@@ -222,7 +222,7 @@ def _sum(a: Any, b: Any) -> Moments:
 
 def _plus_constant(a: Moments, b: Any) -> Moments:
     if isinstance(b, Tensor) and not bool(torch.isfinite(b).all()):
-        kept = torch.isfinite(b).double()  # an attention mask of zeros and -inf
+        kept = torch.isfinite(b).double().cpu()  # an attention mask of zeros and -inf
         return a.but(kept=kept)
     c, c2 = constant_of(b)
     c_mean, c2_mean = (float(v.mean()) if isinstance(v, Tensor) else float(v) for v in (c, c2))
@@ -273,7 +273,7 @@ def divide(call: Call) -> Moments:
     a, b = call.args[:2]
     if not isinstance(a, Moments) or isinstance(b, Moments):
         raise NotImplementedError
-    return _times(a, 1 / (b.detach().double() if isinstance(b, Tensor) else b))
+    return _times(a, 1 / (b.detach().double().cpu() if isinstance(b, Tensor) else b))
 
 
 def _times(a: Moments, factor: Any) -> Moments:
