@@ -32,7 +32,9 @@ def curves(
     figure = canvas.new_figure(6.5, 4.0)
     plot = figure.add_subplot(title=title, xlabel=axes[0], ylabel=axes[1])
     for index, (name, (x, y)) in enumerate(series.items()):
-        plot.plot(x, y, label=name, color=canvas.COLORS[index % len(canvas.COLORS)], lw=1.2)
+        color = canvas.COLORS[index % len(canvas.COLORS)]
+        # one point has no line
+        plot.plot(x, y, "o" if len(y) == 1 else "-", label=name, color=color, lw=1.2)
     if log:
         plot.set_yscale("log")
     plot.grid(alpha=0.3)
