@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import figures
 from playwright.sync_api import Browser, sync_playwright
 
 DOCS = Path(__file__).resolve().parent
@@ -16,7 +17,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def main() -> None:
-    """Photograph the report on the demo's sick network, and the live page beside its twin."""
+    """Draw the figures; photograph the demo's report, and the live page beside its twin."""
+    figures.main()
     gainstage = Path(sys.executable).with_name("gainstage")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.html"
