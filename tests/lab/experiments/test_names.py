@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from gainstage.lab.data import LETTERS, letter_rows
 from gainstage.lab.experiments import names
-from gainstage.lab.experiments.names import LETTERS, Course, Options, draw_weights, train_
+from gainstage.lab.experiments.names import Course, Options, draw_weights, train_
 
 
 class Killed(BaseException):
@@ -12,7 +13,7 @@ class Killed(BaseException):
 
 
 def test_the_first_rows_are_those_published():
-    (contexts, letters), owners = names._rows(["emma", "bo"])
+    contexts, letters, owners = letter_rows(["emma", "bo"])
     rows = [
         ("".join(LETTERS[i] for i in context), LETTERS[letter])
         for context, letter in zip(contexts.tolist(), letters.tolist(), strict=True)
@@ -69,7 +70,7 @@ def test_samples_are_names_and_need_no_global_generator():
 
 def test_a_score_is_the_mean_over_letters_and_the_end():
     weights = draw_weights(0)
-    (contexts, letters), _ = names._rows(["ab"])
+    contexts, letters, _ = letter_rows(["ab"])
     chances = names._scores(weights, contexts).softmax(1)
     expected = -sum(chances[i, letter].log() for i, letter in enumerate(letters)) / 3
     assert names._score(weights, "ab") == pytest.approx(expected.item(), rel=1e-5)
