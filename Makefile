@@ -29,7 +29,7 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/make.py
 
-# Half an hour; `make docs-lab REUSE=--reuse` takes the results under runs/lab as they are.
+# Half an hour; `make docs-lab REUSE=--reuse` makes the page of the results under runs/lab.
 docs-lab: $(READY)
 	$(BIN)/python docs/lab.py $(REUSE)
 

@@ -99,6 +99,11 @@ COVERED_BY = {
     # how the parts of a command's output look is told by its whole
     **dict.fromkeys(("render/level_lines.py", "render/words.py"), "render/test_text.py"),
     "render/payload.py": "render/test_report.py",
+    # one suite for all figures
+    **dict.fromkeys(
+        (f"plot/{name}.py" for name in ("curves", "meters", "paper", "ridges")), "plot/test_plot.py"
+    ),
+    "render/static_files.py": "render/test_report.py",
     # the charts share one suite
     **dict.fromkeys(
         (f"views/{name}.py" for name in ("findings", "heatmap", "histograms", "loss", "updates")),
