@@ -77,7 +77,10 @@ COVERED_BY = {
         "init/test_prediction.py",
     ),
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
-    **dict.fromkeys(("init/moments.py", "init/weight_gradients.py"), "init/test_prediction.py"),
+    **dict.fromkeys(
+        ("init/gaussian.py", "init/moments.py", "init/weight_gradients.py"),
+        "init/test_prediction.py",
+    ),
     "init/planning.py": "init/test_applying.py",
     **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),
     "init/expected_loss.py": "init/test_auditing.py",
