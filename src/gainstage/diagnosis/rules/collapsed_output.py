@@ -42,7 +42,7 @@ answers never agree wholly. And how many times less than at the start; in health
 TIED = 0.7
 """Spread of the difference of the gradients (in dB) that two answers get in a step, over that of
 the change of one from step to step. Where the answers shall agree with each other, the one's
-gradient mirrors the other's; those of two independent batches differ as those of two steps do: 1."""
+gradient mirrors the other's; those of two independent batches differ as much as of two steps: 1."""
 GROWN = 3.0
 """Growth of the differences themselves that rules a collapse out."""
 SURE = 0.9
