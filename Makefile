@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow lint bench docs lock clean
+.PHONY: demo test test-slow lint bench docs docs-lab lock clean
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
@@ -28,6 +28,10 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/make.py
+
+# Half an hour; `make docs-lab REUSE=--reuse` makes the page of the results under runs/lab.
+docs-lab: $(READY)
+	$(BIN)/python docs/lab.py $(REUSE)
 
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.10 or newer) is needed"; exit 1; }

@@ -31,7 +31,7 @@ COVERED_BY = {
     "torch_private.py": "probe/test_guard.py",
     # what the rules see, and how they are filed: judged through each of them
     **dict.fromkeys(
-        (f"diagnosis/{name}.py" for name in ("evidence", "progress", "rule")),
+        (f"diagnosis/{name}.py" for name in ("evidence", "operations", "progress", "rule")),
         "diagnosis/test_rules.py",
     ),
     "landscape/canvas.py": "landscape/test_figures.py",
@@ -43,7 +43,11 @@ COVERED_BY = {
     "landscape/surfaces/training.py": "landscape/test_surface.py",
     # each is one experiment, judged by its published figures
     **dict.fromkeys(
-        (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("lab/experiments/[a-z]*")),
+        (
+            path.relative_to(SOURCE).as_posix()
+            for path in SOURCE.glob("lab/experiments/[a-z]*")
+            if path.stem != "names"
+        ),
         "lab/test_runner.py",
     ),
     "cli/options.py": "cli/test_cli.py",
@@ -73,7 +77,7 @@ COVERED_BY = {
         "init/test_prediction.py",
     ),
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
-    "init/moments.py": "init/test_prediction.py",
+    **dict.fromkeys(("init/moments.py", "init/weight_gradients.py"), "init/test_prediction.py"),
     "init/planning.py": "init/test_applying.py",
     **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),
     "init/expected_loss.py": "init/test_auditing.py",
@@ -92,6 +96,11 @@ COVERED_BY = {
     # how the parts of a command's output look is told by its whole
     **dict.fromkeys(("render/level_lines.py", "render/words.py"), "render/test_text.py"),
     "render/payload.py": "render/test_report.py",
+    # one suite for all figures
+    **dict.fromkeys(
+        (f"plot/{name}.py" for name in ("curves", "meters", "paper", "ridges")), "plot/test_plot.py"
+    ),
+    "render/static_files.py": "render/test_report.py",
     # the charts share one suite
     **dict.fromkeys(
         (f"views/{name}.py" for name in ("findings", "heatmap", "histograms", "loss", "updates")),

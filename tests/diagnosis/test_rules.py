@@ -233,3 +233,95 @@ def test_two_players_may_swing():
 def test_independent_batches_are_no_oscillation_however_noisy():
     noise = 2.3 + np.random.default_rng(2).normal(0, 0.8, STEPS)
     assert of("oscillating-loss", Chain(loss=noise, grad_cosine=-0.6)) == ()
+
+
+def unrolled(chain, kinds=("input", "output", "output_grad")):
+    """The same training, whose stages are calls of one stage: a cell that is unrolled in time."""
+    recording = chain.recording()
+    recording._sites = tuple(
+        replace(site, name=f"cell#{site.order // 2 + 1}".replace("#1", "", site.order == 0))
+        if site.kind in kinds and site.op == "Linear"
+        else site
+        for site in recording._sites
+    )
+    return recording
+
+
+def of_cell(code, **kwargs):
+    return diagnose(unrolled(Chain(layers=20, loss=flat_loss(), **kwargs)), [code])
+
+
+SUM_DB = 20 * np.log10(1 + np.arange(20))
+"""Level of a state that adds up equal parts."""
+
+
+def test_a_state_that_swells_from_call_to_call_explodes():
+    found = of_cell("exploding-activation", forward_db=SUM_DB + 4 * np.arange(20))
+    assert [f.site for f in found] == ["cell"]
+    assert "calls of cell (time steps)" in found[0].message
+    assert of_cell("exploding-activation", forward_db=SUM_DB) == ()
+
+
+def test_a_gradient_that_grows_back_through_the_calls_explodes_if_weights_feel_it():
+    back = (SUM_DB + 4 * np.arange(20))[::-1]
+    found = of_cell("exploding-gradient", backward_db=back, grad_l2=30.0)
+    assert ["calls of cell" in f.message for f in found] == [True]
+    assert of_cell("exploding-gradient", backward_db=back, grad_l2=0.5) == ()
+    assert of_cell("exploding-gradient", backward_db=SUM_DB[::-1], grad_l2=30.0) == ()
+
+
+def test_a_sequence_that_enters_step_by_step_is_judged_as_a_whole():
+    recording = unrolled(Chain(layers=20, loss=flat_loss()))
+    entry = recording.site("cell", "input")
+    odd = {"rms": 1.0, "zero_share": 0.0, "feature_spread": 1.0, "feature_offset": 9.0}
+    later = [replace(entry, id=len(recording._sites) + n, name=f"cell#{n + 2}") for n in range(9)]
+    recording._sites += tuple(later)
+    for n, site in enumerate([entry, *later]):
+        for quantity, value in odd.items():
+            usual = 0.1 if quantity == "feature_offset" and n else value
+            recording._values[site.id, quantity] = np.full(STEPS, usual, dtype=np.float32)
+    assert diagnose(recording, ["unnormalized-input"]) == ()
+    for site in later:
+        recording._values[site.id, "feature_offset"] = np.full(STEPS, 9.0, dtype=np.float32)
+    assert [f.site for f in diagnose(recording, ["unnormalized-input"])] == ["cell"]
+
+
+def two_views(spread):
+    """A network that answers to two views of a sample, with a loss of its own."""
+    chain = Chain(loss=falling_loss(0.5, 0.001), chance=np.nan, sample_spread=spread)
+    recording = chain.recording()
+    names = {"8": "head", "10": "head#2"}
+    recording._sites = tuple(
+        replace(s, name=names.get(s.name, s.name)) if s.kind == "output" else s
+        for s in recording._sites
+    )
+    return recording
+
+
+def test_views_that_agree_on_one_answer_have_collapsed_though_they_differ_by_noise():
+    found = diagnose(two_views(np.geomspace(0.5, 0.03, STEPS)))
+    assert [(f.code, f.site) for f in found] == [("collapsed-output", "head#2")]
+
+
+@pytest.mark.parametrize("spread", [0.06, np.geomspace(0.06, 0.5, STEPS)])
+def test_views_whose_answers_differ_as_much_as_ever_have_not(spread):
+    assert diagnose(two_views(spread)) == ()
+
+
+def test_units_that_are_off_because_all_samples_are_alike_die_when_they_die():
+    found = diagnose(Chain(loss=flat_loss(), dead=after(70, 0.6, 1.0)).recording(), ["dead-units"])
+    assert found[0].since_step == 70
+
+
+def test_a_relapse_begins_where_the_loss_was_lowest():
+    found = diagnose(SICK["learnt and thrown away"][1].recording())
+    assert found[0].since_step == pytest.approx(60, abs=STEPS // 20)
+
+
+def test_a_straight_descent_has_no_period_and_one_that_returns_has():
+    def evidence(loss):
+        chain = Chain(loss=loss, grad_cosine=0.6, chance=1.0)
+        return of("oscillating-loss", chain)
+
+    assert evidence(np.linspace(4.0, 1.1, STEPS) + flat_loss(0.0)) == ()
+    assert evidence(np.where(T % 20 < 3, 5.0, 0.1) + flat_loss(0.0)) != ()

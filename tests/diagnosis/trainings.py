@@ -40,6 +40,14 @@ SICK = {
         "exploding-gradient",
         Chain(loss=flat_loss(), grad_l2=np.where(T % 12 == 3, 900.0, 0.5)),
     ),
+    "grows on its way back, which the first steps hide": (
+        "exploding-gradient",
+        Chain(
+            loss=falling_loss(2.3, 1.6),
+            backward_db=np.linspace(0, -45, 6),
+            grad_l2=np.where(T < 1, 30.0, 0.5),
+        ),
+    ),
     "all dead from the start": ("dead-units", Chain(loss=flat_loss(), dead=1.0)),
     "dead since step 40": ("dead-units", Chain(loss=flat_loss(), dead=after(40, 0.1, 0.9))),
     "tanh at its limits": (
@@ -84,6 +92,18 @@ SICK = {
     ),
     "signal sinks": ("vanishing-activation", Chain(loss=flat_loss(), forward_db=-SWELLING)),
     "signal swells": ("exploding-activation", Chain(loss=flat_loss(), forward_db=SWELLING)),
+    "signal swells a little less, and the first loss shows it": (
+        "exploding-activation",
+        Chain(loss=falling_loss(30.0, 2.2), forward_db=np.linspace(0, 40, 6)),
+    ),
+    "signal swells, and its loss is its own": (
+        "exploding-activation",
+        Chain(loss=falling_loss(1000.0, 1.0), chance=np.nan, forward_db=np.linspace(0, 60, 6)),
+    ),
+    "signal swells, and it learns in the end": (
+        "exploding-activation",
+        Chain(loss=falling_loss(500.0, 0.2), forward_db=SWELLING),
+    ),
     "sure of wrong answers": (
         "overconfident-start",
         Chain(loss=falling_loss(25.0, 1.9)),
@@ -148,6 +168,16 @@ SICK = {
             weight_rms=0.1 * 0.97**T,
             grad_l2=1e-3 * 0.97**T,
             run={"weight_decay": 0.5, "lr": 0.06},
+        ),
+    ),
+    "clipped to a straight line": (
+        "over-clipped-gradient",
+        Chain(
+            loss=np.linspace(2.3, 1.5, STEPS),
+            ratio=6e-4,
+            predicted_share=3e-4,
+            grad_cosine=0.5,
+            run={"kept_grad": 1e-3},
         ),
     ),
     "decoupled decay": (
@@ -243,6 +273,22 @@ SICK = {
         "oscillating-loss",
         Chain(loss=2.3 + 0.4 * (-1.0) ** T + flat_loss(0.0), grad_cosine=-0.9),
     ),
+    "from wall to wall of a valley": (
+        "oscillating-loss",
+        Chain(loss=after(5, 2.3, 0.5) + flat_loss(0.0), grad_cosine=-0.9, predicted_share=2.5),
+    ),
+    "learnt and lost again": (
+        "oscillating-loss",
+        Chain(loss=np.interp(T, [0, 60, 160, 199], [2.3, 0.8, 2.4, 2.4]) + flat_loss(0.0)),
+    ),
+    "learnt and thrown away": (
+        "oscillating-loss",
+        Chain(loss=np.interp(T, [0, 60, 160, 199], [2.3, 0.8, 9.0, 9.0]) + flat_loss(0.0)),
+    ),
+    "sorted by class": (
+        "oscillating-loss",
+        Chain(loss=np.where(T % 20 < 3, 5.0, 0.1) + flat_loss(0.0), grad_cosine=0.6),
+    ),
     "a pendulum": (
         "oscillating-loss",
         Chain(loss=1.6 + np.cos(T / 10) + flat_loss(0.0), predicted_share=0.02 * np.sin(T / 10)),
@@ -272,6 +318,10 @@ MILD = {
     "nothing but the loss is odd, and its batches are noisy",
     "cut off, yet it learns",
     "a pendulum that has learnt",
+    "signal swells, and it learns in the end",
+    "from wall to wall of a valley",
+    "learnt and lost again",
+    "sorted by class",
 }
 
 HEALTHY = {
@@ -352,6 +402,36 @@ HEALTHY = {
     ),
     "a long throw by sound steps (a hard batch)": Chain(
         loss=np.where((T > 30) & (T < 42), 8.0, falling_loss())
+    ),
+    "strong on purpose, behind a normalisation, and with a loss of its own": Chain(
+        chance=np.nan, forward_db=np.array([0, 45, 45, 45, 0, 0.0])
+    ),
+    "a bias that was set to where the targets lie, and a loss of its own": Chain(
+        chance=np.nan,
+        dead=0.6,
+        forward_db=np.array([0, 0, 0, 0, 0, 60.0]),
+        sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 1e-3]),
+    ),
+    "a score that crosses zero, where nothing is small beside it": Chain(
+        loss=np.sin(T / 9) + 0.2, chance=np.nan, grad_l2=3.0
+    ),
+    "targets far from zero, and a loss of one's own": Chain(
+        loss=falling_loss(90_000.0, 4.0),
+        chance=np.nan,
+        forward_db=np.stack([np.full(STEPS, 50.0 * (n == 5) * min(n, 1)) for n in range(6)])
+        * (T > 20),
+        sample_spread=np.concatenate(
+            [np.full((5, STEPS), 0.5), 10.0 ** np.linspace(-0.1, -2.3, STEPS)[None]]
+        ),
+    ),
+    "the same batches at each pass, and each of them learnt": Chain(
+        loss=falling_loss() * (1 + 0.5 * np.sin(T * 2 * np.pi / 20)), grad_cosine=0.6
+    ),
+    "grows on its way back, and learns": Chain(
+        backward_db=np.linspace(0, -45, 6), grad_l2=np.where(T < 1, 30.0, 0.5)
+    ),
+    "at rest where steps of constant length leave it": Chain(
+        loss=after(30, 2.3, 1.5) + 20 * flat_loss(0.0), grad_cosine=-0.2, predicted_share=0.4
     ),
     "momentum that overshoots at first": Chain(
         predicted_share=np.where(T < 40, 0.02 * np.cos(T / 6), 0.02)

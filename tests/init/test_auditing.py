@@ -70,15 +70,14 @@ def judged(seed, count):
 def test_the_scheme_of_random_layers_is_named():
     first, among = judged(0, 60)
     assert among >= 0.98
-    assert first >= 0.85
+    assert first >= 0.95
 
 
 @pytest.mark.slow
 def test_the_scheme_of_a_thousand_random_layers_is_named():
     first, among = judged(1, 1000)
-    assert among >= 1 - 2 * ALPHA - 3 * math.sqrt(ALPHA / 1000)
-    assert among >= 0.99
-    assert first >= 0.9
+    assert among >= 1 - ALPHA - 3 * math.sqrt(ALPHA / 1000)  # false alarms as stated
+    assert first >= 0.99
 
 
 def test_torchs_own_defaults_are_known():

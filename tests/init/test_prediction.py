@@ -94,10 +94,10 @@ def test_pooling_dropout_and_norms():
             nn.Conv2d(3, 64, 3, padding=1), nn.GroupNorm(8, 64), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(64, 64, 3, padding=1), nn.InstanceNorm2d(64), nn.GELU(), nn.AvgPool2d(2),
             nn.Conv2d(64, 64, 3, stride=2, padding=1), nn.LayerNorm([64, 2, 2]), nn.Dropout(0.3),
-            nn.Flatten(), nn.Linear(256, 128), nn.SiLU(), nn.Linear(128, 10),
+            nn.Flatten(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256),
         )  # fmt: skip
 
-    forward, _ = over_seeds(make, batch(32, 3, 16, 16))
+    forward, _ = over_seeds(make, batch(16, 3, 16, 16), seeds=4)
     assert np.abs(forward.mean(0)).max() < 1.0
 
 

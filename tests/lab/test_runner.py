@@ -9,18 +9,18 @@ from gainstage.errors import UnknownNameError, UsageError
 from gainstage.lab import EXPERIMENTS, Row, run
 from gainstage.lab.runner import cells, find
 
-SLOW = {"gradient-scales"}
-"""Longer than a few seconds even as a short run."""
-
-NEED_DATA = {"names", "optimizers-compared"}
+NEED_DATA = {
+    "initialization",
+    "kaiming-conv",
+    "names",
+    "names-diagnosis",
+    "optimizers-compared",
+}
 
 
 def marks(name):
     without = pytest.mark.skipif("GAINSTAGE_DATA" not in os.environ, reason="no data are here")
-    return [
-        *([pytest.mark.slow] if name in SLOW else []),
-        *([without] if name in NEED_DATA else []),
-    ]
+    return [without] if name in NEED_DATA else []
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in EXPERIMENTS])

@@ -306,3 +306,16 @@ def test_an_error_of_the_model_itself_is_not_hidden():
     data = torch.ones(3, 5), torch.zeros(3, dtype=torch.long)
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes"):
         plane(MODELS["dense"](), F.cross_entropy, data, size=2)
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-9), (torch.bfloat16, 0.05)])
+def test_a_map_is_as_exact_as_its_model(dtype, close, stacked, monkeypatch):
+    monkeypatch.setattr(evaluation, "SMALL", 2**30 if stacked else 0)
+    model, data = seeded(MODELS["dense"]).to(dtype), (batch()[0].to(dtype), batch()[1])
+    directions = random_directions(model)
+    found = plane(model, F.cross_entropy, data, directions, size=3)
+    for row, y in enumerate(found.y.tolist()):
+        for column, x in enumerate(found.x.tolist()):
+            expected = by_hand(model, F.cross_entropy, data, directions, x, y).item()
+            assert found.values[0, row, column].item() == pytest.approx(expected, rel=close)

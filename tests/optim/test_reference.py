@@ -209,3 +209,13 @@ def test_complex_parameters_move_as_torchs(name, foreach):
 def test_options_that_make_no_sense_are_named(make, message):
     with pytest.raises(UsageError, match=message):
         make([parameter(1)])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rate_may_be_a_tensor(rule):
+    one, other = parameter(3), parameter(3)
+    first, second = rule([one], lr=torch.tensor(0.25)), rule([other], lr=0.25)
+    one.grad = other.grad = torch.ones(3)
+    first.step()
+    second.step()
+    assert torch.equal(one, other)

@@ -19,7 +19,8 @@ ENTROPY = float(-(SHARES[:2] * np.log(SHARES[:2])).sum())
 def chance(function, *args, scale=1.0, extra=0.0, **kwargs):
     """Chance loss beside a backward from ``scale * loss + extra``."""
     criterion = Criterion()
-    loss = function(*args, **kwargs)
+    with torch.no_grad():
+        loss = function(*args, **kwargs)
     criterion.saw(function, args, kwargs, loss)
     return criterion.take(float(loss) * scale + extra)
 
@@ -264,3 +265,15 @@ def test_a_graph_that_squashes_twice_is_a_fact_of_the_run(watching, mlp):
         optimizer.step()
     found = seen.probe.ending()["facts"]["squashed_twice"]
     assert found == {"loss": "cross_entropy", "input": "softmax"}
+
+
+def test_a_target_that_is_trained_itself_has_no_constant_answer():
+    one, other = (logits(4, 3).requires_grad_() for _ in range(2))
+    assert math.isnan(chance(F.mse_loss, one, other))
+    assert chance(F.mse_loss, one, other.detach()) > 0
+
+
+def test_prediction_and_target_may_be_swapped():
+    scores, numbers = logits(4, 3).requires_grad_(), one_hot(LABELS)
+    for function in (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss):
+        assert chance(function, numbers, scores) == pytest.approx(chance(function, scores, numbers))

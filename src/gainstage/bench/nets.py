@@ -109,7 +109,7 @@ def _normal(*shape: int) -> Callable[[int], Tensor]:
 
 
 def _tokens(seed: int) -> Tensor:
-    return torch.randint(100, (4, 32), generator=torch.Generator().manual_seed(1000 + seed))
+    return torch.randint(100, (2, 32), generator=torch.Generator().manual_seed(1000 + seed))
 
 
 def deep(width: int = 512) -> dict[str, Deep]:
@@ -117,10 +117,10 @@ def deep(width: int = 512) -> dict[str, Deep]:
     linear, convolution, stream = (frozenset({one}) for one in ("linear", "conv2d", "add"))
     return {
         "50-layer ReLU MLP": Deep(
-            lambda: plain_mlp(50, width), _normal(256, width), linear, 1.5, 1.5
+            lambda: plain_mlp(50, width), _normal(64, width), linear, 1.5, 1.5
         ),
         "40-layer tanh MLP": Deep(
-            lambda: plain_mlp(40, width, nn.Tanh), _normal(256, width), linear, 1.0, None
+            lambda: plain_mlp(40, width, nn.Tanh), _normal(64, width), linear, 1.0, None
         ),
         "30-layer CNN": Deep(
             lambda: plain_cnn(30, width),

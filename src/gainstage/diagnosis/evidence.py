@@ -7,6 +7,7 @@ Everything here is free of scale where it can be: ratios of updates to weights, 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -14,6 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gainstage.diagnosis.growth import SWOLLEN_DB, Gain, Growth, along_calls, along_stages
+from gainstage.diagnosis.operations import PARAMETRIC
 from gainstage.diagnosis.progress import Progress, progress
 from gainstage.recording import Recording
 from gainstage.records import Kind, Site
@@ -25,39 +28,6 @@ EARLY: Final = 5
 
 NO_STEP: Final = "no-optimizer-step"
 """Event: an optimiser exists, many backwards have passed, and it was never stepped."""
-
-PARAMETRIC: Final = frozenset(
-    {
-        "Linear",
-        "Bilinear",
-        "Conv1d",
-        "Conv2d",
-        "Conv3d",
-        "matmul",
-        "linear",
-        "conv",
-        "RNN",
-        "LSTM",
-        "GRU",
-    }
-)
-RECTIFIERS: Final = frozenset({"relu", "relu6", "ReLU6", "Hardtanh", "Threshold"})
-BOUNDED: Final = frozenset({"tanh", "sigmoid"})
-NORMS: Final = frozenset(
-    {
-        "BatchNorm1d",
-        "BatchNorm2d",
-        "BatchNorm3d",
-        "LayerNorm",
-        "GroupNorm",
-        "InstanceNorm1d",
-        "InstanceNorm2d",
-        "RMSNorm",
-        "batch_norm",
-        "layer_norm",
-        "group_norm",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +75,24 @@ class Evidence:
         loss, chance = (self.recording.run_values(q) for q in ("loss", "chance_loss"))
         if any(event.code == NO_STEP for event in self.recording.events):
             loss = loss[1:]  # of many backwards, before it was plain that no step would come
-        return progress(loss.astype(np.float64), chance.astype(np.float64))
+        return progress(
+            loss.astype(np.float64), chance.astype(np.float64), sound_start=not self._swollen
+        )
+
+    @cached_property
+    def _swollen(self) -> bool:
+        """Whether the first loss was made by an answer far stronger than the first stage's output.
+
+        What counts is what differs between samples (a bias may be set on purpose), beyond what
+        adding up over the calls of a stage explains.
+        """
+        stages = [site for site in self.outputs if site.op in PARAMETRIC]
+        gain = along_stages(self._at_start(stages))
+        if gain is None:
+            return False
+        spread = np.nan_to_num(self.first(self.series(stages[-1], "sample_spread")), nan=1.0)
+        calls = max((len(sites) for sites in self.calls("output").values()), default=1)
+        return gain.last + 20 * float(np.log10(max(spread, 1e-9) / calls)) > SWOLLEN_DB
 
     @cached_property
     def weights(self) -> tuple[Weight, ...]:
@@ -125,20 +112,50 @@ class Evidence:
         return tuple(s for s in self.outputs if s.order < last)
 
     @cached_property
+    def size(self) -> Floats:
+        """The loss as a measure of changes in it: [T].
+
+        Its absolute value, but not less than is usual: a loss that falls below zero (a critic's,
+        a score's) is zero for a moment, and then no change is small beside it.
+        """
+        size = np.abs(self.loss)
+        usual = min(median(size), float(np.nan_to_num(size[:EARLY], nan=0.0).max(initial=0.0)))
+        return np.maximum(size, usual)
+
+    @cached_property
+    def signal_gain(self) -> Gain | None:
+        """How the signal runs through the hidden stages with weights before the first step.
+
+        The last stage is left out (a head may start at zero on purpose).
+        """
+        return along_stages(self._at_start(self.chain("output")[:-1]))
+
+    def in_time(self, kind: Kind) -> Growth | None:
+        """The stage whose level grows most from call to call, before the first step.
+
+        Outputs from the first call on, gradients from the last one back.
+        """
+        found = []
+        for name, sites in self.calls(kind).items():
+            levels = [level for _, level in self._at_start(sites)]
+            found.append(along_calls(name, levels if kind == "output" else levels[::-1]))
+        return max((g for g in found if g is not None), key=lambda g: g.db, default=None)
+
+    @cached_property
     def rate(self) -> Floats:
         """Median over the weights of update over weight: [T]; NaN where no step was made."""
         return self._median([w.ratio for w in self.weights])
 
     @cached_property
     def predicted_share(self) -> Floats:
-        """First-order predicted decrease of the loss by each step, over the loss: [T].
+        """First-order predicted decrease of the loss by each step, over its size: [T].
 
         On a quadratic bowl the best step predicts twice what there is to gain and a step at the
         edge of stability four times, so a step that predicts more than the whole loss is lost.
         """
         change = self.run("predicted_change")
         with np.errstate(divide="ignore", invalid="ignore"):
-            return -change / np.abs(self.loss)
+            return -change / self.size
 
     def series(self, site: Site | None, quantity: str) -> Floats:
         """One quantity at one site: [T]; all NaN if it was not measured."""
@@ -175,6 +192,10 @@ class Evidence:
             found.setdefault(_stage(site), []).append(site)
         return {n: sorted(sites, key=_call) for n, sites in found.items() if len(sites) > 1}
 
+    def _at_start(self, sites: Iterable[Site]) -> list[tuple[str, float]]:
+        """Names and levels before the first step; NaN if that was not measured."""
+        return [(site.name, float([*self.level(site)[:1], np.nan][0])) for site in sites]
+
     def step_at(self, index: int) -> int:
         """The step number of a position in a series."""
         return int(self.steps[index]) if len(self.steps) else 0
@@ -201,7 +222,7 @@ class Evidence:
         update = self.series(self.recording.site(name, "update"), "rms")
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = update / weight
-            elasticity = grad * norm / np.abs(self.loss)
+            elasticity = grad * norm / self.size
         return Weight(site, weight, grad, ratio, elasticity, self.series(grad_site, "cosine"))
 
     def _median(self, rows: list[Floats]) -> Floats:
@@ -223,39 +244,6 @@ def _measured(recording: Recording) -> NDArray[np.intp]:
         loss = recording.run_values("loss")
         seen |= ~np.isfinite(loss) & (np.arange(len(seen)) >= len(seen) - 2)  # how it ended
     return np.flatnonzero(seen) if seen.any() else np.arange(len(seen))
-
-
-@dataclass(frozen=True, slots=True)
-class SignalGain:
-    """How the signal's level runs through the stages with weights, relative to the first.
-
-    Attributes:
-        lowest: smallest level in dB, with its stage and how many stages lie between.
-        highest: largest level in dB, likewise.
-    """
-
-    lowest: float
-    lowest_site: str
-    lowest_stages: int
-    highest: float
-    highest_site: str
-    highest_stages: int
-
-
-def signal_gain(evidence: Evidence) -> SignalGain | None:
-    """The run of the forward level before the first step, through the hidden stages with weights.
-
-    The last stage is left out (a head may start at zero on purpose); None for fewer than two.
-    """
-    levels = [(evidence.level(s)[:1], s.name) for s in evidence.chain("output")[:-1]]
-    known = [(float(level[0]), name) for level, name in levels if np.isfinite(level).all()]
-    if len(known) < 2:
-        return None
-    relative = [level - known[0][0] for level, _ in known]
-    low, high = int(np.argmin(relative)), int(np.argmax(relative))
-    return SignalGain(
-        relative[low], known[low][1], max(low, 1), relative[high], known[high][1], max(high, 1)
-    )
 
 
 def _stage(site: Site) -> str:

@@ -32,6 +32,8 @@ class Progress:
             chance is unknown), negative for worse.
         diverged: the loss became non-finite.
         falling: share of the loss's whole descent that the last quarter still made.
+        trusted: whether the score means something: chance is known, or the first loss may
+            stand for it.
     """
 
     steps: int
@@ -43,11 +45,13 @@ class Progress:
     score: float
     diverged: bool
     falling: float
+    trusted: bool = True
 
     @property
     def good(self) -> bool:
         """The training learns well: whatever looks odd does not hurt it."""
-        return self.score >= GOOD and not self.diverged and not self.relapsed
+        learnt = self.score >= GOOD and self.trusted
+        return learnt and not self.diverged and not self.relapsed
 
     @property
     def failed(self) -> bool:
@@ -70,12 +74,14 @@ def running_median(values: Floats, width: int) -> Floats:
     return np.append(np.median(whole, axis=1), np.median(values[-width:]))
 
 
-def progress(loss: Floats, chance: Floats) -> Progress:
+def progress(loss: Floats, chance: Floats, *, sound_start: bool = True) -> Progress:
     """Judge a series of losses.
 
     Args:
         loss: one number a step, NaN where none was recorded: [T].
         chance: loss of the best constant prediction at each step, NaN where unknown: [T].
+        sound_start: False if the network started with a signal that makes the loss by itself: the
+            first loss then stands for nothing, and a fall from it proves nothing.
 
     Example:
         >>> p = progress(np.linspace(2.3, 0.2, 50), np.full(50, 2.3))
@@ -106,4 +112,5 @@ def progress(loss: Floats, chance: Floats) -> Progress:
         score=float(np.clip(score, -1e6, 1.0)),
         diverged=diverged,
         falling=float((three_quarters - late) / descent) if descent > 0 else 0.0,
+        trusted=sound_start or bool(np.isfinite(floor)),
     )

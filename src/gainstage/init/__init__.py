@@ -12,4 +12,5 @@ from gainstage.init.gains import VarianceMap as VarianceMap
 from gainstage.init.gains import gain as gain
 from gainstage.init.prediction import Prediction as Prediction
 from gainstage.init.prediction import predict as predict
+from gainstage.theory.gains import GAINS as GAINS
 from gainstage.theory.schemes import SCHEMES as SCHEMES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -55,6 +56,19 @@ class Audit:
                 return row
         msg = f"There is no parameter {name!r}; there are: {', '.join(r.name for r in self.rows)}."
         raise UsageError(msg)
+
+    def draw(self, path: str | Path) -> None:
+        """Draw each weight's size over that of the nearest scheme.
+
+        Args:
+            path: of the picture; its ending chooses the format.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from gainstage.render.init_figures import draw_audit  # noqa: PLC0415 - only to draw
+
+        draw_audit(self.rows, path)
 
     @override
     def __str__(self) -> str:
@@ -138,7 +152,7 @@ def _row(weight: Weight, wiring: Wiring | None, alpha: float) -> Audited:
         return Audited(weight.name, shape, weight.role, seen.law or "", seen.rms)
     around = _around(weight, wiring)
     tried = list(_candidates(weight, weight.fans, seen, around))
-    fits = sorted((f for f in tried if f.p >= alpha), key=_distance(seen))
+    fits = sorted((f for f in tried if f.p >= alpha), key=_unlikely(seen, around))
     kept = {fit.scheme for fit in fits}
     rejected = dict.fromkeys(fit.scheme for fit in tried if fit.scheme not in kept)
     following = around[1].name if around[1] else ""
@@ -162,19 +176,29 @@ def _row(weight: Weight, wiring: Wiring | None, alpha: float) -> Audited:
     )
 
 
-def _distance(seen: Look) -> Callable[[Fit], tuple[float, ...]]:
-    """Nearest first; of equal ones, those with fewer suppositions first."""
+def _unlikely(seen: Look, around: tuple[Vertex | None, Vertex | None]) -> Callable[[Fit], float]:
+    """Minus the logarithm of a fit's likelihood, and of what it supposes: lowest is best.
 
-    def key(fit: Fit) -> tuple[float, ...]:
-        off = abs(math.log(fit.std / seen.rms)) if fit.std > 0 < seen.rms else 0.0
-        return (
-            round(off, 4),
-            bool(fit.options),
-            fit.gain != 1,
-            fit.scheme in {"depth_scaled", "gpt2", "fixup"},
-        )
+    A gain that no activation around the layer explains, a fan that is not the scheme's usual one
+    or a residual branch are supposed less often than not; so of two sizes that weights cannot tell
+    apart the plainer scheme is named.
+    """
+    feeding, following = (
+        float(gain(v.function)) if v is not None and v.function is not None else 1.0 for v in around
+    )
 
-    return key
+    def cost(fit: Fit) -> float:
+        natural = feeding if SCHEMES[fit.scheme].gained else 1.0
+        total = 3.0 * bool(fit.options) + 1.0 * (SCHEMES[fit.scheme].branch is not None)
+        if not math.isclose(fit.gain, natural):
+            total += 2.0 if math.isclose(fit.gain, following) else 5.0
+        if not fit.std > 0 < seen.rms:
+            return total
+        if seen.law == "uniform":  # the largest of n tells the size to 1/n
+            return total + seen.count * abs(math.log(math.sqrt(3.0) * fit.std / seen.peak))
+        return total + seen.count * math.log(fit.std / seen.rms) ** 2
+
+    return cost
 
 
 def _around(weight: Weight, wiring: Wiring | None) -> tuple[Vertex | None, Vertex | None]:

@@ -6,7 +6,7 @@ sample; weights count as independent draws with the mean and variance that the a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -29,10 +29,11 @@ class Moments:
         mean: of each element, over the weights' randomness: the tensor's shape.
         second: second moment of each element: the tensor's shape; axes along which elements are
             alike are expanded, with stride 0.
-        samples: E x x' for two samples, same unit and position, averaged: a scalar.
+        samples: E x x' for two samples, same unit and position: [BINS]. Pairs are sorted into bins
+            of equal number by how alike they are in the model's input.
         positions: E x x' for two positions of a sample, same unit, averaged: a scalar.
         flow: carries the gradient's second moment back: the tensor's shape.
-        flow_pair: carries the covariance of two samples' gradients back: a scalar.
+        flow_pair: carries the covariance of two samples' gradients back: [BINS].
         spread: variance of the logarithm of the level's square between seeds, inherited.
         own_spread: what this tensor's finite number of units adds to that.
         before: of an elementwise function's result, the function and the moments it was given.
@@ -55,7 +56,7 @@ class Moments:
     @property
     def variance(self) -> Tensor:
         """Of each element: the tensor's shape."""
-        return (self.second - self.mean**2).clamp_min(0.0)
+        return alike(lambda q, m: (q - m**2).clamp_min(0.0), self.second, self.mean)
 
     @property
     def power(self) -> Tensor:
@@ -126,6 +127,9 @@ class Call:
 
 Rule: TypeAlias = Callable[[Call], Moments]
 
+BINS: Final = 16
+_MOST_SAMPLES: Final = 1024
+
 RULES: Final[Registry[Rule]] = Registry("propagation", "gainstage.init.propagation")
 """How moments pass through a function, by the function's name without underscores."""
 
@@ -148,19 +152,54 @@ def measured(tensor: Tensor, flow: Tensor | None = None) -> Moments:
         tensor: [samples, ...].
         flow: as in :class:`Moments`; zeros that require a gradient if not given.
     """
-    wide = tensor.detach().double()
+    wide = tensor.detach().double().cpu()
     if flow is None:
-        flow = torch.zeros(wide.shape, dtype=torch.float64, requires_grad=True)
+        flow = no_flow(wide.shape)
     return Moments(
         mean=wide,
         second=wide**2,
-        samples=pair_mean(wide, 0),
+        samples=by_bins(likeness(wide), likeness(wide)),
         positions=torch.stack([pair_mean(wide, axis) for axis in position_axes(wide)]).mean()
         if position_axes(wide)
         else wide.square().mean(),
         flow=flow,
-        flow_pair=torch.zeros((), dtype=torch.float64, requires_grad=True),
+        flow_pair=no_flow((BINS,)),
     )
+
+
+def no_flow(shape: Sequence[int]) -> Tensor:
+    """A flow that begins here."""
+    return torch.zeros(tuple(shape), dtype=torch.float64, requires_grad=True)
+
+
+def likeness(x: Tensor) -> Tensor:
+    """The mean product of each pair of samples over their elements: [pairs].
+
+    Args:
+        x: [samples, ...]; of very many the first ones stand for all.
+    """
+    rows = x.detach().double().cpu().reshape(len(x), -1)[:_MOST_SAMPLES]
+    upper = torch.triu_indices(len(rows), len(rows), 1)
+    products = rows @ rows.T / max(rows.shape[1], 1)
+    found = products[upper[0], upper[1]]
+    return found if len(found) else products.diagonal()
+
+
+def by_bins(values: Tensor, likeness_in: Tensor) -> Tensor:
+    """Means of values of pairs over bins of their likeness: [BINS].
+
+    Args:
+        values: [pairs].
+        likeness_in: by which they are sorted: [pairs].
+
+    Example:
+        >>> by_bins(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0]))[:2]
+        tensor([2., 2.], dtype=torch.float64)
+    """
+    wide = values.double()
+    if len(wide) < BINS:
+        return wide.mean().expand(BINS)
+    return torch.stack([part.mean() for part in wide[likeness_in.argsort()].tensor_split(BINS)])
 
 
 def pair_mean(x: Tensor, axis: int) -> Tensor:
@@ -197,9 +236,25 @@ def core(x: Tensor) -> Tensor:
     return x
 
 
+def alike(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """An elementwise function, computed once for each set of elements that are alike.
+
+    Args:
+        function: from tensors to one of their common shape.
+        tensors: that can be broadcast together.
+
+    Example:
+        >>> wide = torch.ones(3, 1).expand(3, 1000)
+        >>> alike(lambda a: 2 * a, wide).stride()
+        (1, 0)
+    """
+    shape = torch.broadcast_shapes(*(t.shape for t in tensors))  # type: ignore[no-untyped-call]
+    return function(*map(core, tensors)).expand(shape)
+
+
 def constant_of(value: Any) -> tuple[Any, Any]:
     """A constant and its square, as float64 where it is a tensor."""
     if isinstance(value, Tensor):
-        wide = value.detach().double()
+        wide = value.detach().double().cpu()
         return wide, wide**2
     return value, value**2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -13,9 +14,17 @@ from torch.utils import _pytree as pytree
 from typing_extensions import override
 
 from gainstage.errors import UsageError
-from gainstage.init.moments import RULES, Call, Moments, measured, pair_mean
+from gainstage.init.moments import (
+    BINS,
+    RULES,
+    Call,
+    Moments,
+    measured,
+    no_flow,
+)
 from gainstage.init.tape import Node, Ref, Tape, recording
 from gainstage.init.vocabulary import MOVES
+from gainstage.init.weight_gradients import pairs_of, weight_gradients
 from gainstage.theory.results import PredictedStage, PredictedWeight
 
 _FAILURES: Final = (NotImplementedError, RuntimeError, TypeError, IndexError, AttributeError)
@@ -53,6 +62,20 @@ class Prediction:
     def output_rms(self) -> float:
         """Predicted rms of the last stage's output."""
         return self.stages[-1].predicted_rms
+
+    def draw(self, path: str | Path, title: str = "") -> None:
+        """Draw predicted and measured levels over the stages.
+
+        Args:
+            path: of the picture; its ending chooses the format.
+            title: above it.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from gainstage.render.init_figures import draw_prediction  # noqa: PLC0415 - to draw
+
+        draw_prediction(self.stages, path, title)
 
     @override
     def __str__(self) -> str:
@@ -120,7 +143,8 @@ def predict(
         for node, name, moment, known in zip(tape.nodes, tape.names, moments, modelled, strict=True)
         if _is_stage(node)
     )
-    weights = tuple(_weights(tape, moments, parameters, grads))
+    pairs = pairs_of(batch, gradients[1])
+    weights = tuple(weight_gradients(tape, moments, parameters, grads, pairs))
     return Prediction(stages, weights, loss)
 
 
@@ -142,7 +166,7 @@ def _send_back(
         value = loss_fn(output, batch[1]) if has_targets else loss_fn(output)
         loss = float(value.detach())
         value.backward()  # type: ignore[no-untyped-call]
-    return loss, [None if h.grad is None else h.grad.detach().double() for h in heads]
+    return loss, [None if h.grad is None else h.grad.detach().double().cpu() for h in heads]
 
 
 def _propagate(tape: Tape, batch: Any) -> tuple[list[bool], list[Moments]]:
@@ -189,20 +213,19 @@ def _as_measured(node: Node, moments: list[Moments]) -> Moments:
     rms = 0.0 if math.isnan(node.rms) else node.rms
     mean = 0.0 if math.isnan(node.mean) else node.mean
     before = [moments[index] for index in node.inputs if moments[index].flow.requires_grad]
-    flow = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    pair = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    alike = mean**2
+    flow, pair = no_flow(()), no_flow((BINS,))
+    alike = torch.full((BINS,), mean**2, dtype=torch.float64)
     if before:
         first = before[0]
         flow, pair = first.flow.sum(), first.flow_pair
-        share = float((first.samples / first.power).clamp(0, 1)) if float(first.power) > 0 else 0.0
-        alike = max(alike, share * rms**2)
+        share = (first.samples / first.power.clamp_min(1e-300)).clamp(0, 1)
+        alike = torch.maximum(alike, share * rms**2)
     size = max(math.prod(node.shape), 1)
     return Moments(
         mean=(mean * grid).expand(node.shape),
         second=(rms**2 * grid).expand(node.shape),
-        samples=torch.tensor(alike, dtype=torch.float64),
-        positions=torch.tensor(alike, dtype=torch.float64),
+        samples=alike,
+        positions=alike.mean(),
         flow=(flow / size).expand(node.shape),
         flow_pair=pair * 1.0,
     )
@@ -215,7 +238,7 @@ def _flow_back(tape: Tape, moments: list[Moments], gradients: list[Tensor | None
         made = moments[index]
         if gradient is not None and made.flow.requires_grad:
             ends += [made.flow, made.flow_pair]
-            starts += [gradient.square(), pair_mean(gradient, 0)]
+            starts += [gradient.square(), torch.ones(BINS, dtype=torch.float64)]
     if ends:
         torch.autograd.backward(ends, starts)
 
@@ -237,29 +260,10 @@ def _stage(node: Node, name: str, made: Moments, modelled: bool) -> PredictedSta
         rms=node.rms,
         predicted_mean=float(made.centre),
         predicted_rms=math.sqrt(max(float(made.power), 0.0)),
+        predicted_spread=math.sqrt(max(float(made.power - made.samples.mean()), 0.0)),
         grad=node.grad,
         predicted_grad=math.nan if flow is None else math.sqrt(max(float(flow.mean()), 0.0)),
         band_db=10 / math.log(10) * math.sqrt(made.spread + made.own_spread),
         crude=made.crude,
         modelled=modelled,
     )
-
-
-def _weights(
-    tape: Tape, moments: list[Moments], names: Mapping[int, str], grads: Mapping[str, float]
-) -> list[PredictedWeight]:
-    """Gradients of matrices: sums over samples of what came in times what came back."""
-    rows = []
-    for node in tape.nodes:
-        if node.op != "linear" or len(node.shape) != 2 or not isinstance(node.args[0], Ref):
-            continue
-        name = names.get(id(node.args[1]))
-        x, y = moments[node.args[0].index], moments[node.index]
-        if name is None or y.flow.grad is None or name not in grads:
-            continue
-        n = node.shape[0]
-        alone = (y.flow.grad.mean(-1) * x.second.mean(-1)).sum()
-        pair = 0.0 if y.flow_pair.grad is None else float(y.flow_pair.grad * x.samples)
-        power = max(float(alone) + n * (n - 1) * pair, 0.0)
-        rows.append(PredictedWeight(name, grads[name], math.sqrt(power)))
-    return rows

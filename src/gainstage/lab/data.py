@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -117,6 +117,35 @@ def names() -> list[str]:
         DataError: the file is not to be had.
     """
     return find_file("names/names.txt").read_text("utf-8").split()
+
+
+LETTERS: Final = ".abcdefghijklmnopqrstuvwxyz"
+"""What names are made of; the first one begins and ends them."""
+
+
+def letter_rows(words: Sequence[str], context: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+    """Every letter of every word, and those before it.
+
+    Args:
+        words: of small letters.
+        context: how many letters before.
+
+    Returns:
+        Contexts int64 [n, context], the next letters int64 [n], and which word each is of.
+
+    Example:
+        >>> letter_rows(["ab"])[0].tolist()
+        [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
+    """
+    contexts, letters, owners = [], [], []
+    for number, word in enumerate(words):
+        before = [0] * context
+        for letter in [*map(LETTERS.index, word), 0]:
+            contexts.append(before)
+            letters.append(letter)
+            owners.append(number)
+            before = [*before[1:], letter]
+    return torch.tensor(contexts), torch.tensor(letters), torch.tensor(owners)
 
 
 def shakespeare() -> str:

@@ -150,10 +150,10 @@ def _train(
             course.train_scores.append(score)
             course.val_scores.append(accuracy(model, valid))
             if course.best == len(course.val_scores) - 1:
-                _save({"model": model.state_dict()}, folder / BEST)
+                save({"model": model.state_dict()}, folder / BEST)
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             random = {"order": generator.get_state(), "global": torch.get_rng_state()}
-            _save({**state, "random": random, "course": asdict(course)}, folder / LAST)
+            save({**state, "random": random, "course": asdict(course)}, folder / LAST)
             advance(course.val_scores[-1])
     _restore(model, folder / BEST)
     course.test_acc = accuracy(model, test)
@@ -216,7 +216,8 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], path: Path)
     model.load_state_dict(weights)
 
 
-def _save(values: dict[str, Any], path: Path) -> None:
+def save(values: dict[str, Any], path: Path) -> None:
+    """Keep a checkpoint, by a rename: at any moment the old one or the new one is there, whole."""
     _replace(path, lambda unfinished: torch.save(values, unfinished))
 
 

@@ -1,5 +1,8 @@
 """Surfaces to descend, races of optimisers on them, and maps of a model's own loss."""
 
+from gainstage.landscape.curvature import Curvature as Curvature
+from gainstage.landscape.curvature import curvature as curvature
+from gainstage.landscape.curvature import sharpness as sharpness
 from gainstage.landscape.directions import Trajectory as Trajectory
 from gainstage.landscape.directions import between as between
 from gainstage.landscape.directions import principal_directions as principal_directions

@@ -199,7 +199,7 @@ class Evaluator:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed, for the temporaries of the next stack of points.
+    """Have the C library keep what is freed, for the temporaries of the next points.
 
     A block that is freed raises glibc's threshold of what is given back to the system at once.
     Below it, each temporary of a megabyte has its pages fetched anew, which takes longer than the

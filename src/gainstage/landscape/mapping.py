@@ -43,6 +43,7 @@ class Filler:
         self.inputs = inputs if isinstance(inputs, tuple) else (inputs,)
         self.losses = dict(loss) if isinstance(loss, Mapping) else {_name(loss): loss}
         own = {name: p.detach() for name, p in model.named_parameters()}
+        self.tensor = next(iter(own.values()))
         self.origin = {**own, **({} if origin is None else origin)}
         for what, weights in (("origin", self.origin), *(("direction", d) for d in directions)):
             _check_fit(what, weights, own, model)
@@ -54,9 +55,14 @@ class Filler:
         with torch.no_grad():
             self.evaluator = Evaluator(model, self.inputs, self.origin, directions, batch_norm)
 
+    def axis(self, span: tuple[float, float], size: int) -> Tensor:
+        """Coordinates, as exact as the weights are."""
+        double = self.tensor.dtype == torch.float64
+        return torch.linspace(*span, size, dtype=torch.float64 if double else torch.float32)
+
     def evaluate(self, xs: Tensor, ys: Tensor, memory: int, resume: LossMap | None) -> LossMap:
         """Fill a map row by row; an interrupt leaves the rest NaN."""
-        values = torch.full((len(self.losses), len(ys), len(xs)), torch.nan)
+        values = torch.full((len(self.losses), len(ys), len(xs)), torch.nan, dtype=xs.dtype)
         done = 0
         if resume is not None:
             if not (torch.equal(resume.x, xs) and torch.equal(resume.y, ys)):
@@ -76,11 +82,11 @@ class Filler:
 
     def _rows(self, xs: Tensor, ys: Tensor, memory: int) -> Iterator[tuple[int, Tensor]]:
         """Numbers of rows, and their losses [loss, row, x]."""
+        keep_freed_memory()
         chunk = self.evaluator.chunk(memory)
         parts = torch.split(ys, max(1, chunk // len(xs)))
         stacked = None
         if self.evaluator.stacked and parts:
-            keep_freed_memory()
             try:
                 stacked = self._stack(xs, parts[0], chunk)
             except RuntimeError:  # vmap has no rule for something in the model or its loss;
@@ -94,7 +100,7 @@ class Filler:
                 yield 1, self._row(xs, y.item())
 
     def _stack(self, xs: Tensor, ys: Tensor, chunk: int) -> Tensor:
-        points = torch.cartesian_prod(ys, xs)
+        points = torch.cartesian_prod(ys, xs).to(self.tensor.device, self.tensor.dtype)
         found = [
             self.evaluator.together(self._losses, part[:, 1], part[:, 0])
             for part in torch.split(points, chunk)

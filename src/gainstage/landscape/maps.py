@@ -126,9 +126,8 @@ def plane(  # noqa: PLR0913 - a map has many sides; all but three have defaults
     if len(directions) != 2:
         msg = f"A plane needs two directions; here are {len(directions)}. One makes a line."
         raise UsageError(msg)
-    ys = torch.linspace(*y, size)
     found = Filler(model, loss, batch, origin, directions, batch_norm)
-    result = found.evaluate(torch.linspace(*x, size), ys, memory, resume)
+    result = found.evaluate(found.axis(x, size), found.axis(y, size), memory, resume)
     if trajectory is not None:
         result = replace(result, path=project(trajectory, found.origin, directions))
     return result
@@ -167,10 +166,9 @@ def line(  # noqa: PLR0913 - as many as a map has sides
         problems", ICLR 2015.
     """
     still = {name: torch.zeros_like(tensor) for name, tensor in direction.items()}
-    xs, ys = torch.linspace(*x, size), torch.zeros(1)
-    pair = (direction, still)
-    found = Filler(model, loss, batch, origin, pair, batch_norm).evaluate(xs, ys, memory, None)
-    return replace(found, axes=("direction", ""))
+    found = Filler(model, loss, batch, origin, (direction, still), batch_norm)
+    result = found.evaluate(found.axis(x, size), found.axis((0, 0), 1), memory, None)
+    return replace(result, axes=("direction", ""))
 
 
 def _element(weights: Weights, text: str) -> tuple[str, tuple[int, ...]]:

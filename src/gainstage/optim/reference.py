@@ -142,8 +142,9 @@ class Reference(torch.optim.Optimizer):
                 loss = closure()
         with torch.no_grad():
             for group in self.param_groups:
+                options = {**group, "lr": float(group["lr"])}  # torch's may be a tensor
                 for parameters, together in self._buckets(group):
-                    self._update(parameters, together, group)
+                    self._update(parameters, together, options)
         return loss
 
     def _buckets(self, group: dict[str, Any]) -> Iterator[tuple[list[Tensor], bool]]:

@@ -26,6 +26,7 @@ REGRESSION: Final[frozenset[Callable[..., Any]]] = frozenset(
     }
 )
 LOSSES: Final = CLASSIFICATION | REGRESSION
+_SYMMETRIC: Final = frozenset({F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss})
 _LOGITS: Final = frozenset({F.binary_cross_entropy_with_logits})
 _SAME: Final = 1e-4
 _SCALER: Final = 3
@@ -44,7 +45,8 @@ class Criterion:
 
     Targets accumulate over the run, so small batches do not flatter the constant. Classes:
     entropy of the labels seen so far (with label smoothing mixed in); numbers: the same loss
-    function at the mean target per column; probabilities: at the mean rate.
+    function at the mean target per column; probabilities: at the mean rate. Targets that are
+    trained themselves have no such constant: they may come to meet any.
     """
 
     def __init__(self) -> None:
@@ -170,6 +172,10 @@ class Criterion:
     ) -> float:
         if prediction.shape != target.shape:
             return math.nan
+        if target.requires_grad:  # trained as well: of two views, say; or the two were swapped
+            if prediction.requires_grad or function not in _SYMMETRIC:
+                return math.nan
+            target = prediction
         rows = target.detach().double()
         rows = rows.reshape(rows.shape[0] if rows.dim() else 1, -1)
         total = rows.sum(0)

@@ -24,6 +24,7 @@ class PredictedStage:
         rms: measured.
         predicted_mean: of the output.
         predicted_rms: of the output.
+        predicted_spread: standard deviation of a unit over the samples, without what they share.
         grad: measured rms of the loss's gradient; NaN where none came.
         predicted_grad: likewise.
         band_db: standard deviation between seeds of the forward level, for this width and depth.
@@ -39,6 +40,7 @@ class PredictedStage:
     rms: float
     predicted_mean: float
     predicted_rms: float
+    predicted_spread: float
     grad: float
     predicted_grad: float
     band_db: float
@@ -160,7 +162,7 @@ class Audited:
         role: ``"weight"``, ``"bias"``, ``"norm"`` or ``"unknown"``.
         law: the likeliest law, or ``""``.
         rms: over all elements.
-        fits: schemes that are not rejected, the nearest first; none if all are.
+        fits: schemes that are not rejected, the likeliest first; none if all are.
         rejected: names of the schemes of the same law that are.
         nearest: deviation of the nearest scheme that suits the layer; NaN of what is no weight.
         activation: that feeds the layer, if known.

@@ -45,11 +45,14 @@ class Plane:
         return f"{self.workload}, {self.samples} samples, {self.size} x {self.size}"
 
 
+AS_FAST: Final = 0.95
+"""Where the first layer is little of the work, both do the same; clocks differ by so much."""
+
 PLANES: tuple[Plane, ...] = (
     Plane("MLP", 128, 51, 3, 2.0),
     Plane("MLP", 1024, 51, 1, 2.0),
-    Plane("CNN", 4, 21, 3, 1.0),
-    Plane("transformer", 2, 21, 3, 1.0),
+    Plane("CNN", 4, 21, 3, AS_FAST),
+    Plane("transformer", 2, 21, 3, AS_FAST),
 )
 
 

@@ -16,8 +16,9 @@ from typing_extensions import override
 
 from gainstage import optim
 from gainstage.bench.bench import BENCHES, Line, Outcome, Settings
-from gainstage.lab.data import MEAN, STD, Images
-from gainstage.lab.experiments.names import LETTERS, Options, draw_weights, loss_of, train_
+from gainstage.errors import MissingExtraError
+from gainstage.lab.data import LETTERS, MEAN, STD, Images
+from gainstage.lab.experiments.names import Options, draw_weights, loss_of, train_
 from gainstage.lab.models import DeepMLP
 from gainstage.lab.training import epoch
 
@@ -31,18 +32,28 @@ Turn: TypeAlias = Callable[[], object]
 
 
 class Transformed(Dataset[tuple[Tensor, int]]):
-    """Images as most code holds them: bytes, scaled and normalised one by one when asked for."""
+    """Images as most code holds them: each made a picture, a tensor, and normal when asked for.
+
+    What torchvision's FashionMNIST does with ``ToTensor`` and ``Normalize``.
+    """
 
     def __init__(self, pixels: Tensor, labels: Tensor) -> None:
-        self.pixels, self.labels = pixels, labels
+        try:
+            from PIL import Image  # noqa: PLC0415  # comes with matplotlib
+        except ImportError as error:
+            msg = "The usual way needs Pillow: run `pip install 'gainstage[lab]'`."
+            raise MissingExtraError(msg) from error
+        self.pixels, self.labels, self.picture = pixels, labels, Image.fromarray
+        self.mean, self.std = torch.tensor(MEAN).view(1, 1, 1), torch.tensor(STD).view(1, 1, 1)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @override
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = self.pixels[index].float().div(255)
-        return image.sub(MEAN).div(STD), int(self.labels[index])
+        picture = self.picture(self.pixels[index].numpy())
+        image = torch.from_numpy(np.array(picture)).unsqueeze(0).float().div(255)
+        return image.sub_(self.mean).div_(self.std), int(self.labels[index])
 
 
 @BENCHES.register("training")
@@ -60,9 +71,9 @@ def training(settings: Settings) -> Outcome:
 
 def _images() -> list[Line]:
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (IMAGES, 784), dtype=torch.uint8, generator=generator)
+    pixels = torch.randint(256, (IMAGES, 28, 28), dtype=torch.uint8, generator=generator)
     labels = torch.randint(10, (IMAGES,), generator=generator)
-    images = Images(pixels.float().div(255).sub(MEAN).div(STD), labels)
+    images = Images(pixels.flatten(1).float().div(255).sub(MEAN).div(STD), labels)
     loader = DataLoader(Transformed(pixels, labels), BATCH, shuffle=True, drop_last=True)
     fixed = images.x[:BATCH].clone(), labels[:BATCH].clone()
     steps = IMAGES // BATCH

@@ -26,14 +26,21 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Floats, median
+from gainstage.diagnosis.evidence import Evidence, Floats, median
+from gainstage.diagnosis.growth import CALLS
+from gainstage.diagnosis.operations import PARAMETRIC
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 
 SPREAD = 0.01
 """Standard deviation over the samples, over the rms, at a hidden stage."""
 DIFFERED = 0.05
-"""The same, in the first steps, of an answer that did depend on the input once."""
+"""The same, before the first step, of an answer that did depend on the input once."""
+VIEWS, LOST = 0.15, 2.0
+"""The same, where a network answers to several views of a sample: the views differ by noise, so the
+answers never agree wholly. And how many times less than at the start; in health it is more."""
+GROWN = 3.0
+"""Growth of the differences themselves that rules a collapse out."""
 SURE = 0.9
 """A collapse is a state, and mostly somebody's effect: plain causes stand above it."""
 SILENCED = 20.0
@@ -79,19 +86,28 @@ def _constant_answer(evidence: Evidence) -> Iterable[Finding]:
     """A loss that fell because one answer for all inputs satisfies it.
 
     Where the loss of the best constant answer is known, a training that has learnt cannot give
-    one; a loss that the script made itself (of two views of a sample, say) may be met by it.
+    one; a loss that the script made itself (of two views of a sample, say) may be met by it. An
+    answer that comes to differ less because its mean has grown (targets far from zero) is another
+    thing: there the differences themselves have grown.
     """
     last = max((s for s in evidence.outputs if s.op in PARAMETRIC), key=_order, default=None)
     if last is None:
         return
     looks = _looks(evidence, last)
-    early, late = evidence.early(looks), _spread(evidence, last)
-    if not (late < SPREAD and early > DIFFERED):
+    early, late = evidence.first(looks), _spread(evidence, last)
+    level = evidence.level(last)
+    grown = late / max(early, 1e-9) * 10 ** ((evidence.late(level) - evidence.first(level)) / 20)
+    alike = late < SPREAD and early > DIFFERED
+    if not (alike or (_views(evidence, last) and late < VIEWS and late * LOST < early)):
+        return
+    if grown > GROWN:
         return
     yield Finding(
         code="collapsed-output",
         severity="error",
-        confidence=min(SURE, confidence(float(np.log10(max(late / early, 1e-12))), -1.0, -0.4)),
+        confidence=min(
+            SURE, confidence(float(np.log2(max(early, 1e-9) / max(late, 1e-9))), 1.0, 0.7)
+        ),
         site=last.name,
         since_step=_judged_from(evidence, last),
         message=(
@@ -99,8 +115,14 @@ def _constant_answer(evidence: Evidence) -> Iterable[Finding]:
             f"the same for all samples: they differ by {late:.2g} of it, {early:.2g} at the start."
         ),
         evidence={"spread_over_samples": late, "spread_at_start": early},
-        threshold={"spread_over_samples": SPREAD, "spread_at_start": DIFFERED},
+        threshold={"spread_over_samples": SPREAD if alike else VIEWS, "spread_at_start": DIFFERED},
     )
+
+
+def _views(evidence: Evidence, last: Site) -> bool:
+    """Whether the network answers a few times a step, as it does to views that shall agree."""
+    name = last.name.partition("#")[0]
+    return len(evidence.calls("output").get(name, ())) in range(2, CALLS)
 
 
 def _order(site: Site) -> int:

@@ -21,11 +21,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import RECTIFIERS, Evidence, first_lasting
+from gainstage.diagnosis.evidence import Evidence, first_lasting
+from gainstage.diagnosis.operations import RECTIFIERS
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 
 THRESHOLD = 0.5
+NEARLY = 0.9
+"""Of what it came to: from then on it was so. (Where a layer's samples are alike, each unit is on
+for all or off for all, and half of them count as dead from the start.)"""
 STEPS = 8
 """Fewer say little: for one small batch many healthy units are zero."""
 
@@ -59,7 +63,7 @@ def _halvings(share: float) -> float:
 
 def _finding(evidence: Evidence, site: Site, share: float, names: list[str]) -> Finding:
     series = evidence.series(site, "dead_units")
-    start = first_lasting(series >= THRESHOLD) or 0
+    start = first_lasting(series >= max(THRESHOLD, NEARLY * share)) or 0
     born = "from the start" if start < 5 else f"since step {evidence.step_at(start)}"
     return Finding(
         code="dead-units",

@@ -29,6 +29,9 @@ KEPT = 0.1
 """Share of the gradient's norm that is left, at nine of ten steps."""
 RATE = 3e-4
 """Update over weight below which a training barely moves."""
+CREEPING, AGREEMENT, STILL = 3e-3, 0.2, 0.2
+"""Update over weight, if successive gradients agree and the last quarter of the training still made
+that share of the whole descent: it goes straight on, and longer steps would have been safe."""
 PATIENCE = 10
 
 
@@ -48,7 +51,9 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     if evidence.progress.good or len(kept) < PATIENCE or np.percentile(kept, 90) > KEPT:
         return
     rate = median(evidence.rate)
-    if not rate < RATE:
+    agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
+    creeping = agreement > AGREEMENT and evidence.progress.falling > STILL
+    if not (rate < RATE or (creeping and rate < CREEPING)):
         return
     left = median(kept)
     norm = median(evidence.run("grad_norm"))

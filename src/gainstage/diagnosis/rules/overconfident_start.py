@@ -31,7 +31,7 @@ CLASSIFICATION = frozenset(
 )
 
 
-@rule("overconfident-start", may_cause=("learning-rate-too-high",))
+@rule("overconfident-start", may_cause=("learning-rate-too-high", "oscillating-loss"))
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Compare the loss before the first step with chance, for classification."""
     progress = evidence.progress

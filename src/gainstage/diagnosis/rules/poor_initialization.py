@@ -24,7 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import NORMS, PARAMETRIC, Evidence, Weight
+from gainstage.diagnosis.evidence import Evidence, Weight
+from gainstage.diagnosis.operations import NORMS, PARAMETRIC
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Kind, Site
 from gainstage.theory.plausible import plausible_stds
@@ -74,6 +75,7 @@ class Odd:
         "exploding-gradient",
         "overconfident-start",
         "loss-not-decreasing",
+        "oscillating-loss",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:

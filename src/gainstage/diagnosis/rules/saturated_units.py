@@ -22,7 +22,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import BOUNDED, Evidence, first_lasting
+from gainstage.diagnosis.evidence import Evidence, first_lasting
+from gainstage.diagnosis.operations import BOUNDED
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 

@@ -21,7 +21,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import NORMS, Evidence, median
+from gainstage.diagnosis.evidence import Evidence, median
+from gainstage.diagnosis.growth import CALLS
+from gainstage.diagnosis.operations import NORMS
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 
@@ -44,30 +46,42 @@ SPREAD = 100.0
         "overconfident-start",
         "parameters-not-updated",
         "collapsed-output",
+        "oscillating-loss",
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Compare the level, offset and spread of what enters with what one rate can serve."""
     if evidence.progress.good:
         return
-    for site in evidence.recording.of_kind("input"):
-        if site.op in NORMS or site.op == "Embedding":
+    for sites in _entries(evidence):
+        if sites[0].op in NORMS or sites[0].op == "Embedding":
             continue
-        finding = _judge(evidence, site)
+        finding = _judge(evidence, sites)
         if finding is not None:
             yield finding
             return
 
 
-def _judge(evidence: Evidence, site: Site) -> Finding | None:
-    zeros = median(evidence.series(site, "zero_share"))
-    rms = median(evidence.series(site, "rms"))
+def _entries(evidence: Evidence) -> list[list[Site]]:
+    """What enters, in order; the parts of a sequence that enters step by step are one."""
+    calls = evidence.calls("input").values()
+    sequences = {sites[0].id: sites for sites in calls if len(sites) >= CALLS}
+    parts = {site.id for sites in sequences.values() for site in sites[1:]}
+    entries = evidence.recording.of_kind("input")
+    return [sequences.get(site.id, [site]) for site in entries if site.id not in parts]
+
+
+def _judge(evidence: Evidence, sites: list[Site]) -> Finding | None:
+    site = sites[0]
+    zeros, rms, offset, spread = (
+        median(np.concatenate([evidence.series(part, quantity) for part in sites]))
+        for quantity in ("zero_share", "rms", "feature_offset", "feature_spread")
+    )
     if not rms > 0:
         return None
     # sparse inputs (one-hot) are judged by what they hold where they are not zero
     level = 20 * float(np.log10(rms / np.sqrt(max(1.0 - zeros, 1e-6))))
-    offset = np.nan_to_num(median(evidence.series(site, "feature_offset")))
-    spread = np.nan_to_num(median(evidence.series(site, "feature_spread")), nan=1.0)
+    offset, spread = np.nan_to_num(offset), np.nan_to_num(spread, nan=1.0)
     signs = {
         "level": max((level - LEVEL_DB) / 10, (LOW_DB - level) / 10),
         "offset": np.log10(max(offset, 1e-9) / OFFSET) * 2,

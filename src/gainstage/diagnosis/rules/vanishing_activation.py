@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gainstage.diagnosis.evidence import Evidence, signal_gain
+from gainstage.diagnosis.evidence import Evidence
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
@@ -38,7 +38,7 @@ for it is what keeps the layers from learning."""
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Follow the level of the stages with weights at the start."""
-    gain = signal_gain(evidence)
+    gain = evidence.signal_gain
     if evidence.progress.good or gain is None or gain.lowest > THRESHOLD_DB:
         return
     yield Finding(

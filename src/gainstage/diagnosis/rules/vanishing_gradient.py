@@ -22,7 +22,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import PARAMETRIC, Evidence, Weight, first_lasting, median
+from gainstage.diagnosis.evidence import Evidence, Weight, first_lasting, median
+from gainstage.diagnosis.operations import PARAMETRIC
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 

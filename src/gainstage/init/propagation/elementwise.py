@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gainstage.init.moments import Call, Moments, constant_of, core, propagates
+from gainstage.init.moments import Call, Moments, alike, constant_of, core, propagates
 from gainstage.init.vocabulary import UNARY
 
 _HALF: Final = 40
@@ -45,7 +45,7 @@ def function_of(call: Call) -> Callable[[Tensor], Tensor]:
 
 def applied(function: Callable[[Tensor], Tensor], x: Moments) -> Moments:
     """A function applied to every element of x."""
-    mean, std = core(x.mean), core(x.variance.sqrt())
+    mean, std = core(x.mean), core(x.variance).sqrt()
     mean, std = mean + 0 * std, std + 0 * mean
     first, second, slope = _gaussian(function, mean.reshape(-1), std.reshape(-1))
     shape = x.second.shape
@@ -120,19 +120,25 @@ def _pair(
     """E f(a) f(b) and E f'(a) f'(b) for two elements of x whose product is `product` on average.
 
     Over x as a whole: one variance, one mean.
+
+    Args:
+        function: f.
+        x: the elements.
+        product: of pairs, of any shape.
     """
     centre = x.centre
     variance = (x.power - x.mean.square().mean()).clamp_min(0.0)
     if float(variance) == 0:
         value, slope = _with_slope(function, centre.reshape(1))
-        return value[0] ** 2, slope[0] ** 2
-    share = ((product - x.mean.square().mean()) / variance).clamp(0.0, 1.0)
-    common = centre + (variance * share).sqrt() * _NORMAL
-    alone = (variance * (1 - share)).sqrt()
-    first, _, _ = _gaussian(function, common, alone.expand_as(common))
-    slopes = _gaussian(_derivative(function), common, alone.expand_as(common))[0]
+        return (value[0] ** 2).expand_as(product), (slope[0] ** 2).expand_as(product)
+    share = ((product - x.mean.square().mean()) / variance).clamp(0.0, 1.0).reshape(-1, 1)
+    common = (centre + (variance * share).sqrt() * _NORMAL).reshape(-1)
+    alone = (variance * (1 - share)).sqrt().expand(-1, len(_NORMAL)).reshape(-1)
+    firsts = _gaussian(function, common, alone)[0].view(-1, len(_NORMAL))
+    slopes = _gaussian(_derivative(function), common, alone)[0].view(-1, len(_NORMAL))
     mass = _MASS / _MASS.sum()
-    return (first**2 * mass).sum(), (slopes**2 * mass).sum()
+    pair, slope_pair = ((v**2 * mass).sum(1).reshape(product.shape) for v in (firsts, slopes))
+    return pair, slope_pair
 
 
 def _derivative(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -155,14 +161,16 @@ def dropout(call: Call) -> Moments:
     p = float(call.argument(1, "p", 0.5))
     if not call.argument(2, "training", default=True) or p >= 1:
         return x.but() if p < 1 else _times(x, 0.0)
-    return x.but(second=x.second / (1 - p), flow=x.flow / (1 - p), flow_pair=x.flow_pair)
+    return x.but(second=alike(lambda q: q / (1 - p), x.second), flow=x.flow / (1 - p))
 
 
 @propagates("add", "iadd", "radd")
 def add(call: Call) -> Moments:
     """A sum: of independent signals (a residual branch and its stream), or with a constant.
 
-    Crude where the two are not independent: x + relu(x).
+    Crude where the two are not independent: x + relu(x). That they are so on average does not
+    mean that their product is zero: of n units it has a variance of 4 s (1 - s) / n, s the share of
+    one in the sum, by which residual streams differ from seed to seed.
     """
     a, b = call.args[:2]
     return _sum(a, _scaled(b, call.kwargs.get("alpha", 1)))
@@ -190,8 +198,8 @@ def _sum(a: Any, b: Any) -> Moments:
         return _plus_constant(a, b)
     if a is b:
         return _times(a, 2.0)
-    mean, share = a.mean + b.mean, 0.0
-    second = a.second + b.second + 2 * a.mean * b.mean
+    mean, share = alike(torch.add, a.mean, b.mean), 0.0
+    second = alike(lambda p, q, m, n: p + q + 2 * m * n, a.second, b.second, a.mean, b.mean)
     if float(second.mean()) > 0:
         share = float(b.power / second.mean())
     cross = 2 * a.centre * b.centre
@@ -206,7 +214,7 @@ def _sum(a: Any, b: Any) -> Moments:
         positions=a.positions + b.positions + cross,
         flow=a.flow + b.flow,
         flow_pair=a.flow_pair + b.flow_pair,
-        spread=both[0],
+        spread=both[0] + 2 * share * (1 - share) * max(a.own_spread, b.own_spread),
         own_spread=both[1],
         crude=a.crude or b.crude,
     )
@@ -214,15 +222,20 @@ def _sum(a: Any, b: Any) -> Moments:
 
 def _plus_constant(a: Moments, b: Any) -> Moments:
     if isinstance(b, Tensor) and not bool(torch.isfinite(b).all()):
-        kept = torch.isfinite(b).double()  # an attention mask of zeros and -inf
+        kept = torch.isfinite(b).double().cpu()  # an attention mask of zeros and -inf
         return a.but(kept=kept)
     c, c2 = constant_of(b)
     c_mean, c2_mean = (float(v.mean()) if isinstance(v, Tensor) else float(v) for v in (c, c2))
+    one = not isinstance(c, Tensor) or c.numel() == 1
     shift = 2 * a.centre * c_mean + c2_mean
     flow = a.flow + torch.zeros_like(c) if isinstance(c, Tensor) else a.flow
     return a.but(
-        mean=a.mean + c,
-        second=a.second + 2 * a.mean * c + c2,
+        mean=alike(lambda m: m + c, a.mean) if one else a.mean + c,
+        second=(
+            alike(lambda q, m: q + 2 * m * c + c2, a.second, a.mean)
+            if one
+            else a.second + 2 * a.mean * c + c2
+        ),
         samples=a.samples + shift,
         positions=a.positions + shift,
         flow=flow,
@@ -242,8 +255,8 @@ def gated(a: Moments, b: Moments) -> Moments:
     """The product of two independent signals."""
     flow = a.flow * b.second.detach() + b.flow * a.second.detach()
     return a.but(
-        mean=a.mean * b.mean,
-        second=a.second * b.second,
+        mean=alike(torch.mul, a.mean, b.mean),
+        second=alike(torch.mul, a.second, b.second),
         samples=a.samples * b.samples,
         positions=a.positions * b.positions,
         flow=flow,
@@ -260,15 +273,16 @@ def divide(call: Call) -> Moments:
     a, b = call.args[:2]
     if not isinstance(a, Moments) or isinstance(b, Moments):
         raise NotImplementedError
-    return _times(a, 1 / (b.detach().double() if isinstance(b, Tensor) else b))
+    return _times(a, 1 / (b.detach().double().cpu() if isinstance(b, Tensor) else b))
 
 
 def _times(a: Moments, factor: Any) -> Moments:
     c, c2 = constant_of(factor)
     power = float(c2.mean()) if isinstance(c2, Tensor) else float(c2)
+    one = not isinstance(c, Tensor) or c.numel() == 1
     return a.but(
-        mean=a.mean * c,
-        second=a.second * c2,
+        mean=alike(lambda m: m * c, a.mean) if one else a.mean * c,
+        second=alike(lambda q: q * c2, a.second) if one else a.second * c2,
         samples=a.samples * power,
         positions=a.positions * power,
         flow=a.flow * c2,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gainstage.init.moments import Call, Moments, position_axes, propagates
+from gainstage.init.moments import Call, Moments, alike, position_axes, propagates
 
 
 @propagates("layer_norm")
@@ -54,12 +54,12 @@ def batch_norm(call: Call) -> Moments:
         return _normalised(x, mean, variance + eps, *affine)
     n = call.samples
     spatial = bool(position_axes(x.second))
-    other = x.samples * (x.positions / x.power if spatial else 1.0)
+    other = x.samples.mean() * (x.positions / x.power if spatial else 1.0)
     common = other * (1 - 1 / n) + (x.positions if spatial else x.power) / n
     left = (x.power - common).clamp_min(0.0)
     inside = x.but(
-        mean=torch.zeros_like(x.mean),
-        second=left * (1 + (x.second / x.power - 1) * left / x.power),
+        mean=alike(torch.zeros_like, x.mean),
+        second=alike(lambda q: left * (1 + (q / x.power - 1) * left / x.power), x.second),
         samples=x.samples - common,
         positions=x.positions - common,
         flow_pair=x.flow_pair * 0.0,  # the mean of the gradient over the batch is taken out too
@@ -77,22 +77,22 @@ def group_norm(call: Call) -> Moments:
     groups = call.argument(1, "num_groups") if by_group else x.shape[1]
     at = (2, 3, 4) if by_group else (3, 4, 7)
     mean = x.mean.mean(axes, keepdim=True)
-    per_group = x.shape[1] // groups
-    common = mean**2 + (x.positions - x.mean.square().mean()).clamp_min(0.0) / per_group
-    variance = (x.second.mean(axes, keepdim=True) - common).clamp_min(0.0)
+    around = x.second.mean(axes, keepdim=True) - mean**2
+    excess = (x.positions - x.mean.square().mean()).clamp_min(0.0) / (x.shape[1] // groups)
+    kept = (1 - excess / around.clamp_min(1e-300)).clamp(0.0, 1.0)  # not the group's own mean
     affine = call.argument(at[0], "weight"), call.argument(at[1], "bias")
-    alike = (x.positions / x.power.clamp_min(1e-300)).clamp(0.0, 1.0) / per_group
     inside = x.but(
-        second=(x.second - (common - mean**2)).clamp_min(0.0),
-        samples=x.samples * (1 - alike),
-        positions=x.positions - (x.positions - x.mean.square().mean()).clamp_min(0.0) / per_group,
+        second=alike(lambda q, m, k: m**2 + (q - m**2) * k, x.second, mean, kept),
+        samples=x.samples * kept.mean(),
+        positions=x.positions - excess,
     )
+    variance = around * kept
     return _normalised(inside, mean, variance + call.argument(at[2], "eps", 1e-5), *affine)
 
 
 def _by_channel(values: Tensor, x: Moments) -> Tensor:
     shape = [1, -1] + [1] * (len(x.shape) - 2)
-    return values.detach().double().view(shape)
+    return values.detach().double().cpu().view(shape)
 
 
 def _normalised(
@@ -101,16 +101,16 @@ def _normalised(
     """(x - mean) / sqrt(variance) * weight + bias."""
     gain, gain2 = _moments(weight, 1.0)
     shift, shift2 = _moments(bias, 0.0)
-    inner = (x.mean - mean) / variance.sqrt()
-    power = (x.second - 2 * x.mean * mean + mean**2) / variance
+    inner = alike(lambda m, c, v: (m - c) / v.sqrt(), x.mean, mean, variance)
+    power = alike(lambda q, m, c, v: (q - 2 * m * c + c**2) / v, x.second, x.mean, mean, variance)
     overall, centre = variance.mean(), mean.mean()
     pairs = [
         (pair - 2 * x.centre * centre + centre**2) / overall * gain2 + shift2
         for pair in (x.samples, x.positions)
     ]
     return x.but(
-        mean=inner * gain + shift,
-        second=power * gain2 + 2 * inner * gain * shift + shift2,
+        mean=alike(lambda m: m * gain + shift, inner),
+        second=alike(lambda q, m: q * gain2 + 2 * m * gain * shift + shift2, power, inner),
         samples=pairs[0],
         positions=pairs[1],
         flow=x.flow * (gain2 / variance).detach(),
@@ -123,5 +123,5 @@ def _normalised(
 def _moments(values: Tensor | None, default: float) -> tuple[Any, Any]:
     if values is None:
         return default, default**2
-    wide = values.detach().double()
+    wide = values.detach().double().cpu()
     return wide.mean(), wide.square().mean()

@@ -62,7 +62,7 @@ def mean(call: Call) -> Moments:
         return x.but(
             mean=inner,
             second=inner**2 + rest,
-            samples=inner.square().mean(),
+            samples=inner.square().mean().expand_as(x.samples),
             positions=inner.square().mean(),
             flow=flow,
             flow_pair=x.flow_pair * share / n * share * n,

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gainstage.init.moments import Call, Moments, propagates
+from gainstage.init.moments import BINS, Call, Moments, no_flow, propagates
 
 
 @propagates("linear", "addmm")
@@ -156,10 +156,10 @@ def embedding(call: Call) -> Moments:
     return Moments(
         mean=(m * grid).expand(width),
         second=(v * grid).expand(width),
-        samples=alike,
+        samples=alike.expand(BINS),
         positions=alike,
-        flow=torch.zeros(width, dtype=torch.float64, requires_grad=True),
-        flow_pair=torch.zeros((), dtype=torch.float64, requires_grad=True),
+        flow=no_flow(width),
+        flow_pair=no_flow((BINS,)),
         own_spread=2 / weight.shape[1],
     )
 

@@ -94,8 +94,8 @@ def gradient_scales(options: Options, output: Output) -> None:
     others = {pair: _train(*pair, 0, options) for pair in VARIANTS}
     for (rule, start), course in others.items():
         output.add(f"{rule}, {start}: accuracy at the end", course.accuracy[-1], None, (0.4, 1.0))
-        name = f"{rule}-{start}".replace(", ", "-").replace(" ", "-")
-        _draw(name, course, output)
+        if not output.quick:
+            _draw(f"{rule}-{start}".replace(", ", "-").replace(" ", "-"), course, output)
     series = {
         ", ".join(pair): (range(len(course.accuracy)), course.accuracy)
         for pair, course in others.items()
@@ -206,7 +206,7 @@ def _draw(name: str, course: Course, output: Output) -> None:
     output.picture(f"{name}-frame-{last:04d}", _frame(last, *course.frames[last]))
     names = ("W1", "b1", "W2", "b2", "W3", "b3")
     for label, rows in (("EMA of the gradient", course.ema), ("RMS of the gradient", course.rms)):
-        columns = np.array(rows).T + 1e-12
+        columns = np.where(np.array(rows) > 0, rows, np.nan).T  # zero has no logarithm
         series = {n: (range(len(rows)), c.tolist()) for n, c in zip(names, columns, strict=True)}
         title = f"{label}, tensor by tensor ({name})"
         figure = curves(series, title=title, axes=("iteration", "size"), log=True)
@@ -229,8 +229,8 @@ def _frame(iteration: int, probability: Tensor, gradient: Tensor) -> Figure:
     axes.hist(
         np.log10(size[size > 0]), bins=np.arange(-10, 1.01, 0.25).tolist(), color=canvas.COLORS[1]
     )
-    axes.bar(-11.5, (size == 0).sum(), width=0.8, color=canvas.COLORS[0])
-    axes.set_xticks([-11.5, -10, -7.5, -5, -2.5, 0], ["zero", "-10", "-7.5", "-5", "-2.5", "0"])
+    axes.bar(-12, (size == 0).sum(), width=0.8, color=canvas.COLORS[0])
+    axes.set_xticks([-12, -10, -7.5, -5, -2.5, 0], ["zero", "-10", "-7.5", "-5", "-2.5", "0"])
     return figure
 
 

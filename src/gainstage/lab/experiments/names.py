@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -11,11 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gainstage.errors import MissingExtraError
+from gainstage.lab.data import LETTERS, letter_rows
 from gainstage.lab.data import names as all_names
 from gainstage.lab.experiment import Output, experiment
 from gainstage.lab.plots import curves
+from gainstage.lab.training import load, save
 
-LETTERS: Final = ".abcdefghijklmnopqrstuvwxyz"
 CONTEXT: Final = 3
 WIDTH: Final = 8
 HIDDEN: Final = 180
@@ -43,6 +46,7 @@ class Options:
         weights_seed: draws the weights.
         batch_seed: draws the batches.
         split: of rows, as published, or of whole names, so that no name is on both sides.
+        overwrite: train again what is there.
     """
 
     steps: int = 300_000
@@ -52,6 +56,7 @@ class Options:
     weights_seed: int = 2147483647
     batch_seed: int = 42
     split: Literal["rows", "names"] = "rows"
+    overwrite: bool = False
 
 
 @dataclass(slots=True)
@@ -59,14 +64,30 @@ class Course:
     """What the training showed.
 
     Attributes:
+        lr: the rate by now.
         losses: of each batch.
         dev: (steps done, loss) of each evaluation.
         cuts: steps done when the rate was cut.
+        best: least loss of an evaluation.
+        waited: evaluations since the best, or since the last cut.
     """
 
+    lr: float
     losses: list[float] = field(default_factory=list)
     dev: list[tuple[int, float]] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
+    best: float = float("inf")
+    waited: int = 0
+
+    def evaluated(self, loss: float, *, last: bool) -> None:
+        """Take an evaluation into account; the third in vain cuts the rate."""
+        done = len(self.losses)
+        self.dev.append((done, loss))
+        self.waited = 0 if loss < self.best else self.waited + 1
+        self.best = min(self.best, loss)
+        if self.waited == 3 and not last:
+            self.lr, self.waited = 0.1 * self.lr, 0
+            self.cuts.append(done)
 
 
 Part = tuple[Tensor, Tensor]
@@ -94,7 +115,10 @@ def names(options: Options, output: Output) -> None:
         "train loss before training", before[0], 23.996872, 1e-5, kind="D", quick=as_published
     )
     output.add("dev loss before training", before[1], 24.143009, 1e-5, kind="D", quick=as_published)
-    course = train_(weights, train, dev, options)
+    # a run of other parameters is another training
+    chosen = replace(options, overwrite=False)
+    kept = output.folder / f"{sha256(repr(chosen).encode()).hexdigest()[:8]}.pt"
+    course = train_(weights, train, dev, options, kept)
     for step, loss in enumerate((24.114929, 22.174265, 18.189587)):
         label = f"loss of batch {step}"
         output.add(label, course.losses[step], loss, 1e-5, kind="D", quick=as_published)
@@ -106,19 +130,6 @@ def names(options: Options, output: Output) -> None:
     _draw(course, output)
 
 
-def _rows(words: list[str]) -> tuple[Part, Tensor]:
-    """Rows of contexts and letters, and which name each is of."""
-    contexts, letters, owners = [], [], []
-    for number, word in enumerate(words):
-        context = [0] * CONTEXT
-        for letter in [*map(LETTERS.index, word), 0]:
-            contexts.append(context)
-            letters.append(letter)
-            owners.append(number)
-            context = [*context[1:], letter]
-    return (torch.tensor(contexts), torch.tensor(letters)), torch.tensor(owners)
-
-
 def _split(split: str) -> tuple[Part, Part, Part]:
     """Training, dev and test rows."""
     try:
@@ -127,7 +138,7 @@ def _split(split: str) -> tuple[Part, Part, Part]:
         msg = "The folds need scikit-learn: run `pip install 'gainstage[lab]'`."
         raise MissingExtraError(msg) from error
     words = all_names()
-    (contexts, letters), owners = _rows(words)
+    contexts, letters, owners = letter_rows(words, CONTEXT)
     if split == "rows":
         folds = StratifiedKFold(10, shuffle=True, random_state=42)
         parts = [test for _, test in folds.split(contexts.numpy(), letters.numpy())]
@@ -161,30 +172,46 @@ def loss_of(weights: list[Tensor], contexts: Tensor, letters: Tensor) -> Tensor:
     return F.cross_entropy(_scores(weights, contexts), letters)
 
 
-def train_(weights: list[Tensor], train: Part, dev: Part, options: Options) -> Course:
-    """Plain SGD; its rate is cut at the third evaluation without a new best since the last."""
+def train_(
+    weights: list[Tensor], train: Part, dev: Part, options: Options, kept: Path | None = None
+) -> Course:
+    """Plain SGD; its rate is cut at the third evaluation without a new best since the last.
+
+    With a file, all that the next step depends on is kept at each evaluation, and a training that
+    was killed goes on from there to the same weights.
+    """
     contexts, letters = train
     generator = torch.Generator().manual_seed(options.batch_seed)
-    course, lr, best, waited = Course(), options.lr, float("inf"), 0
-    kept: list[Tensor] = []
-    for step in range(options.steps):
+    course, recent = Course(options.lr), list[Tensor]()
+    if kept is not None and kept.exists() and not options.overwrite:
+        course = _resume(weights, generator, kept)
+    for step in range(len(course.losses), options.steps):
         rows = torch.randint(0, len(letters), (options.batch,), generator=generator)
         loss = loss_of(weights, contexts[rows], letters[rows])
         gradients = torch.autograd.grad(loss, weights)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight.add_(gradient, alpha=-lr)
-        kept.append(loss.detach())
-        if step % options.every == 0 or step == options.steps - 1:
+                weight.add_(gradient, alpha=-course.lr)
+        recent.append(loss.detach())
+        last = step == options.steps - 1
+        if step % options.every == 0 or last:
+            course.losses += torch.stack(recent).tolist()
+            recent.clear()
             with torch.no_grad():
-                course.dev.append((step + 1, loss_of(weights, *dev).item()))
-            waited = 0 if course.dev[-1][1] < best else waited + 1
-            best = min(best, course.dev[-1][1])
-            if waited == 3 and step < options.steps - 1:
-                lr, waited = 0.1 * lr, 0
-                course.cuts.append(step + 1)
-    course.losses = torch.stack(kept).tolist()
+                course.evaluated(loss_of(weights, *dev).item(), last=last)
+            if kept is not None:
+                values = {"weights": [w.detach() for w in weights], "course": asdict(course)}
+                save({**values, "order": generator.get_state()}, kept)
     return course
+
+
+def _resume(weights: list[Tensor], generator: torch.Generator, path: Path) -> Course:
+    kept = load(path)
+    with torch.no_grad():
+        for weight, value in zip(weights, kept["weights"], strict=True):
+            weight.copy_(value)
+    generator.set_state(kept["order"])
+    return Course(**kept["course"])
 
 
 def _share_seen(train: Part, dev: Part) -> float:
@@ -211,9 +238,9 @@ def _judge(course: Course, weights: list[Tensor], train: Part, dev: Part, output
 
 def _score(weights: list[Tensor], name: str) -> float:
     """Mean negative log-likelihood of a name's letters, its end included."""
-    part, _ = _rows([name])
+    contexts, letters, _ = letter_rows([name], CONTEXT)
     with torch.no_grad():
-        return loss_of(weights, *part).item()
+        return loss_of(weights, contexts, letters).item()
 
 
 def _sample(weights: list[Tensor], generator: torch.Generator) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from gainstage.lab.experiment import Output, experiment
 from gainstage.lab.files import find_file
 from gainstage.lab.models import DeepMLP, draw_kaiming_
 from gainstage.lab.plots import curves
-from gainstage.lab.training import Course, Plan, accuracy, fit, load, load_weights
+from gainstage.lab.training import RESULT, Course, Plan, accuracy, fit, load, load_weights
+from gainstage.probe.watch import watch
 
 Make = Callable[[Iterable[Any]], torch.optim.Optimizer]
 
@@ -39,6 +41,7 @@ class Options:
         seed: of the first training's weights and order; further ones count on.
         seeds: trainings of each optimiser.
         overwrite: train again what is there.
+        watch: keep a run file of each optimiser's first training, at up to 5 % of its time.
     """
 
     epochs: int = 40
@@ -46,9 +49,10 @@ class Options:
     seed: int = 42
     seeds: int = 1
     overwrite: bool = False
+    watch: bool = True
 
 
-@experiment("optimizers-compared", number=6, options=Options, quick={"epochs": 1})
+@experiment("optimizers-compared", number=6, options=Options, quick={"epochs": 1, "watch": False})
 def optimizers_compared(options: Options, output: Output) -> None:
     """SGD, momentum and Adam on FashionMNIST end nearly alike.
 
@@ -93,7 +97,13 @@ def _train(
         # a run of other parameters is another training
         folder = output.folder / f"{name}-{options.epochs}x{options.batch}-seed{seed}"
         optimizer = make(model.parameters())
-        courses.append(fit(model, optimizer, data, plan, folder, overwrite=options.overwrite))
+        new = options.overwrite or not (folder / RESULT).exists()
+        watched: AbstractContextManager[object] = nullcontext()
+        if options.watch and new and seed == options.seed:
+            watched = watch(model, optimizer, dir=output.folder / "runs" / name, budget=0.05)
+        with watched:
+            course = fit(model, optimizer, data, plan, folder, overwrite=options.overwrite)
+        courses.append(course)
     return courses
 
 
