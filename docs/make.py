@@ -1,12 +1,14 @@
 """Make the pictures of the documentation: `make docs`."""
 
+import contextlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import figures
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -15,7 +17,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def main() -> None:
-    """Draw the figures; run the doctor on the demo's sick network and photograph its report."""
+    """Draw the figures; photograph the demo's report, and the live page beside its twin."""
     figures.main()
     gainstage = Path(sys.executable).with_name("gainstage")
     with tempfile.TemporaryDirectory() as folder:
@@ -23,20 +25,47 @@ def main() -> None:
         command = [gainstage, "doctor", "--dir", folder, "--report", report]
         subprocess.run([*command, "examples/tanh_stuck.py"], cwd=ROOT, check=False)  # noqa: S603
         photograph(report, DOCS / "img" / "report.png")
+        healthy = [gainstage, "run", "--dir", folder, "examples/tanh_learns.py"]
+        subprocess.run(healthy, cwd=ROOT, check=False)  # noqa: S603
+        photograph_live(folder, DOCS / "img" / "compare.png")
 
 
 def photograph(page: Path, picture: Path) -> None:
     """Save the top of a page, down to the end of the level diagram."""
-    picture.parent.mkdir(exist_ok=True)
-    browser_path = next(path for path in CHROMIUM if Path(path).exists())
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
-        view = browser.new_page(viewport={"width": 1280, "height": 1560})
+    with browser() as chromium:
+        view = chromium.new_page(viewport={"width": 1280, "height": 1560})
         view.goto(page.as_uri())
         view.wait_for_timeout(2000)
         view.screenshot(path=picture)
-        browser.close()
     print(picture)
+
+
+def photograph_live(folder: str, picture: Path) -> None:
+    """Save the comparison of the two runs of a folder, as `gainstage ui` shows it."""
+    command = [sys.executable, "-u", "-m", "gainstage", "ui", folder, "--port", "0", "--no-browser"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,  # noqa: S603
+        browser() as chromium,
+    ):
+        view = chromium.new_page(viewport={"width": 1280, "height": 1100})
+        view.goto(server.stdout.readline().split()[-1])
+        for box in view.locator("#runs input[type=checkbox]").all()[:2]:
+            box.check()
+        view.get_by_text("Compare these two").click()
+        view.wait_for_selector("#pairs .main-svg")
+        view.screenshot(path=picture)
+        server.terminate()
+    print(picture)
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    path = next(path for path in CHROMIUM if Path(path).exists())
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield started
+        started.close()
 
 
 if __name__ == "__main__":

@@ -35,13 +35,19 @@ note("cli")
 run, folder = sys.argv[1:]
 for args in (
     ["--help"], ["--version"], ["doctor", "--help"], ["run", "--help"], ["explain"],
-    ["explain", "dead-units"], ["runs", "--dir", folder], ["show", run], ["report", run],
+    ["explain", "dead-units"], ["ui", "--help"], ["runs", "--dir", folder],
+    ["show", run], ["compare", run, run], ["report", run],
 ):
     result = CliRunner().invoke(command, args)
     assert result.exit_code == 0, (args, result.output)
     note(" ".join(part for part in args if "/" not in part))
 gainstage.open(run).diagnose()
 note("open")
+from gainstage.render.live.app import make_app
+from gainstage.render.live.guard import Keys
+from gainstage.render.live.shelf import Shelf
+make_app(Shelf(folder), Keys(), 1)
+note("ui")
 print(json.dumps(loaded))
 """
 

@@ -102,6 +102,13 @@ def test_a_run_gives_its_report_and_its_frame(tmp_path):
     assert frame[("run", "run", "loss")].tolist() == [2.0, 1.0]
 
 
+def test_a_run_shows_itself_in_a_notebook(tmp_path):
+    write(tmp_path / "a.gs", [2.0, 1.0])
+    shown = gs.open(tmp_path / "a.gs")._repr_html_()
+    assert shown.startswith('<iframe sandbox="allow-scripts allow-downloads"')
+    assert "train.py" in shown
+
+
 def test_there_is_a_manual_for_every_finding():
     from gainstage.diagnosis import RULES
 

@@ -77,7 +77,10 @@ COVERED_BY = {
         "init/test_prediction.py",
     ),
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
-    **dict.fromkeys(("init/moments.py", "init/weight_gradients.py"), "init/test_prediction.py"),
+    **dict.fromkeys(
+        ("init/gaussian.py", "init/moments.py", "init/weight_gradients.py"),
+        "init/test_prediction.py",
+    ),
     "init/planning.py": "init/test_applying.py",
     **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),
     "init/expected_loss.py": "init/test_auditing.py",
@@ -96,6 +99,11 @@ COVERED_BY = {
     # how the parts of a command's output look is told by its whole
     **dict.fromkeys(("render/level_lines.py", "render/words.py"), "render/test_text.py"),
     "render/payload.py": "render/test_report.py",
+    # one suite for all figures
+    **dict.fromkeys(
+        (f"plot/{name}.py" for name in ("curves", "meters", "paper", "ridges")), "plot/test_plot.py"
+    ),
+    "render/static_files.py": "render/test_report.py",
     # the charts share one suite
     **dict.fromkeys(
         (f"views/{name}.py" for name in ("findings", "heatmap", "histograms", "loss", "updates")),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gainstage import init as init
     from gainstage import landscape as landscape
     from gainstage import optim as optim
+    from gainstage import plot as plot
     from gainstage.diagnosis import diagnose as diagnose
     from gainstage.errors import GainstageError as GainstageError
     from gainstage.init.gains import gain as gain
@@ -46,6 +47,7 @@ _HOMES = {
     "landscape": "gainstage",
     "open": "gainstage.run",
     "optim": "gainstage",
+    "plot": "gainstage",
     "predict": "gainstage.init.prediction",
     "profile": "gainstage.probe.profile",
     "watch": "gainstage.probe.watch",

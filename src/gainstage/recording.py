@@ -39,6 +39,11 @@ class Recording(ABC):
         """The recorded steps in ascending order: [T]."""
 
     @property
+    def ends(self) -> NDArray[np.int64]:
+        """The last step that each entry of :attr:`steps` stands for: usually itself: [T]."""
+        return self.steps
+
+    @property
     @abstractmethod
     def events(self) -> tuple[Event, ...]:
         """What happened, in order."""

@@ -108,6 +108,13 @@ class Run:
         """All series as a pandas frame: one row a step, columns (site, kind, quantity)."""
         return self.recording.frame()
 
+    def _repr_html_(self) -> str:
+        """The report, for a notebook; its charts need 5 MB of script each time it is shown."""
+        from gainstage.render.report import framed_html, report_html  # noqa: PLC0415 - loads plotly
+
+        findings = tuple(self.diagnose())
+        return framed_html(report_html(self.recording, findings, manuals()))
+
     @override
     def __repr__(self) -> str:
         info = self.info

@@ -87,6 +87,14 @@ def test_a_projected_shortcut_is_no_second_branch():
     assert len(of_modules(Net()).branches()) <= 1
 
 
+def test_a_layer_of_torchs_with_parts_is_looked_into_or_wants_a_batch():
+    encoder = nn.TransformerEncoderLayer(16, 2, 32, activation="gelu", batch_first=True)
+    with pytest.raises(UsageError, match="batch=x"):
+        of_modules(nn.Sequential(encoder))
+    found = neighbours(traced(encoder, torch.randn(2, 3, 16)), encoder)
+    assert found["linear2.weight"] == ("gelu", "")
+
+
 def test_bare_parameters_are_found_where_they_multiply():
     model = ByHand()
     wiring = traced(model, torch.randn(2, 5, 16))

@@ -7,7 +7,7 @@ import pytest
 
 from gainstage.errors import GainstageError
 from gainstage.render.payload import payload, script_json
-from gainstage.render.report import bundle, report_html, static_text, write_report
+from gainstage.render.report import bundle, framed_html, report_html, static_text, write_report
 
 
 def _data(page):
@@ -45,6 +45,15 @@ def test_the_page_is_one_file_and_loads_nothing(recordings):
     assert not re.search(r"\b(src|href)=[\"']?https?:", ours)
     assert "import " not in bundle("report.js").replace("// ", "")
     assert page.count("<script") == 3
+
+
+def test_a_frame_in_a_notebook_reaches_nothing_around_it(recordings):
+    hostile, findings, manuals = recordings.hostile()
+    framed = framed_html(report_html(hostile, findings, manuals))
+    assert framed.startswith('<iframe sandbox="allow-scripts allow-downloads" ')
+    assert "allow-same-origin" not in framed
+    assert framed.count("<") == 2  # the frame's own two tags: the report is all attribute
+    assert framed.count('"') == framed.split("srcdoc=")[0].count('"') + 2
 
 
 def test_modules_share_no_names():

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
-from playwright.sync_api import sync_playwright
 
-from gainstage.render.report import write_report
+from gainstage.render.report import framed_html, report_html, write_report
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 CHARTS = ["loss", "heatmap", "updates", "histograms"]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if shutil.which(CHROMIUM) is None:
-        pytest.fail(f"The report's test needs Chromium at {CHROMIUM}: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def opened(browser, tmp_path):
+def opened(browser, scrolled, tmp_path):
     """Opens a report and returns the page; at the end nothing may have gone wrong in any."""
     troubles: list[str] = []
     contexts = []
@@ -50,6 +32,7 @@ def opened(browser, tmp_path):
         watch(page)
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-ready]", timeout=60_000)
+        scrolled(page)
         return page
 
     yield opening
@@ -96,7 +79,7 @@ def test_every_quantity_and_ridge_can_be_chosen(opened, vanishing):
     for panel in ("heatmap", "histograms"):
         select = page.locator(f"#{panel} select")
         for i in range(select.locator("option").count()):
-            select.select_option(str(i))
+            select.select_option(index=i)
             assert page.locator(f"#{panel} .main-svg").count() > 0
     page.locator("#loss button[data-value=log]").click()
     page.emulate_media(color_scheme="dark")
@@ -120,7 +103,7 @@ def test_hostile_names_stay_text(opened, recordings, width, scheme):
     assert "<script>alert(1)</script>" in text
     assert not set("\u202e\u2066\x1b") & set(text)
     assert "\u200b" not in page.inner_text("#findings")  # plotly sets it around raised exponents
-    page.locator("#heatmap select").select_option("1")
+    page.locator("#heatmap select").select_option(index=1)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -143,6 +126,39 @@ def test_remedies_stand_under_the_findings(opened, recordings, vanishing, width)
         "with it",
     ]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_notebook_shows_the_report_in_a_frame(browser, vanishing, recordings):
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    troubles = []
+    page.on("pageerror", lambda e: troubles.append(f"error: {e}"))
+    page.on("console", lambda m: troubles.append(f"console {m.type}: {m.text}"))
+    framed = framed_html(report_html(vanishing, recordings.VANISHING_FINDINGS))
+    page.set_content(f"<p id=outside>notebook</p>{framed}")
+    inside = page.frame_locator("iframe")
+    inside.locator(".level-row").first.wait_for()
+    inside.locator("[data-slot=loss]").scroll_into_view_if_needed()
+    inside.locator("#loss .main-svg").first.wait_for()
+    inside.locator("#loss button[data-value=log]").click()
+    assert "4 findings" in inside.locator("#verdict").inner_text()
+    reach = "(() => { try { return parent.document.title; } catch { return 'refused'; } })()"
+    assert page.frames[1].evaluate(reach) == "refused"
+    context.close()
+    assert troubles == []
+
+
+@pytest.mark.parametrize("chosen", ["", "#theme=dark"])
+def test_paper_is_white(opened, vanishing, chosen):
+    page = opened(vanishing, scheme="dark")
+    page.goto(page.url + chosen)
+    colour = "Plotly && document.querySelector('#loss .chart').layout.font.color"
+    dark = page.evaluate(colour)
+    page.emulate_media(media="print")
+    page.wait_for_timeout(300)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(29, 32, 36)"
+    assert page.evaluate(colour) != dark
 
 
 def test_empty_states(opened, recordings):

@@ -122,7 +122,7 @@ def _of_module(module: nn.Module) -> Function:
     for word, reason in (("GLU", "glu"), ("Softm", "softmax"), ("Norm", "normalization")):
         if word in type(module).__name__:
             _refuse(type(module).__name__, reason)
-    return copy.deepcopy(module).double()
+    return copy.deepcopy(module).double().cpu()
 
 
 def _name_of(function: Any) -> str:

@@ -97,7 +97,6 @@ def gain(
     return Gain(value, value * (error / (2 * energy) + 4e-16))
 
 
-@lru_cache(maxsize=512)
 def _moments(of: Activation, mean: float, std: float) -> Expectation:
     """E f, E f^2 and E f'^2 for x ~ N(mean, std^2): [3]."""
 
@@ -107,6 +106,10 @@ def _moments(of: Activation, mean: float, std: float) -> Expectation:
             return np.stack([value, value**2, slope**2])
 
     return expectation(integrands, mean, std)
+
+
+_kept_moments = lru_cache(maxsize=4096)(_moments)
+"""For the maps, which ask for the same ones again and again."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class VarianceMap:
         if q <= 0:
             return self.gain**2 * float(self.activation(np.zeros(1))[0]) ** 2 + self.bias**2
         return (
-            self.gain**2 * float(_moments(self.activation, 0.0, math.sqrt(q)).value[1])
+            self.gain**2 * float(_kept_moments(self.activation, 0.0, math.sqrt(q)).value[1])
             + self.bias**2
         )
 
@@ -214,7 +217,7 @@ class VarianceMap:
         """
         q = self.fixed_point
         q = 1.0 if math.isnan(q) or math.isinf(q) else max(q, 1e-12)
-        return self.gain**2 * float(_moments(self.activation, 0.0, math.sqrt(q)).value[2])
+        return self.gain**2 * float(_kept_moments(self.activation, 0.0, math.sqrt(q)).value[2])
 
     @property
     def phase(self) -> Literal["ordered", "critical", "chaotic"]:

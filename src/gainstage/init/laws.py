@@ -50,7 +50,7 @@ def look(tensor: Tensor) -> Look:
         >>> look(torch.rand(64, 64, generator=torch.Generator().manual_seed(0)) - 0.5).law
         'uniform'
     """
-    wide = tensor.detach().double()
+    wide = tensor.detach().double().cpu()
     count = wide.numel()
     if not count:
         return Look(None, 0, 0.0, 0.0)

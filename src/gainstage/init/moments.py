@@ -152,7 +152,7 @@ def measured(tensor: Tensor, flow: Tensor | None = None) -> Moments:
         tensor: [samples, ...].
         flow: as in :class:`Moments`; zeros that require a gradient if not given.
     """
-    wide = tensor.detach().double()
+    wide = tensor.detach().double().cpu()
     if flow is None:
         flow = no_flow(wide.shape)
     return Moments(
@@ -178,7 +178,7 @@ def likeness(x: Tensor) -> Tensor:
     Args:
         x: [samples, ...]; of very many the first ones stand for all.
     """
-    rows = x.detach().double().reshape(len(x), -1)[:_MOST_SAMPLES]
+    rows = x.detach().double().cpu().reshape(len(x), -1)[:_MOST_SAMPLES]
     upper = torch.triu_indices(len(rows), len(rows), 1)
     products = rows @ rows.T / max(rows.shape[1], 1)
     found = products[upper[0], upper[1]]
@@ -255,6 +255,6 @@ def alike(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 def constant_of(value: Any) -> tuple[Any, Any]:
     """A constant and its square, as float64 where it is a tensor."""
     if isinstance(value, Tensor):
-        wide = value.detach().double()
+        wide = value.detach().double().cpu()
         return wide, wide**2
     return value, value**2

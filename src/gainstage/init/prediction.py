@@ -166,7 +166,7 @@ def _send_back(
         value = loss_fn(output, batch[1]) if has_targets else loss_fn(output)
         loss = float(value.detach())
         value.backward()  # type: ignore[no-untyped-call]
-    return loss, [None if h.grad is None else h.grad.detach().double() for h in heads]
+    return loss, [None if h.grad is None else h.grad.detach().double().cpu() for h in heads]
 
 
 def _propagate(tape: Tape, batch: Any) -> tuple[list[bool], list[Moments]]:

@@ -158,6 +158,19 @@ def _kind(op: str) -> Kind:
     return "other" if op in LEVELLERS or op in PRODUCTS else "passing"
 
 
+class _Tracer(fx.Tracer):
+    """Looks into every module with parts, but for those that multiply by weights themselves."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is one call."""
+        del module_qualified_name
+        return isinstance(m, _WEIGHT_MODULES) or (not any(m.children()) and _is_torchs(m))
+
+
+def _is_torchs(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn")
+
+
 def of_modules(model: nn.Module) -> Wiring:
     """The wiring as ``torch.fx`` finds it, without a batch.
 
@@ -165,7 +178,7 @@ def of_modules(model: nn.Module) -> Wiring:
         UsageError: the forward depends on its data; a batch is needed.
     """
     try:
-        graph = fx.Tracer().trace(model)
+        graph = _Tracer().trace(model)
     except Exception as error:  # anything that a user's forward does may fail on a proxy
         msg = (
             f"The wiring of {type(model).__name__} cannot be read without data "

@@ -41,7 +41,7 @@ def payload(
         asdict(remedy) for remedy in (recording.remedies if remedies is None else remedies)
     ]
     plain: dict[str, Any] = msgspec.to_builtins(data, str_keys=True)
-    return {"schema": PAYLOAD_SCHEMA, "run": _run(recording), **plain}
+    return {"schema": PAYLOAD_SCHEMA, "run": run_told(recording), **plain}
 
 
 def script_json(data: Mapping[str, Any]) -> str:
@@ -55,7 +55,8 @@ def script_json(data: Mapping[str, Any]) -> str:
     return text.translate(_ESCAPES)
 
 
-def _run(recording: Recording) -> dict[str, Any]:
+def run_told(recording: Recording) -> dict[str, Any]:
+    """What the page tells of a run as a whole."""
     info, steps = recording.info, recording.steps
     return {
         "id": info.id,
@@ -80,4 +81,8 @@ def _run(recording: Recording) -> dict[str, Any]:
 
 
 def _told(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_told, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_told(part)}" for key, part in value.items())
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

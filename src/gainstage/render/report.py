@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 from gainstage.errors import UsageError
 from gainstage.recording import Recording
 from gainstage.records import Finding, Remedy
 from gainstage.render.payload import payload, script_json
+from gainstage.render.static_files import plotly_source, static_text, unneeded_styles
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
-_OWN_STYLE = re.compile(r'document\.getElementById\("([0-9a-f]{64})"\)')
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -76,23 +76,27 @@ def report_html(
         "policy": _policy(scripts=(plotly, code), styles=(style, "")),
         "style": style,
         "plotly": plotly,
-        "unneeded": "".join(f'<template id="{key}"></template>' for key in _own_styles(plotly)),
+        "unneeded": "".join(f'<template id="{key}"></template>' for key in unneeded_styles(plotly)),
         "code": code,
         "data": script_json(payload(recording, findings, manuals, remedies)),
     }
     return _SLOT.sub(lambda found: slots[found[1]], static_text("report.html"))
 
 
-def static_text(name: str) -> str:
-    """A file of the page as it is shipped, with unix line ends (its hash depends on them)."""
-    source = resources.files("gainstage.render").joinpath("static", name)
-    return source.read_text(encoding="utf-8").replace("\r\n", "\n")
+def framed_html(page: str) -> str:
+    """A report as a notebook may hold it: in a frame that can reach nothing around it.
 
+    Scripts run in the frame as those of an unknown site: they see neither the notebook nor its
+    cookies, and the report's own policy lets them load nothing.
 
-def plotly_source() -> str:
-    """plotly.js as the installed ``plotly`` package ships it."""
-    source = resources.files("plotly").joinpath("package_data", "plotly.min.js")
-    return source.read_text(encoding="utf-8").replace("\r\n", "\n")
+    Args:
+        page: the report.
+    """
+    return (
+        '<iframe sandbox="allow-scripts allow-downloads" referrerpolicy="no-referrer" '
+        'title="Gainstage report" style="width: 100%; height: 760px; border: 0" '
+        f'srcdoc="{html.escape(page)}"></iframe>'
+    )
 
 
 def bundle(entry: str) -> str:
@@ -115,14 +119,6 @@ def bundle(entry: str) -> str:
 
     add(entry)
     return "\n" + "\n".join(parts.values())
-
-
-def _own_styles(plotly: str) -> list[str]:
-    """Ids of the style elements (of its map library) that plotly adds unless it finds the id.
-
-    No map is drawn here and the policy would refuse them aloud, so the page holds the ids already.
-    """
-    return sorted(set(_OWN_STYLE.findall(plotly)))
 
 
 def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:

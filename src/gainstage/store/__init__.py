@@ -6,11 +6,14 @@ Free of torch. :mod:`gainstage.store.schema` describes the file.
 
 from gainstage.store.amend import save_findings as save_findings
 from gainstage.store.amend import save_remedies as save_remedies
+from gainstage.store.excerpt import Excerpt as Excerpt
+from gainstage.store.excerpt import matching as matching
 from gainstage.store.library import RunSummary as RunSummary
 from gainstage.store.library import find_run as find_run
 from gainstage.store.library import list_runs as list_runs
 from gainstage.store.library import new_run_path as new_run_path
 from gainstage.store.library import open_recording as open_recording
+from gainstage.store.library import run_files as run_files
 from gainstage.store.merged import MergedRecording as MergedRecording
 from gainstage.store.merging import merge_run as merge_run
 from gainstage.store.ranks import Rank as Rank

@@ -49,7 +49,7 @@ def list_runs(folder: str | os.PathLike[str]) -> list[RunSummary]:
     Args:
         folder: it may be missing: then there are none.
     """
-    files = _runs(Path(folder)).values()
+    files = run_files(folder).values()
     return [run for _, run in sorted(map(_summary, files), key=lambda pair: pair[0], reverse=True)]
 
 
@@ -100,7 +100,7 @@ def find_run(folder: str | os.PathLike[str], text: str) -> Path:
                 return path
         msg = f"There is no run file {text!r}: `gainstage runs` lists those in a folder."
         raise RunFileError(msg)
-    files = _runs(folder)
+    files = run_files(folder)
     if text in files:
         return files[text]
     if not files:
@@ -118,8 +118,13 @@ def find_run(folder: str | os.PathLike[str], text: str) -> Path:
     raise RunFileError(msg)
 
 
-def _runs(folder: Path) -> dict[str, Path]:
-    """The runs in a folder by name; one whose ranks were merged is the file of that."""
+def run_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """The runs in a folder by name; one whose ranks were merged is the file of that.
+
+    Args:
+        folder: it may be missing: then there are none.
+    """
+    folder = Path(folder)
     folders = {path.parent.name: path.parent for path in folder.glob(f"*/rank*{SUFFIX}")}
     ranked = {name: path for name, path in folders.items() if rank_files(path)}
     files = {path.stem: path for path in folder.glob("*" + SUFFIX)}

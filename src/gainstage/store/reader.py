@@ -131,6 +131,14 @@ class StoredRecording(Recording):
         return self._catalogue.findings
 
     @property
+    def blocks(self) -> NDArray[np.int64]:
+        """Where in :attr:`steps` each entry of an :meth:`overview` may begin: int64 [B]."""
+        timeline = self._timeline
+        starts = [place.start for place in timeline.places.values()]
+        tail = [timeline.tail_start] if timeline.tail_start < len(timeline.steps) else []
+        return np.array([*starts, *tail], dtype=np.int64)
+
+    @property
     @override
     def remedies(self) -> tuple[Remedy, ...]:
         return self._catalogue.remedies
@@ -148,29 +156,38 @@ class StoredRecording(Recording):
     def values(self, site: Site, quantity: str) -> Values:
         return to_float32(self.exact(site, quantity))
 
-    def exact(self, site: Site, quantity: str) -> FloatArray:
-        """The same as it is stored, float64 in a rank's own file: float64 [T]."""
+    def exact(self, site: Site, quantity: str, span: slice | None = None) -> FloatArray:
+        """The same as it is stored, float64 in a rank's own file: float64 [T].
+
+        Args:
+            site: where.
+            quantity: which.
+            span: positions in :attr:`steps` (both ends given) to read; all by default.
+        """
         series = self._catalogue.series.get((site.id, quantity))
         timeline = self._timeline
-        found = np.full(len(timeline.steps), np.nan)
+        span = span or slice(0, len(timeline.steps))
+        found = np.full(span.stop - span.start, np.nan)
         if series is None:
             return found
         with self._lock, self._source.reading() as connection:
             rows = connection.execute(
-                "SELECT step0, n, crc, v FROM chunk WHERE series = ? AND step0 <= ?",
-                (series, timeline.last_block),
+                "SELECT step0, n, crc, v FROM chunk "
+                "WHERE series = ? AND step0 BETWEEN ? AND ? AND step0 <= ?",
+                (series, *timeline.bounds(span), timeline.last_block),
             )
             for step0, n, crc, blob in rows:
                 place = timeline.places.get(step0)
                 if place is None:  # its block is damaged, and counted
                     continue
                 sound = is_intact(blob, crc, series, step0, n)
-                values = unpack_values(blob, len(found[place])) if sound else None
+                values = unpack_values(blob, place.stop - place.start) if sound else None
                 if values is None:
                     self._bad.add(("chunk", series, step0))
                 else:
-                    found[place] = values
-        found[timeline.tail_start :] = timeline.tail(series)
+                    _lay(found, values, place.start - span.start)
+        if timeline.tail_start < span.stop:
+            _lay(found, timeline.tail(series), timeline.tail_start - span.start)
         return found
 
     def overview(self, site: Site, quantity: str) -> Overview:
@@ -270,3 +287,10 @@ class StoredRecording(Recording):
                     return part
         self._bad.add(("hist", *key))
         return None
+
+
+def _lay(into: FloatArray, values: NDArray[Any], at: int) -> None:
+    """Lay `values` into an array from position `at` on, as far as they fall into it."""
+    first, last = max(at, 0), min(at + len(values), len(into))
+    if first < last:
+        into[first:last] = values[first - at : last - at]

@@ -109,7 +109,8 @@ class Source:
     def _begin(self) -> sqlite3.Connection:
         """Begin a read transaction; what a kill left half done is waited for, then mended."""
         for pause in _PAUSES:
-            time.sleep(pause)
+            if pause:  # even none at all hands the processor to others
+                time.sleep(pause)
             try:
                 return self._try_to_begin()
             except sqlite3.OperationalError as error:

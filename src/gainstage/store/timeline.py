@@ -55,6 +55,15 @@ class Timeline:
             *(("frame", step) for step, (_, values) in self._frames.items() if values is None),
         }
 
+    def bounds(self, span: slice) -> tuple[int, int]:
+        """First and last step0 of the blocks that meet a span of positions; (0, -1) if none."""
+        met = [
+            step0
+            for step0, place in self.places.items()
+            if place.start < span.stop and place.stop > span.start
+        ]
+        return (met[0], met[-1]) if met else (0, -1)
+
     def extended(self, connection: sqlite3.Connection, path: Path) -> Timeline:
         """The timeline as of now.
 

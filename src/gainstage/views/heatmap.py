@@ -69,10 +69,18 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class HeatMaps:
-    """All heat maps that have a row; ``first`` and ``last`` bound each column's steps."""
+    """Heat maps that have a row.
+
+    Attributes:
+        first: first step of each column.
+        last: last step of each column.
+        choices: key and title of each map that there may be.
+        maps: all of them, or the one that was asked for.
+    """
 
     first: tuple[int, ...]
     last: tuple[int, ...]
+    choices: tuple[tuple[str, str], ...]
     maps: tuple[HeatMap, ...]
 
 
@@ -83,6 +91,7 @@ class _Recipe:
     unit: str
     kind: Kind
     read: Reader
+    quantity: str = "rms"
     reduced: Literal["mean", "max"] = "mean"
     scale: Literal["diverging", "sequential"] = "sequential"
     centre: float = 0.0
@@ -117,29 +126,50 @@ def _non_finite(recording: Recording, site: Site) -> Floats:
 _RECIPES = (
     _Recipe("output", "Output level", "dB", "output", _level, scale="diverging"),
     _Recipe("output_grad", "Gradient level", "dB", "output_grad", _level),
-    _Recipe("update_ratio", "Update : data", "log10", "weight", _pace, "mean", "diverging", -3.0),
+    _Recipe(
+        "update_ratio", "Update : data", "log10", "weight", _pace, "rms", "mean", "diverging", -3.0
+    ),
     _Recipe("weight", "Weight level", "dB", "weight", _level),
     _Recipe("grad", "Weight gradient level", "dB", "grad", _level),
-    _Recipe("dead_units", "Dead units", "share", "output", _share("dead_units"), "max"),
-    _Recipe("saturated", "Saturated units", "share", "output", _share("saturated"), "max"),
-    _Recipe("non_finite", "NaN and Inf", "count", "output", _non_finite, "max"),
-    _Recipe("non_finite_grad", "NaN and Inf in gradients", "count", "grad", _non_finite, "max"),
+    _Recipe(
+        "dead_units", "Dead units", "share", "output", _share("dead_units"), "dead_units", "max"
+    ),
+    _Recipe(
+        "saturated", "Saturated units", "share", "output", _share("saturated"), "saturated", "max"
+    ),
+    _Recipe("non_finite", "NaN and Inf", "count", "output", _non_finite, "nan", "max"),
+    _Recipe(
+        "non_finite_grad", "NaN and Inf in gradients", "count", "grad", _non_finite, "nan", "max"
+    ),
 )
 
 
 @view("heatmap")
-def heat_maps(recording: Recording, *, limit: int = _COLUMNS) -> HeatMaps:
+def heat_maps(recording: Recording, *, limit: int = _COLUMNS, only: str | None = None) -> HeatMaps:
     """Every quantity that was measured, as a matrix of layers by steps.
 
     Args:
         recording: the run.
         limit: at most this many columns; deep networks get fewer, so that a page stays small.
+        only: key of the one map that is wanted; the first that there is if it is unknown; None
+            for all.
     """
-    rows = max((len(recording.of_kind(recipe.kind)) for recipe in _RECIPES), default=0)
+    measured = [recipe for recipe in _RECIPES if _is_measured(recording, recipe)]
+    asked = [recipe for recipe in measured if recipe.key == only] or measured[:1]
+    rows = max((len(recording.of_kind(recipe.kind)) for recipe in measured), default=0)
     most = min(limit, max(_FEWEST_COLUMNS, _MOST_CELLS // max(rows, 1)))
-    points = columns(recording.steps, most)
-    maps = [_heat_map(recording, recipe, points) for recipe in _RECIPES]
-    return HeatMaps(points.first, points.last, tuple(m for m in maps if m is not None))
+    points = columns(recording.steps, most, recording.ends)
+    recipes = measured if only is None else asked
+    made = (_heat_map(recording, recipe, points) for recipe in recipes)
+    maps = tuple(one for one in made if one is not None)
+    known = {one.key for one in maps} if only is None else {recipe.key for recipe in measured}
+    choices = tuple((recipe.key, recipe.title) for recipe in measured if recipe.key in known)
+    return HeatMaps(points.first, points.last, choices, maps)
+
+
+def _is_measured(recording: Recording, recipe: _Recipe) -> bool:
+    sites = recording.of_kind(recipe.kind)
+    return any(recipe.quantity in recording.quantities(site) for site in sites)
 
 
 def _heat_map(recording: Recording, recipe: _Recipe, points: Columns) -> HeatMap | None:

@@ -77,22 +77,36 @@ class RidgeGroup:
 
 @dataclass(frozen=True, slots=True)
 class Ridges:
-    """The ridge groups that have a ridge."""
+    """The ridge groups that have a ridge.
 
+    Attributes:
+        choices: kind and title of each group that there may be.
+        groups: all of them, or the one that was asked for.
+    """
+
+    choices: tuple[tuple[str, str], ...]
     groups: tuple[RidgeGroup, ...]
 
 
 @view("histograms")
-def ridges(recording: Recording, *, start: int = 0, stop: int | None = None) -> Ridges:
+def ridges(
+    recording: Recording, *, start: int = 0, stop: int | None = None, only: str | None = None
+) -> Ridges:
     """Ridges over depth for every kind of site with histograms.
 
     Args:
         recording: the run.
         start: first step.
         stop: one past the last step; None for the end of the run.
+        only: the one kind that is wanted; the first that there is if it is unknown; None for all.
     """
-    groups = (_group(recording, kind, title, start, stop) for kind, title in _KINDS)
-    return Ridges(tuple(group for group in groups if group is not None))
+    there = [(kind, title) for kind, title in _KINDS if recording.of_kind(kind)]
+    asked = [pair for pair in there if pair[0] == only] or there[:1]
+    wanted = there if only is None else asked
+    made = (_group(recording, kind, title, start, stop) for kind, title in wanted)
+    groups = tuple(group for group in made if group is not None)
+    known = [(group.kind, group.title) for group in groups]
+    return Ridges(tuple(known if only is None else there), groups)
 
 
 def _group(

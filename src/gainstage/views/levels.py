@@ -206,12 +206,14 @@ def _meter(
         low=number(finite.min()) if len(finite) else None,
         high=number(finite.max()) if len(finite) else None,
         track=numbers(track, 4),
-        gains=tuple(
-            None if gain is None else number(gain, 4)
-            for gain in map(_difference, after[picked].tolist(), before[picked].tolist())
-        ),
+        gains=numbers(_finite(after[picked]) - _finite(before[picked]), 4),
         silences=tuple(np.flatnonzero(np.isneginf(track)).tolist()),
     )
+
+
+def _finite(levels: Floats) -> Floats:
+    """The same with NaN for silence, so that no difference is infinite."""
+    return np.where(np.isfinite(levels), levels, np.nan)
 
 
 def _difference(a: float, b: float) -> float | None:

@@ -62,7 +62,7 @@ def loss_chart(recording: Recording, *, limit: int = _COLUMNS) -> LossChart:
         limit: at most this many points; a longer run is averaged, with its extremes beside.
     """
     loss = recording.run_values("loss").astype(np.float64)
-    points = columns(recording.steps, limit)
+    points = columns(recording.steps, limit, recording.ends)
     known = np.flatnonzero(np.isfinite(loss))
     infinite = np.flatnonzero(np.isinf(loss))
     mean = points.reduce(loss, "mean")

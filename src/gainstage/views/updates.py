@@ -56,7 +56,7 @@ def update_chart(recording: Recording, *, limit: int = _COLUMNS) -> UpdateChart:
         recording: the run.
         limit: at most this many columns of steps.
     """
-    points = columns(recording.steps, limit)
+    points = columns(recording.steps, limit, recording.ends)
     updates = by_name(recording, "update")
     paces = []
     for name, site in by_name(recording, "weight").items():

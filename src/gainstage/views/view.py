@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ Numbers = tuple[float | None, ...]
 Reduction = Literal["mean", "min", "max"]
 
 Floats = NDArray[np.float64]
+
+_EXACT: Final = 22
+"""Powers of ten up to this one are floats without an error."""
 
 
 def view(name: str) -> Callable[[V], V]:
@@ -62,7 +65,15 @@ def numbers(values: NDArray[Any] | Sequence[float], digits: int = 6) -> Numbers:
         >>> numbers([1.0, float("inf")])
         (1.0, None)
     """
-    return tuple(number(v, digits) for v in np.asarray(values, dtype=np.float64).tolist())
+    wide = np.asarray(values, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        power = digits - 1 - np.floor(np.log10(np.abs(wide)))
+        up, down = 10.0 ** np.maximum(power, 0), 10.0 ** np.maximum(-power, 0)
+        rounded = np.round(wide * up / down) / up * down
+    plain = rounded.tolist()
+    for i in np.flatnonzero(~(np.abs(power) <= _EXACT)).tolist():
+        plain[i] = number(wide[i], digits)
+    return tuple(plain)
 
 
 def decibels(rms: NDArray[Any]) -> Floats:
@@ -138,8 +149,13 @@ class Columns:
         return np.asarray(np.logical_or.reduceat(flags, self.starts))
 
 
-def columns(steps: NDArray[np.int64], limit: int) -> Columns:
+def columns(steps: NDArray[np.int64], limit: int, ends: NDArray[np.int64] | None = None) -> Columns:
     """Gather steps into at most `limit` columns of nearly the same number of steps.
+
+    Args:
+        steps: of a recording.
+        limit: at most this many columns.
+        ends: the last step that each of them stands for; itself by default.
 
     Example:
         >>> c = columns(np.arange(5), 2)
@@ -148,5 +164,6 @@ def columns(steps: NDArray[np.int64], limit: int) -> Columns:
     """
     count = min(len(steps), max(limit, 1))
     starts = np.arange(count, dtype=np.int64) * len(steps) // max(count, 1)
-    ends = np.append(starts[1:], len(steps))[:count] - 1
-    return Columns(tuple(steps[starts].tolist()), tuple(steps[ends].tolist()), starts)
+    finals = np.append(starts[1:], len(steps))[:count] - 1
+    last = steps if ends is None else ends
+    return Columns(tuple(steps[starts].tolist()), tuple(last[finals].tolist()), starts)

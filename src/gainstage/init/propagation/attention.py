@@ -49,13 +49,13 @@ def masked_fill(call: Call) -> Moments:
         raise NotImplementedError
     number = float(value)
     if number > -1e4:
-        kept = (~mask).double()
+        kept = (~mask).double().cpu()
         return x.but(
             mean=x.mean * kept + number * (1 - kept),
             second=x.second * kept + number**2 * (1 - kept),
             flow=x.flow * kept,
         )
-    return x.but(kept=(~mask).double())
+    return x.but(kept=(~mask).double().cpu())
 
 
 @propagates("scaled_dot_product_attention")
@@ -155,5 +155,5 @@ def _mask(mask: Any, causal: bool, targets: int, sources: int) -> Tensor:
         kept = kept.tril()
     if isinstance(mask, Tensor):
         passing = mask if mask.dtype == torch.bool else torch.isfinite(mask)
-        kept = kept * passing.double().reshape(-1, *mask.shape[-2:]).mean(0)
+        kept = kept * passing.double().cpu().reshape(-1, *mask.shape[-2:]).mean(0)
     return kept

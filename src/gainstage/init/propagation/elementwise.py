@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gainstage.init.gaussian import gaussian, of_pairs, sensitivity
 from gainstage.init.moments import Call, Moments, alike, constant_of, core, propagates
 from gainstage.init.vocabulary import UNARY
-
-_HALF: Final = 40
-"""Nodes on either side of the kink at zero."""
-_REACH: Final = 8.0
-_CHUNK: Final = 1 << 16
-
-_NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_HALF))
-_NORMAL, _MASS = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(_HALF))
 
 
 @propagates(*UNARY)
@@ -47,19 +39,19 @@ def applied(function: Callable[[Tensor], Tensor], x: Moments) -> Moments:
     """A function applied to every element of x."""
     mean, std = core(x.mean), core(x.variance).sqrt()
     mean, std = mean + 0 * std, std + 0 * mean
-    first, second, slope = _gaussian(function, mean.reshape(-1), std.reshape(-1))
+    first, second, slope = gaussian(function, mean.reshape(-1), std.reshape(-1))
     shape = x.second.shape
     width = [a.reshape(mean.shape).expand(shape) for a in (first, second, slope)]
     one, overall = width[0], width[1].mean()
-    samples, slopes = _pair(function, x, x.samples)
+    samples, slopes = of_pairs(function, x, x.samples)
     alone = float(x.positions) >= float(x.power)  # there are no positions
-    positions = overall if alone else _pair(function, x, x.positions)[0]
+    positions = overall if alone else of_pairs(function, x, x.positions)[0]
     power, spread, own = float(overall), 0.0, 0.0
     if power > 0:
         typical = x.centre.reshape(1), (x.power - x.centre**2).clamp_min(0.0).sqrt().reshape(1)
-        fourth = float(_gaussian(lambda v: function(v) ** 2, *typical)[1])
+        fourth = float(gaussian(lambda v: function(v) ** 2, *typical)[1])
         own = max(fourth / power**2 - 1, 0.0) * x.own_spread / 2
-        spread = x.spread * _sensitivity(function, *typical) ** 2
+        spread = x.spread * sensitivity(function, *typical) ** 2
     return x.but(
         mean=one,
         second=width[1],
@@ -71,87 +63,6 @@ def applied(function: Callable[[Tensor], Tensor], x: Moments) -> Moments:
         own_spread=own,
         before=(function, x),
     )
-
-
-def _gaussian(
-    function: Callable[[Tensor], Tensor], mean: Tensor, std: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """E f, E f^2 and E f'^2 for N(mean, std^2), element by element: [m] each."""
-    parts = [_integrated(function, m, s) for m, s in zip(_chunks(mean), _chunks(std), strict=True)]
-    return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))  # type: ignore[return-value]
-
-
-def _chunks(values: Tensor) -> tuple[Tensor, ...]:
-    return torch.tensor_split(values, max(math.ceil(len(values) * _HALF / _CHUNK), 1))
-
-
-def _integrated(
-    function: Callable[[Tensor], Tensor], mean: Tensor, std: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    kink = (-mean / std.clamp_min(1e-300)).clamp(-_REACH + 0.1, _REACH - 0.1)
-    sides = []
-    for low, high in (
-        (torch.full_like(kink, -_REACH), kink),
-        (kink, torch.full_like(kink, _REACH)),
-    ):
-        width = (high - low)[:, None] / 2
-        z = (low + high)[:, None] / 2 + width * _NODES
-        density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-        sides.append((z, density * _WEIGHTS * width))
-    z, weight = (torch.cat(both, dim=1) for both in zip(*sides, strict=True))
-    value, slope = _with_slope(function, mean[:, None] + std[:, None] * z)
-    weight = weight / weight.sum(1, keepdim=True)
-    return ((value * weight).sum(1), (value**2 * weight).sum(1), (slope**2 * weight).sum(1))
-
-
-def _with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
-        at = x.detach().requires_grad_()
-        value = function(at)
-        slope = torch.zeros_like(x)
-        if value.requires_grad:
-            (slope,) = torch.autograd.grad(value.sum(), at)
-    return value.detach(), slope
-
-
-def _pair(
-    function: Callable[[Tensor], Tensor], x: Moments, product: Tensor
-) -> tuple[Tensor, Tensor]:
-    """E f(a) f(b) and E f'(a) f'(b) for two elements of x whose product is `product` on average.
-
-    Over x as a whole: one variance, one mean.
-
-    Args:
-        function: f.
-        x: the elements.
-        product: of pairs, of any shape.
-    """
-    centre = x.centre
-    variance = (x.power - x.mean.square().mean()).clamp_min(0.0)
-    if float(variance) == 0:
-        value, slope = _with_slope(function, centre.reshape(1))
-        return (value[0] ** 2).expand_as(product), (slope[0] ** 2).expand_as(product)
-    share = ((product - x.mean.square().mean()) / variance).clamp(0.0, 1.0).reshape(-1, 1)
-    common = (centre + (variance * share).sqrt() * _NORMAL).reshape(-1)
-    alone = (variance * (1 - share)).sqrt().expand(-1, len(_NORMAL)).reshape(-1)
-    firsts = _gaussian(function, common, alone)[0].view(-1, len(_NORMAL))
-    slopes = _gaussian(_derivative(function), common, alone)[0].view(-1, len(_NORMAL))
-    mass = _MASS / _MASS.sum()
-    pair, slope_pair = ((v**2 * mass).sum(1).reshape(product.shape) for v in (firsts, slopes))
-    return pair, slope_pair
-
-
-def _derivative(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    return lambda v: _with_slope(function, v)[1]
-
-
-def _sensitivity(function: Callable[[Tensor], Tensor], mean: Tensor, std: Tensor) -> float:
-    """D log(power out) / d log(power in): by how much the function passes on a change of level."""
-    step = 0.02
-    before, after = (
-        float(_gaussian(function, mean * factor, std * factor)[1]) for factor in (1.0, 1 + step)
-    )
-    return math.log(after / before) / (2 * math.log1p(step)) if before > 0 < after else 0.0
 
 
 @propagates("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout")
@@ -168,7 +79,9 @@ def dropout(call: Call) -> Moments:
 def add(call: Call) -> Moments:
     """A sum: of independent signals (a residual branch and its stream), or with a constant.
 
-    Crude where the two are not independent: x + relu(x).
+    Crude where the two are not independent: x + relu(x). That they are so on average does not
+    mean that their product is zero: of n units it has a variance of 4 s (1 - s) / n, s the share of
+    one in the sum, by which residual streams differ from seed to seed.
     """
     a, b = call.args[:2]
     return _sum(a, _scaled(b, call.kwargs.get("alpha", 1)))
@@ -212,7 +125,7 @@ def _sum(a: Any, b: Any) -> Moments:
         positions=a.positions + b.positions + cross,
         flow=a.flow + b.flow,
         flow_pair=a.flow_pair + b.flow_pair,
-        spread=both[0],
+        spread=both[0] + 2 * share * (1 - share) * max(a.own_spread, b.own_spread),
         own_spread=both[1],
         crude=a.crude or b.crude,
     )
@@ -220,7 +133,7 @@ def _sum(a: Any, b: Any) -> Moments:
 
 def _plus_constant(a: Moments, b: Any) -> Moments:
     if isinstance(b, Tensor) and not bool(torch.isfinite(b).all()):
-        kept = torch.isfinite(b).double()  # an attention mask of zeros and -inf
+        kept = torch.isfinite(b).double().cpu()  # an attention mask of zeros and -inf
         return a.but(kept=kept)
     c, c2 = constant_of(b)
     c_mean, c2_mean = (float(v.mean()) if isinstance(v, Tensor) else float(v) for v in (c, c2))
@@ -271,7 +184,7 @@ def divide(call: Call) -> Moments:
     a, b = call.args[:2]
     if not isinstance(a, Moments) or isinstance(b, Moments):
         raise NotImplementedError
-    return _times(a, 1 / (b.detach().double() if isinstance(b, Tensor) else b))
+    return _times(a, 1 / (b.detach().double().cpu() if isinstance(b, Tensor) else b))
 
 
 def _times(a: Moments, factor: Any) -> Moments:

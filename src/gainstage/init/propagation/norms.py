@@ -92,7 +92,7 @@ def group_norm(call: Call) -> Moments:
 
 def _by_channel(values: Tensor, x: Moments) -> Tensor:
     shape = [1, -1] + [1] * (len(x.shape) - 2)
-    return values.detach().double().view(shape)
+    return values.detach().double().cpu().view(shape)
 
 
 def _normalised(
@@ -123,5 +123,5 @@ def _normalised(
 def _moments(values: Tensor | None, default: float) -> tuple[Any, Any]:
     if values is None:
         return default, default**2
-    wide = values.detach().double()
+    wide = values.detach().double().cpu()
     return wide.mean(), wide.square().mean()

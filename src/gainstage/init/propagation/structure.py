@@ -79,5 +79,5 @@ def _field(part: Any, field: str) -> Tensor:
     if isinstance(part, Moments):
         value: Tensor = getattr(part, field)
         return value
-    wide: Tensor = part.detach().double()
+    wide: Tensor = part.detach().double().cpu()
     return {"mean": wide, "second": wide**2, "flow": torch.zeros_like(wide)}[field]

@@ -101,6 +101,7 @@ def _summed(
     second = v * powers + m * m * common + 2 * m * b * sums + b2
     terms = float(powers.mean() / x.power) if float(x.power) > 0 else 1.0
     coherent = float((mean**2).mean()) - b * b + b2
+    from_signal = max(1 - b2 / float(second.mean()), 0.0) if float(second.mean()) > 0 else 1.0
     flow = (v + m * m) * widen(total(x.flow))
     fan_out = terms * flow.numel() / max(x.flow.numel(), 1)
     return x.but(
@@ -110,7 +111,7 @@ def _summed(
         positions=v * terms * x.positions + coherent,
         flow=flow,
         flow_pair=(v + m * m) * fan_out * x.flow_pair,
-        spread=x.spread + x.own_spread,
+        spread=(x.spread + x.own_spread) * from_signal**2,  # biases are the same for every signal
         own_spread=2 / out,
     )
 

@@ -1,8 +1,9 @@
 // What is known of the run, and the levels of all parameters.
 import { clean, decibel, duration, el, figure, panel, plural, short } from "./dom.js";
+import { wanted } from "./state.js";
 
 export function detailsOf({ run, levels }) {
-  return { node: panel("details", "Run details", "", null, list(run), parameters(levels.parameters)) };
+  return { node: panel("details", "Run details", "", null, list(run), levels ? parameters(levels.parameters) : null) };
 }
 
 function list(run) {
@@ -34,11 +35,12 @@ function told(value) {
 
 function parameters(rows) {
   if (!rows.length) return null;
+  const found = rows.filter((row) => wanted(row.name));
   const kinds = ["weight", "grad", "update"];
   const head = el("tr", {}, ["parameter", "shape", ...kinds.map((k) => k + " dB")].map((title) => el("th", { scope: "col" }, title)));
-  const body = rows.slice(0, 2000).map((row) => el("tr", {}, el("th", { scope: "row", title: clean(row.name).slice(0, 400) }, short(row.name, 40)), el("td", {}, row.shape.join(" × ")),
+  const body = found.slice(0, 2000).map((row) => el("tr", {}, el("th", { scope: "row", title: clean(row.name).slice(0, 400) }, short(row.name, 40)), el("td", {}, row.shape.join(" × ")),
     kinds.map((kind) => el("td", {}, row.silent.includes(kind) ? "silent" : decibel(row[kind])))));
-  const summary = el("summary", {}, "Levels of " + plural(rows.length, "parameter"));
+  const summary = el("summary", {}, "Levels of " + plural(found.length, "parameter"));
   return el("details", { class: "parameters" }, summary,
     el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, body))));
 }

@@ -1,6 +1,7 @@
 // Building blocks: elements, cleaned names, numbers as people read them.
 // Every text enters the page through textContent; no markup is ever parsed.
 
+const GROUPED = new Intl.NumberFormat("en");
 const SVG = "http://www.w3.org/2000/svg";
 
 export function el(tag, attributes, ...children) {
@@ -67,7 +68,7 @@ export function figure(value) {
 }
 
 function spell(value) {
-  if (Number.isInteger(value) && Math.abs(value) < 1e15) return value.toLocaleString("en").replace("-", "−");
+  if (Number.isInteger(value) && Math.abs(value) < 1e15) return GROUPED.format(value).replace("-", "−");
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? Number(value.toPrecision(3)).toExponential() : String(Number(value.toPrecision(4)));
   return text.replace(/-/g, "−");
@@ -81,7 +82,7 @@ export function duration(seconds) {
 }
 
 export function plural(count, word) {
-  return count.toLocaleString("en") + " " + word + (count === 1 ? "" : "s");
+  return GROUPED.format(count) + " " + word + (count === 1 ? "" : "s");
 }
 
 // A titled panel; `note` says how to read what is in it.
@@ -95,17 +96,35 @@ export function emptyState(text) {
 }
 
 // A labelled select; `change` gets the chosen value.
-export function choice(label, options, change) {
+export function choice(label, options, change, now) {
   const select = el("select", { "aria-label": label, on: { change: () => change(select.value) } },
-    options.map(([value, title]) => el("option", { value }, title)));
+    options.map(([value, title]) => el("option", { value, selected: value === now }, title)));
   return el("label", { class: "choice" }, el("span", {}, label), select);
 }
 
 // A row of buttons of which one is pressed.
-export function segments(label, options, change) {
+export function segments(label, options, change, now) {
   const buttons = options.map(([value, title]) => el("button", { type: "button", "data-value": value, on: { click: () => { press(value); change(value); } } }, title));
   const press = (value) => buttons.forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.value === value)));
-  press(options[0][0]);
+  press(now || options[0][0]);
   const group = el("div", { class: "segments", role: "group", "aria-label": label }, buttons);
   return { group, press };
+}
+
+// The place of a panel whose data are on their way.
+export function waiting(id, title) {
+  return panel(id, title, "", null, el("div", { class: "skeleton", role: "status", "aria-label": "Reading" }));
+}
+
+// The place of a panel whose data did not come, and why.
+export function failed(id, title, error, again) {
+  const retry = again ? el("button", { type: "button", class: "plain", on: { click: again } }, "Try again") : null;
+  return panel(id, title, "", null, el("div", { class: "failed", role: "alert" }, el("p", {}, clean(error.message || error)), retry));
+}
+
+// "3 min ago", in the unit that fits.
+export function ago(seconds) {
+  const units = [[86400, "day"], [3600, "hour"], [60, "minute"]];
+  const [size, word] = units.find(([s]) => seconds >= s) || [1, "second"];
+  return plural(Math.floor(seconds / size), word);
 }

@@ -5,16 +5,18 @@ import { showStage, stageOf } from "./levels.js";
 const LABELS = { error: "Error", warning: "Warning", info: "Note" };
 
 export function findingsOf(data) {
-  const { cards, healthy } = data.findings;
+  if (!data.findings) return { node: panel("findings", "Findings", "", null, el("div", { class: "skeleton", role: "status", "aria-label": "Judging" })) };
+  const { cards, healthy, told } = data.findings;
   const body = cards.length ? el("div", { class: "cards" }, tree(cards, null, data)) : null;
   if (!cards.length && !data.run.steps) return { node: panel("findings", "Findings", "", null, emptyState("No step was recorded, so there is nothing to judge yet.")) };
   const calm = healthy ? calmPanel(data) : null;
-  const note = cards.length > 1 ? "Causes first; what follows from a cause is nested in its card." : "";
+  const note = [told || "", cards.length > 1 ? "Causes first; what follows from a cause is nested in its card." : ""].join(" ").trim();
   return { node: panel("findings", "Findings", note, null, calm, body) };
 }
 
 function calmPanel({ run, levels }) {
-  const watched = [plural(levels.stages.length, "stage"), plural(levels.parameters.length, "parameter"), plural(run.steps, "step")];
+  const places = levels ? [plural(levels.stages.length, "stage"), plural(levels.parameters.length, "parameter")] : [];
+  const watched = [...places, plural(run.steps, "step")];
   return el("div", { class: "calm" }, el("span", { class: "lamp", "aria-hidden": "true" }),
     el("div", {}, el("strong", {}, "Healthy"), el("p", {}, "No rule found anything that hurts this training. Watched: " + watched.join(", ") + ".")));
 }
@@ -33,7 +35,7 @@ function cardOf(card, consequences, data) {
 
 function where(card, data) {
   const parts = [];
-  const stage = stageOf(data.levels, card.site);
+  const stage = data.levels ? stageOf(data.levels, card.site) : null;
   if (clean(card.site)) {
     parts.push(stage === null ? el("span", { class: "site", title: clean(card.site).slice(0, 400) }, short(card.site, 48))
       : el("button", { class: "site", type: "button", title: "Show in the level diagram", on: { click: () => showStage(stage) } }, short(card.site, 48)));

@@ -16,18 +16,20 @@ export function headerOf(data) {
 
 // The main finding in one line.
 function first({ findings }) {
+  if (!findings) return null;
   const main = findings.cards[0];
   if (findings.healthy || !main) return null;
   const place = clean(main.site) ? [" at ", el("code", {}, short(main.site, 40))] : [];
   return el("p", { class: "first" }, "First of all: ", el("code", {}, short(main.code, 48)), place);
 }
 
-function logo() {
+export function logo() {
   const bars = [9, 15, 20, 15, 9].map((h, i) => svg("rect", { x: i * 5, y: (22 - h) / 2, width: 3, height: h, rx: 1.5 }));
   return svg("svg", { class: "logo", width: 23, height: 22, viewBox: "0 0 23 22", "aria-hidden": "true" }, bars);
 }
 
 function verdict({ findings, run }) {
+  if (!findings) return verdictLine("info", "Judging", run.steps ? "by every rule" : "", null);
   const counts = WORDS.map(([key, word]) => [findings.cards.filter((c) => c.severity === key).length, word]).filter(([n]) => n);
   const worst = findings.cards.some((c) => c.severity === "error") ? "error" : "warning";
   const state = findings.healthy ? "healthy" : worst;
@@ -56,7 +58,7 @@ const REACH = 60; // dB from the middle of a meter to its ends
 
 // One small meter a stage; the middle is 0 dB forward, and backward where the gradient enters.
 function bridge(levels) {
-  if (!levels.stages.length) return null;
+  if (!levels || !levels.stages.length) return null;
   const step = Math.ceil(levels.stages.length / 96);
   const stages = levels.stages.filter((_, i) => i % step === 0);
   const entry = entryLevel(levels, (s) => s.backward.level);

@@ -1,25 +1,53 @@
 // Layer by step matrices of one quantity at a time.
 import { choice, el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { savers } from "./save.js";
+import { get, set, wanted } from "./state.js";
 import { axis, chart, ink, labelRoom, narrow } from "./theme.js";
 
 export function heatmapOf({ heatmap }) {
-  if (!heatmap.maps.length) return { node: panel("heatmap", "Heat map", "", null, emptyState("No quantity was measured at any layer.")) };
+  if (!heatmap.choices.length) return { node: panel("heatmap", "Heat map", "", null, emptyState("No quantity was measured at any layer.")), update: (data) => !data.heatmap.choices.length };
   const node = el("div", { class: "chart", role: "img", "aria-label": "Quantity by layer and step" });
   const note = el("p", { class: "note" });
-  let map = heatmap.maps[0];
+  const offered = JSON.stringify(heatmap.choices);
+  let [view, map] = [heatmap, mapOf(heatmap)];
+  const tell = () => { note.textContent = map.layers.length ? noteOfMap(map, view) : "No layer has a name like this, or nothing was measured in these steps."; };
   let draw = () => {};
-  const show = () => { note.textContent = noteOfMap(map, heatmap); draw(); };
-  const tools = choice("Quantity", heatmap.maps.map((m, i) => [i, m.title]), (i) => { map = heatmap.maps[Number(i)]; show(); });
+  const tools = [choice("Quantity", heatmap.choices, (key) => set("map", key), map.key), savers("Heat map", () => rowsOfMap(map, view), () => node)];
+  tell();
   return {
     node: panel("heatmap", "Heat map", "", tools, note, node),
-    draw: () => { draw = chart(node, () => ({ traces: tracesOfMap(map, heatmap), layout: layoutOfMap(map) })); show(); },
+    draw: () => { draw = chart(node, () => ({ traces: tracesOfMap(map, view), layout: layoutOfMap(map) }), true); },
+    update: (data) => {
+      if (JSON.stringify(data.heatmap.choices) !== offered) return false;
+      [view, map] = [data.heatmap, mapOf(data.heatmap)];
+      tell();
+      draw();
+      return true;
+    },
   };
+}
+
+// The chosen map, with the layers that are looked for.
+function mapOf({ maps, choices }) {
+  const key = choices.some(([one]) => one === get("map")) ? get("map") : choices[0][0];
+  const map = maps.find((one) => one.key === key) || { ...NOTHING, key };
+  const rows = map.layers.map((_, i) => i).filter((i) => wanted(map.layers[i]));
+  if (rows.length === map.layers.length) return map;
+  const some = (all) => (all.length ? rows.map((i) => all[i]) : all);
+  return { ...map, layers: some(map.layers), cells: some(map.cells), low: some(map.low), high: some(map.high), silent: some(map.silent) };
+}
+
+const NOTHING = { title: "", unit: "", scale: "sequential", centre: 0, reduced: "mean", layers: [], cells: [], low: [], high: [], silent: [] };
+
+function rowsOfMap(map, { first, last }) {
+  return [["layer", "first step", "last step", map.title + (map.unit ? " (" + map.unit + ")" : "")],
+    ...map.layers.flatMap((name, i) => first.map((step, j) => [name, step, last[j], map.cells[i][j]]))];
 }
 
 function noteOfMap(map, { first, last }) {
   const wide = Math.max(0, ...first.map((step, i) => last[i] - step + 1));
   const parts = ["First layer on top."];
-  if (wide > 1) parts.push(map.reduced === "max" ? "A column is the largest of its steps." : "A column is the mean of its steps; the label has the extremes.");
+  if (wide > 1) parts.push(map.reduced === "max" ? "A column is the largest of its steps." : "A column is the mean of its steps" + (map.low.length ? "; the label has the extremes." : "."));
   if (map.scale === "diverging") parts.push(map.centre === 0 ? "Neutral is 0 dB, blue is fainter, orange louder." : "Neutral is " + figure(map.centre) + ", blue slower, orange faster.");
   if (map.silent.some((row) => row.length)) parts.push("Darkest: exactly zero.");
   return parts.join(" ");
@@ -28,7 +56,8 @@ function noteOfMap(map, { first, last }) {
 function tracesOfMap(map, { first, last }) {
   const rows = map.layers.map((_, i) => i);
   const names = map.layers.map((name) => forPlotly(name, 60));
-  const text = map.cells.map((row, i) => row.map((value, j) => labelOf(map, i, j, value, first[j], last[j], names[i])));
+  const spans = first.map((step, j) => (step === last[j] ? "<br>step " + figure(step) : "<br>steps " + figure(step) + " to " + figure(last[j])) + "<br>");
+  const text = map.cells.map((row, i) => row.map((value, j) => names[i] + spans[j] + labelOf(map, i, j, value)));
   const main = {
     type: "heatmap", x: first, y: rows, z: map.cells, text, hovertemplate: "%{text}<extra></extra>", hoverongaps: false,
     colorscale: map.scale === "diverging" ? diverging() : "Cividis", ...limitsOf(map), ygap: map.layers.length < 40 ? 1 : 0,
@@ -37,10 +66,9 @@ function tracesOfMap(map, { first, last }) {
   return map.silent.some((row) => row.length) ? [silentOf(map, first, rows), main] : [main];
 }
 
-function labelOf(map, i, j, value, first, last, name) {
-  const step = first === last ? "step " + figure(first) : "steps " + figure(first) + " to " + figure(last);
+function labelOf(map, i, j, value) {
   const extremes = map.low.length && value !== null ? "<br>" + figure(map.low[i][j]) + " to " + figure(map.high[i][j]) : "";
-  return name + "<br>" + step + "<br>" + figure(value) + " " + map.unit + extremes;
+  return figure(value) + " " + map.unit + extremes;
 }
 
 function silentOf(map, first, rows) {

@@ -1,7 +1,11 @@
 // The level diagram: one row a stage, a meter forward and a meter backward.
 import { clean, decibel, el, emptyState, figure, panel, segments, short, signed, svg } from "./dom.js";
+import { pictureOfLevels } from "./picture.js";
+import { savers } from "./save.js";
+import { get, set, span, wanted } from "./state.js";
 
 const MIDDLE = 13;
+const AT_ONCE = 40; // rows; the page stays quick while the rest follows
 
 // Level at which the gradient enters the network: that of the last stage that has one.
 export function entryLevel(levels, read) {
@@ -33,34 +37,93 @@ export function showStage(index) {
   row.classList.add("called");
 }
 
-export function levelsOf({ levels }) {
-  if (!levels.stages.length) return { node: panel("levels", "Level diagram", "", null, emptyState("No stage was measured.")) };
-  const scales = { forward: scaleOf(levels, "forward"), backward: scaleOf(levels, "backward") };
+export function levelsOf(data) {
+  let { levels } = data;
+  if (!levels.stages.length) return { node: panel("levels", "Level diagram", "", null, emptyState("No stage was measured.")), update: (next) => !next.levels.stages.length };
   const rows = levels.stages.map((stage, i) => rowOf(stage, i));
-  let at = null;
+  const head = el("div", { class: "level-row level-head", role: "row" });
+  const none = el("p", { class: "empty", hidden: true }, "No stage has a name like this.");
+  const tools = toolsOf(levels, () => show());
+  let rest = 0;
   const show = () => {
-    const reading = readingAt(levels, at);
-    rows.forEach((row, i) => paint(row, reading, i, scales, levels));
+    const scales = { forward: scaleOf(levels, "forward"), backward: scaleOf(levels, "backward") };
+    const reading = readingAt(levels, tools.at());
+    head.replaceChildren(...headOf(scales));
+    rows.forEach((row, i) => {
+      row.node.hidden = !wanted(row.stage.name);
+      row.stage = levels.stages[i];
+    });
+    clearTimeout(rest);
+    const entry = entryLevel(levels, (_, i) => reading[i].backward.level);
+    const paintFrom = (first) => {
+      rows.slice(first, first + AT_ONCE).forEach((row, i) => { if (!row.node.hidden) paint(row, reading, first + i, scales, entry, levels.limit); });
+      if (first + AT_ONCE < rows.length) rest = setTimeout(paintFrom, 0, first + AT_ONCE);
+    };
+    paintFrom(0);
+    none.hidden = rows.some((row) => !row.node.hidden);
   };
-  const tools = toolsOf(levels, (value) => { at = value; show(); });
-  const table = el("div", { class: "levels" + (rows.length > 30 ? " dense" : ""), role: "table", "aria-label": "Level of every stage" }, headOf(scales), rows.map((row) => row.node));
+  const table = el("div", { class: "levels" + (rows.length > 30 ? " dense" : ""), role: "table", "aria-label": "Level of every stage" }, head, rows.map((row) => row.node), none);
   const note = "How loud each stage is, first to last. The cap is the reading, the pale band its range over the run. "
     + "Forward is measured from 0 dB; backward from where the gradient enters (the last stage). Diamond caps are more than " + levels.limit + " dB away.";
-  return { node: panel("levels", "Level diagram", note, tools, table), draw: show };
+  return {
+    node: panel("levels", "Level diagram", note, [...tools.nodes, savers("Levels", () => rowsOfLevels(levels, tools.at()), () => pictureOf(levels, tools.at()))], table),
+    draw: show,
+    update: (next) => {
+      if (next.levels.stages.length !== rows.length || next.levels.stages.some((stage, i) => stage.name !== rows[i].stage.name)) return false;
+      levels = next.levels;
+      tools.renew(levels);
+      show();
+      return true;
+    },
+  };
 }
 
+function pictureOf(levels, at) {
+  const reading = readingAt(levels, at);
+  const references = { forward: 0, backward: entryLevel(levels, (_, i) => reading[i].backward.level) };
+  const meter = (stage, now, way) => ({ ...now, low: stage[way].low, high: stage[way].high, hot: outside(now.level, now.silent, references[way], levels.limit) });
+  const shown = levels.stages.map((stage, i) => ({ name: stage.name, forward: meter(stage, reading[i].forward, "forward"), backward: meter(stage, reading[i].backward, "backward") }));
+  return pictureOfLevels(shown.filter((stage) => wanted(stage.name)).slice(0, 300), references);
+}
+
+function rowsOfLevels(levels, at) {
+  const reading = readingAt(levels, at);
+  const cells = (now) => [now.silent ? "silent" : now.level, now.gain];
+  return [["stage", "operation", "forward level (dB)", "forward gain (dB)", "backward level (dB)", "backward gain (dB)"],
+    ...levels.stages.map((stage, i) => [stage.name, stage.op, ...cells(reading[i].forward), ...cells(reading[i].backward)])];
+}
+
+// The reading: the median, or one step, which stands in the address by its number.
 function toolsOf(levels, change) {
-  const last = levels.steps.length - 1;
-  const label = el("output", { class: "step-label" }, "median of the run");
-  const slider = el("input", { type: "range", min: 0, max: Math.max(last, 0), value: last, step: 1, "aria-label": "Step of the level diagram" });
+  const label = el("output", { class: "step-label" });
+  const slider = el("input", { type: "range", min: 0, step: 1, "aria-label": "Step of the level diagram" });
   const mode = segments("Reading", [["median", "Median"], ["step", "Step"]], (value) => choose(value === "step"));
+  let steps = levels.steps;
+  const at = () => (get("at") === "" ? null : nearest(steps, Number(get("at")) || 0));
+  const tell = () => {
+    mode.press(at() === null ? "median" : "step");
+    label.textContent = at() === null ? (span() ? "median of these steps" : "median of the run") : "step " + figure(steps[at()]);
+  };
   const choose = (single) => {
-    mode.press(single ? "step" : "median");
-    label.textContent = single ? "step " + figure(levels.steps[Number(slider.value)]) : "median of the run";
-    change(single ? Number(slider.value) : null);
+    set("at", single ? String(steps[Number(slider.value)]) : "");
+    tell();
+    change();
+  };
+  const renew = (next) => {
+    steps = next.steps;
+    slider.max = Math.max(steps.length - 1, 0);
+    slider.value = at() === null ? steps.length - 1 : at();
+    tell();
   };
   slider.addEventListener("input", () => choose(true));
-  return last > 0 ? [mode.group, slider, label] : null;
+  renew(levels);
+  return { at, renew, nodes: steps.length > 1 ? [mode.group, slider, label] : [] };
+}
+
+function nearest(steps, step) {
+  let best = 0;
+  steps.forEach((one, i) => { if (Math.abs(one - step) < Math.abs(steps[best] - step)) best = i; });
+  return best;
 }
 
 // What every meter shows: the median, or one step of the track.
@@ -87,9 +150,8 @@ function headOf(scales) {
     svg("svg", { width: "100%", height: 16, "aria-hidden": "true" }, scales[way].ticks.map((db, i, all) => svg("text", {
       x: scales[way].place(db) + "%", y: 12, class: Math.round(db / scales[way].unit) % 2 ? "minor" : null, "text-anchor": i === 0 ? "start" : i === all.length - 1 ? "end" : "middle",
     }, String(db).replace("-", "−")))));
-  return el("div", { class: "level-row level-head", role: "row" }, el("div", { class: "who", role: "columnheader" }, "stage"),
-    ruler("forward", "forward →"), el("div", { class: "num", role: "columnheader" }, el("b", {}, "dB"), el("i", {}, "gain")),
-    ruler("backward", "← backward"), el("div", { class: "num", role: "columnheader" }, el("b", {}, "dB"), el("i", {}, "gain")));
+  const units = () => el("div", { class: "num", role: "columnheader" }, el("b", {}, "dB"), el("i", {}, "gain"));
+  return [el("div", { class: "who", role: "columnheader" }, "stage"), ruler("forward", "forward →"), units(), ruler("backward", "← backward"), units()];
 }
 
 function rowOf(stage, index) {
@@ -104,12 +166,11 @@ function rowOf(stage, index) {
   return row;
 }
 
-function paint(row, reading, index, scales, levels) {
-  const entry = entryLevel(levels, (_, i) => reading[i].backward.level);
+function paint(row, reading, index, scales, entry, limit) {
   for (const way of ["forward", "backward"]) {
     const now = reading[index][way];
     const reference = way === "forward" ? 0 : entry;
-    const hot = outside(now.level, now.silent, reference, levels.limit);
+    const hot = outside(now.level, now.silent, reference, limit);
     row[way].replaceChildren(...meterOf(row.stage[way], reading, index, way, scales[way], reference, hot));
     row[way + "Num"].className = "num" + (hot ? " hot" : "");
     row[way + "Num"].replaceChildren(el("b", {}, now.silent ? "silent" : decibel(now.level)), el("i", {}, signed(now.gain)));

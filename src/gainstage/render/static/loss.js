@@ -1,22 +1,50 @@
 // The loss with what chance would give, the learning rate, and what happened.
 import { clean, el, emptyState, figure, forPlotly, panel, segments } from "./dom.js";
+import { savers } from "./save.js";
+import { get, set, span } from "./state.js";
 import { axis, chart, ink } from "./theme.js";
 
-export function lossOf({ loss }) {
-  if (!loss.loss.some((v) => v !== null)) return { node: panel("loss", "Loss", "", null, emptyState("No loss was measured.")) };
+export function lossOf(data) {
+  let { loss } = data;
+  if (!measured(loss)) return { node: panel("loss", "Loss", "", null, emptyState("No loss was measured.")), update: (next) => !measured(next.loss) };
   const node = el("div", { class: "chart loss-chart", role: "img", "aria-label": "Loss over the steps" });
   let draw = () => {};
-  const known = loss.loss.filter((v) => v !== null);
-  const positive = known.every((v) => v > 0);
-  // one spike must not flatten everything else
-  const wide = positive && Math.max(...known) > 30 * known.slice().sort((a, b) => a - b)[known.length >> 1];
-  const scales = [["linear", "Linear"], ["log", "Log"]];
-  let scale = wide ? "log" : "linear";
-  const tools = positive ? segments("Scale of the loss", wide ? scales.reverse() : scales, (value) => { scale = value; draw(); }).group : null;
+  const scaled = positive(loss);
+  const usual = scaled && spiked(loss) ? "log" : "linear";
+  const scale = () => (scaled && ["linear", "log"].includes(get("scale")) ? get("scale") : usual);
+  const tools = scaled ? segments("Scale of the loss", [["linear", "Linear"], ["log", "Log"]], (value) => { set("scale", value === usual ? "" : value); draw(); }, scale()).group : null;
+  const note = el("p", { class: "note" }, noteOfLoss(loss));
   return {
-    node: panel("loss", "Loss", noteOfLoss(loss), tools, node),
-    draw: () => { draw = chart(node, () => ({ traces: tracesOf(loss), layout: layoutOf(loss, scale) })); },
+    node: panel("loss", "Loss", "", [tools, savers("Loss", () => rowsOfLoss(loss), () => node)].filter(Boolean), note, node),
+    draw: () => { draw = chart(node, () => ({ traces: tracesOf(loss), layout: layoutOf(loss, scale()) }), true); },
+    update: (next) => {
+      if (!measured(next.loss) || positive(next.loss) !== scaled) return false;
+      loss = next.loss;
+      note.textContent = noteOfLoss(loss);
+      draw();
+      return true;
+    },
   };
+}
+
+function measured(loss) {
+  return loss.loss.some((v) => v !== null);
+}
+
+function positive(loss) {
+  return loss.loss.every((v) => v === null || v > 0);
+}
+
+// One spike must not flatten everything else.
+function spiked(loss) {
+  const known = loss.loss.filter((v) => v !== null).sort((a, b) => a - b);
+  return known[known.length - 1] > 30 * known[known.length >> 1];
+}
+
+function rowsOfLoss(loss) {
+  const spread = loss.low.length > 0;
+  return [["step", "loss", ...(spread ? ["lowest", "highest"] : []), "smoothed", "learning rate"],
+    ...loss.steps.map((step, i) => [step, loss.loss[i], ...(spread ? [loss.low[i], loss.high[i]] : []), loss.smooth[i], loss.lr[i]])];
 }
 
 function noteOfLoss(loss) {
@@ -89,7 +117,11 @@ function spanOf(loss) {
 
 // A flat loss must look flat: the axis holds chance, and never magnifies noise.
 function rangeOf(loss) {
-  const known = [...loss.loss, ...loss.low, ...loss.high, loss.chance].filter((v) => v !== null);
+  const seen = span();
+  const shown = (v, i) => v !== null && (!seen || (loss.steps[i] >= seen[0] && loss.steps[i] <= seen[1]));
+  const known = [loss.loss, loss.low, loss.high].flatMap((all) => all.filter(shown));
+  if (loss.chance !== null && (!seen || !known.length)) known.push(loss.chance);
+  if (!known.length) known.push(0);
   const low = Math.min(...known);
   const high = Math.max(...known);
   const middle = (low + high) / 2;

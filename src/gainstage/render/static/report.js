@@ -1,5 +1,5 @@
 // Entry of the self-contained report: the data stand in the page itself.
 import { mount } from "./page.js";
 
-const source = document.getElementById("gainstage-data");
-mount(document.getElementById("gainstage"), JSON.parse(source.textContent));
+const stored = JSON.parse(document.getElementById("gainstage-data").textContent);
+mount(document.getElementById("gainstage"), stored, { view: (name) => stored[name] });

@@ -1,27 +1,48 @@
 // Histogram ridges over depth on a signed-log axis.
 import { choice, el, emptyState, figure, forPlotly, panel, power } from "./dom.js";
+import { savers } from "./save.js";
+import { get, set, span, wanted } from "./state.js";
 import { axis, blend, chart, depthColour, ink, labelRoom, narrow } from "./theme.js";
 
 const RISE = 1.7; // rows that the highest ridge may cover
 
 export function ridgesOf({ histograms }) {
-  const { groups } = histograms;
-  if (!groups.length) return { node: panel("histograms", "Histograms over depth", "", null, emptyState("No histogram was kept.")) };
+  if (!histograms.choices.length) return { node: panel("histograms", "Histograms over depth", "", null, emptyState("No histogram was kept.")), update: (data) => !data.histograms.choices.length };
   const node = el("div", { class: "chart", role: "img", "aria-label": "Histograms over depth" });
   const note = el("p", { class: "note" });
-  let group = groups[0];
+  const offered = JSON.stringify(histograms.choices);
+  let group = groupOf(histograms);
+  const tell = () => { note.textContent = group.ridges.length ? noteOfGroup(group) : "No histogram was kept of these values, names and steps."; };
   let draw = () => {};
-  const show = () => { note.textContent = noteOfGroup(group); draw(); };
-  const tools = choice("Values", groups.map((g, i) => [i, g.title]), (i) => { group = groups[Number(i)]; show(); });
+  const tools = [choice("Values", histograms.choices, (key) => set("values", key), group.kind), savers("Histograms", () => rowsOfGroup(group), () => node)];
+  tell();
   return {
     node: panel("histograms", "Histograms over depth", "", tools, note, node),
-    draw: () => { draw = chart(node, () => ({ traces: tracesOfGroup(group), layout: layoutOfGroup(group) })); show(); },
+    draw: () => { draw = chart(node, () => ({ traces: tracesOfGroup(group), layout: layoutOfGroup(group) })); },
+    update: (data) => {
+      if (JSON.stringify(data.histograms.choices) !== offered) return false;
+      group = groupOf(data.histograms);
+      tell();
+      draw();
+      return true;
+    },
   };
+}
+
+function groupOf({ groups, choices }) {
+  const kind = choices.some(([one]) => one === get("values")) ? get("values") : choices[0][0];
+  const group = groups.find((one) => one.kind === kind) || { kind, x: [], ticks: [], labels: [], ridges: [], left_out: 0 };
+  return { ...group, ridges: group.ridges.filter((ridge) => wanted(ridge.name)) };
+}
+
+function rowsOfGroup(group) {
+  return [["site", "position (octaves from the floor, signed)", "share per octave"],
+    ...group.ridges.flatMap((ridge) => group.x.map((x, j) => [ridge.name, x, ridge.density[j]]))];
 }
 
 function noteOfGroup(group) {
   const left = group.left_out ? " " + figure(group.left_out) + " more are left out." : "";
-  return "How the values of each stage are spread over the whole run, first stage on top. "
+  return "How the values of each stage are spread over " + (span() ? "these steps" : "the whole run") + ", first stage on top. "
     + "Negative to the left, positive to the right, both on a log axis; what is too small for it, zeros included, is not drawn but told in the label." + left;
 }
 

@@ -1,29 +1,58 @@
 // Colours come from the stylesheet, so that charts follow light, dark and print.
+import { setSpan, span } from "./state.js";
 /* global Plotly */
 
 export function ink(name) {
   return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 }
 
-const drawings = [];
+let drawings = [];
 
-// Draw now, and again when the colours of the page change. `make` returns {traces, layout}.
-export function chart(node, make) {
+// Draw now, and again when the colours of the page change. `make` returns {traces, layout}. A chart
+// over the steps shows those that are chosen, and choosing some in it chooses them for all.
+export function chart(node, make, overSteps = false) {
   const draw = () => {
     const { traces, layout } = make();
-    Plotly.react(node, traces, { ...base(), ...layout }, { displayModeBar: false, responsive: true, doubleClick: "reset" });
+    if (overSteps && span()) layout.xaxis.range = span();
+    Plotly.react(node, traces, { ...base(), ...layout }, { displayModeBar: false, responsive: true, doubleClick: false });
   };
-  drawings.push(draw);
+  drawings = drawings.filter((one) => one.node.isConnected);
+  drawings.push({ node, draw });
   draw();
+  if (overSteps && node.on) {
+    node.on("plotly_relayout", (change) => chooseSteps(change, draw));
+    node.on("plotly_doubleclick", () => setSpan(null));
+  }
   return draw;
 }
 
-export function forget() {
-  drawings.length = 0;
+function chooseSteps(change, draw) {
+  if (change["xaxis.range[0]"] === undefined) return;
+  const range = [change["xaxis.range[0]"], change["xaxis.range[1]"]].map(Number);
+  if (range[1] - range[0] >= 1) setSpan(range);
+  else draw();
 }
 
 export function redraw() {
-  drawings.forEach((draw) => draw());
+  drawings.filter((one) => one.node.isConnected).forEach((one) => one.draw());
+}
+
+// "light" or "dark" whatever the system says; "" as it says.
+export function dress(theme) {
+  for (const sheet of document.styleSheets) {
+    for (const rule of sheet.cssRules) {
+      if (!(rule instanceof CSSMediaRule) || !rule.cssText.includes("--scheme")) continue;
+      rule.media.mediaText = { dark: "screen", light: "not all" }[theme] || "screen and (prefers-color-scheme: dark)"; // paper is white
+    }
+  }
+  document.documentElement.style.colorScheme = theme;
+  redraw();
+}
+
+// Charts wait for plotly, which may still be on its way while the rest of the page is drawn.
+export function plotlyThere(then) {
+  if (window.Plotly) then();
+  else document.querySelector('script[src$="plotly.js"]').addEventListener("load", then, { once: true });
 }
 
 export function narrow() {

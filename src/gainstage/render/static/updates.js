@@ -1,22 +1,44 @@
 // How far one step moves each weight, relative to the weight.
 import { el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { savers } from "./save.js";
+import { get, wanted } from "./state.js";
 import { axis, chart, depthColour, ink, narrow } from "./theme.js";
 
-export function updatesOf({ updates }) {
-  if (!updates.paces.length) return { node: panel("updates", "Update : data", "", null, emptyState("No weight's update was measured.")) };
+export function updatesOf(data) {
+  if (!data.updates.paces.length && !get("find")) return { node: panel("updates", "Update : data", "", null, emptyState("No weight's update was measured.")), update: (next) => !next.updates.paces.length };
+  let updates = sought(data.updates);
   const node = el("div", { class: "chart update-chart", role: "img", "aria-label": "Update to data ratio over the steps" });
-  const still = updates.paces.filter((p) => p.still === 1).length;
-  const note = "log₁₀ of the update's rms over the weight's, one line a weight. Usual paces lie between −4 and −2, Adam's first steps higher; a lasting −0.5 shakes the weights to pieces, −5 leaves them where they are."
-    + (still ? " " + figure(still) + " never moved." : "");
+  const note = el("p", { class: "note" });
+  const tell = () => { note.textContent = noteOfPaces(updates); };
+  let draw = () => {};
+  tell();
   const key = el("p", { class: "depth-key" }, el("span", {}, "first layer"), el("span", { class: "ramp", "aria-hidden": "true" }), el("span", {}, "last layer"));
-  return { node: panel("updates", "Update : data", note, key, node), draw: () => chart(node, () => ({ traces: tracesOfPaces(updates), layout: layoutOfPaces(updates) })) };
+  return {
+    node: panel("updates", "Update : data", "", [key, savers("Update to data", () => rowsOfPaces(updates), () => node)], note, node),
+    draw: () => { draw = chart(node, () => ({ traces: tracesOfPaces(updates), layout: layoutOfPaces(updates) }), true); },
+    update: (next) => { updates = sought(next.updates); tell(); draw(); return true; },
+  };
+}
+
+function sought(updates) {
+  return { ...updates, paces: updates.paces.filter((pace) => wanted(pace.name)) };
+}
+
+function rowsOfPaces({ steps, paces }) {
+  return [["step", ...paces.map((pace) => pace.name)], ...steps.map((step, j) => [step, ...paces.map((pace) => pace.ratio[j])])];
+}
+
+function noteOfPaces(updates) {
+  const still = updates.paces.filter((p) => p.still === 1).length;
+  return "log₁₀ of the update's rms over the weight's, one line a weight. Usual paces lie between −4 and −2, Adam's first steps higher; a lasting −0.5 shakes the weights to pieces, −5 leaves them where they are."
+    + (still ? " " + figure(still) + " never moved." : "");
 }
 
 function tracesOfPaces(updates) {
   const many = Math.max(updates.paces.length - 1, 1);
   return updates.paces.map((pace, i) => ({
     type: "scatter", mode: "lines", x: updates.steps, y: pace.ratio, line: { color: depthColour(i / many), width: updates.paces.length > 20 ? 1.1 : 1.6 },
-    text: updates.steps.map(() => forPlotly(pace.name, 60)), hovertemplate: "%{text}<br>step %{x:,}<br>%{y:.2f}<extra></extra>",
+    text: new Array(updates.steps.length).fill(forPlotly(pace.name, 60)), hovertemplate: "%{text}<br>step %{x:,}<br>%{y:.2f}<extra></extra>",
   }));
 }
 

@@ -1,0 +1,16 @@
+"""``gainstage ui``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("folder", default="runs", type=click.Path(file_okay=False))
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: 8753, or any that is free.")
+@click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
+def command(folder: str, *, port: int | None, no_browser: bool) -> None:
+    """Look at the runs in FOLDER in a browser, and follow those that are still training."""
+    from gainstage.render.live import serve
+
+    serve(folder, port=port, browser=not no_browser, tell=click.echo)

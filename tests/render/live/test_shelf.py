@@ -1,0 +1,109 @@
+"""The runs of a folder, found anew at each question."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from gainstage.errors import RunFileError
+from gainstage.render.live.shelf import MOST_OPEN, Shelf
+
+
+@pytest.fixture
+def place(tmp_path, write_run):
+    write_run(tmp_path / "a.gs", steps=5)
+    write_run(tmp_path / "b.gs", steps=7)
+    return tmp_path
+
+
+def test_runs_are_listed_and_what_is_broken_comes_last(place):
+    (place / "c.gs").write_text("no run")
+    listed = Shelf(place).listed()
+    assert [run.name for run in listed] == ["b", "a", "c"]
+    assert [run.steps for run in listed] == [7, 5, 0]
+    assert (listed[1].first, listed[1].last) == (2.0, 0.4)
+    assert listed[0].curve[0] == 2.0
+    assert (listed[2].status, listed[2].curve) == ("unreadable", ())
+    assert "cannot be read" in listed[2].problem
+
+
+def test_a_run_that_appears_is_found_and_one_that_goes_is_gone(place, write_run):
+    shelf = Shelf(place)
+    write_run(place / "d.gs")
+    assert "d" in shelf.find()
+    (place / "d.gs").unlink()
+    with pytest.raises(RunFileError, match="no run called 'd' here"):
+        shelf.path("d")
+    assert "d" not in [run.name for run in shelf.listed()]
+
+
+def test_a_missing_folder_is_empty(tmp_path):
+    shelf = Shelf(tmp_path / "later")
+    assert shelf.listed() == []
+    assert shelf.find() == {}
+
+
+def test_a_glance_is_kept_until_something_is_written(place, monkeypatch):
+    shelf = Shelf(place)
+    shelf.listed()
+    monkeypatch.setattr("gainstage.render.live.shelf._look", lambda *_: pytest.fail("read again"))
+    assert len(shelf.listed()) == 2
+
+
+def test_another_file_of_the_same_name_is_opened_anew(place, write_run):
+    shelf = Shelf(place)
+    with shelf.reading("a") as run:
+        assert len(run.steps) == 5
+    write_run(place / "new.gs", steps=9)
+    (place / "new.gs").replace(place / "a.gs")
+    with shelf.reading("a") as run:
+        assert len(run.steps) == 9
+
+
+def test_few_runs_are_kept_open(tmp_path, write_run):
+    for i in range(MOST_OPEN + 3):
+        write_run(tmp_path / f"run{i}.gs", steps=2)
+    shelf = Shelf(tmp_path)
+    for name in shelf.find():
+        with shelf.reading(name) as run:
+            assert len(run.steps) == 2
+    assert len(shelf._open) == MOST_OPEN
+    shelf.close()
+    assert not shelf._open
+
+
+def test_two_readers_of_the_same_two_runs_do_not_wait_for_each_other_for_ever(place):
+    shelf = Shelf(place)
+    seen = []
+
+    def read(first, second):
+        for _ in range(30):
+            with shelf.reading_both(first, second) as (one, two):
+                seen.append((len(one.steps), len(two.steps)))
+
+    threads = [threading.Thread(target=read, args=pair) for pair in (("a", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert set(seen) == {(5, 7), (7, 5)}
+    with shelf.reading_both("a", "a") as (one, two):
+        assert one is two
+
+
+def test_the_signature_changes_with_each_step(tmp_path, write_run):
+    from gainstage.records import Event
+
+    writer = write_run(tmp_path / "a.gs", steps=3, finish=False)
+    shelf = Shelf(tmp_path)
+    before = shelf.signature("a")
+    writer.add_event(Event(2, "tick"))
+    assert shelf.signature("a") != before
+    assert shelf.quiet("a") < 60
+    os.utime(tmp_path / "a.gs", (1e9, 1e9))
+    os.utime(tmp_path / "a.gs-wal", (1e9, 1e9))
+    assert shelf.quiet("a") > 1e6
+    writer.close()
