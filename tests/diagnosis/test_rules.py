@@ -286,13 +286,18 @@ def test_a_sequence_that_enters_step_by_step_is_judged_as_a_whole():
     assert [f.site for f in diagnose(recording, ["unnormalized-input"])] == ["cell"]
 
 
-def two_views(spread):
-    """A network that answers to two views of a sample, with a loss of its own."""
-    chain = Chain(loss=falling_loss(0.5, 0.001), chance=np.nan, sample_spread=spread)
+def two_views(spread, tied=True):
+    """A network that answers twice a step, with a loss of its own: of the two, or of each."""
+    noise = np.random.default_rng(3).normal(0, 1.0, (2, STEPS))
+    back = np.full((6, STEPS), -40.0)
+    back[4:] += noise[0] if tied else noise
+    chain = Chain(
+        loss=falling_loss(0.5, 0.001), chance=np.nan, sample_spread=spread, backward_db=back
+    )
     recording = chain.recording()
     names = {"8": "head", "10": "head#2"}
     recording._sites = tuple(
-        replace(s, name=names.get(s.name, s.name)) if s.kind == "output" else s
+        replace(s, name=names.get(s.name, s.name)) if s.kind.startswith("output") else s
         for s in recording._sites
     )
     return recording
@@ -306,6 +311,19 @@ def test_views_that_agree_on_one_answer_have_collapsed_though_they_differ_by_noi
 @pytest.mark.parametrize("spread", [0.06, np.geomspace(0.06, 0.5, STEPS)])
 def test_views_whose_answers_differ_as_much_as_ever_have_not(spread):
     assert diagnose(two_views(spread)) == ()
+
+
+def test_two_halves_of_a_batch_are_no_views_however_little_their_answers_differ():
+    assert diagnose(two_views(np.geomspace(0.5, 0.03, STEPS), tied=False)) == ()
+
+
+def test_two_networks_that_agree_on_one_answer_have_collapsed():
+    chain = Chain(
+        loss=falling_loss(0.5, 0.001), chance=np.nan, sample_spread=np.geomspace(0.5, 0.03, STEPS)
+    )
+    assert diagnose(chain.recording()) == ()  # as targets far from zero would have it
+    towers = replace(chain, facts={"loss": "mse_loss", "targets": "trained"})
+    assert [f.code for f in diagnose(towers.recording())] == ["collapsed-output"]
 
 
 def test_units_that_are_off_because_all_samples_are_alike_die_when_they_die():

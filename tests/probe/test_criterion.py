@@ -271,6 +271,11 @@ def test_a_target_that_is_trained_itself_has_no_constant_answer():
     one, other = (logits(4, 3).requires_grad_() for _ in range(2))
     assert math.isnan(chance(F.mse_loss, one, other))
     assert chance(F.mse_loss, one, other.detach()) > 0
+    criterion = Criterion()
+    with torch.no_grad():
+        loss = F.mse_loss(one, other)
+    criterion.saw(F.mse_loss, (one, other), {}, loss)
+    assert criterion.facts == {"loss": "mse_loss", "targets": "trained"}
 
 
 def test_prediction_and_target_may_be_swapped():

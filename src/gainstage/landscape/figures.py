@@ -50,7 +50,7 @@ def figure_map(what: str | Surface | Race, *, size: int = 201, arrows: int = 0) 
         for index, name in enumerate(race.names):
             color = canvas.COLORS[index % len(canvas.COLORS)]
             _draw_paths(axes, race.trajectories[index].numpy(), color, name)
-        axes.legend(loc="upper right", framealpha=0.9)
+        axes.legend(loc="best", framealpha=0.9)
     axes.set(xlabel=surface.axes[0], ylabel=surface.axes[1], title=surface.name)
     return figure
 
@@ -111,7 +111,7 @@ def figure_losses(losses: LossMap, *, path_label: str = "training") -> Figure:
             axes.set(xlabel=losses.axes[0], ylabel=losses.axes[1])
             if losses.path is not None:
                 _draw_paths(axes, losses.path[None].numpy(), canvas.COLORS[0], path_label)
-                axes.legend(loc="upper right")
+                axes.legend(loc="best")
     missing = "" if losses.complete else f"interrupted: {losses.rows} of {len(losses.y)} rows"
     figure.supxlabel("; ".join(filter(None, (losses.note, missing))), size=8)
     return figure

@@ -174,6 +174,7 @@ class Criterion:
             return math.nan
         if target.requires_grad:  # trained as well: of two views, say; or the two were swapped
             if prediction.requires_grad or function not in _SYMMETRIC:
+                self.facts["targets"] = "trained"
                 return math.nan
             target = prediction
         rows = target.detach().double()

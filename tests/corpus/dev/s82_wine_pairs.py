@@ -13,7 +13,7 @@ X, Y = torch.tensor(scale(X)).float(), torch.tensor(Y)
 net = nn.Sequential(nn.Linear(13, 40), nn.Tanh(), nn.Linear(40, 8))
 opt = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
 for step in range(500):
-    i, j = torch.randint(0, 178, (2, 64))
+    i, j = torch.randint(0, 178, (64,)), torch.randint(0, 178, (64,))
     d = F.pairwise_distance(net(X[i]), net(X[j]))
     same = (Y[i] == Y[j]).float()
     loss = (same * d**2 + negatives * (1 - same) * F.relu(2 - d) ** 2).mean()

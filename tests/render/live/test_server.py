@@ -40,12 +40,12 @@ def test_it_listens_on_this_machine_alone_and_ends_with_ctrl_c_without_torch(fol
         line = process.stdout.readline()
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/\?token=[\w-]{43}$", line)[1])
         assert f"Runs in '{folder}'" in line
+        assert "Only this machine can reach it" in process.stdout.readline()
         hexed = f"{port:04X}"
         assert listening(hexed) == [f"0100007F:{hexed}"]
     finally:
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=30)
-    assert "Only this machine can reach it" in told
     assert "Traceback" not in told
     assert told.rstrip().endswith("heavy []")
     assert process.returncode == 0

@@ -39,6 +39,10 @@ DIFFERED = 0.05
 VIEWS, LOST = 0.15, 2.0
 """The same, where a network answers to several views of a sample: the views differ by noise, so the
 answers never agree wholly. And how many times less than at the start; in health it is more."""
+TIED = 0.7
+"""Spread of the difference of the gradients (in dB) that two answers get in a step, over that of
+the change of one from step to step. Where the answers shall agree with each other, the one's
+gradient mirrors the other's; those of two independent batches differ as much as of two steps: 1."""
 GROWN = 3.0
 """Growth of the differences themselves that rules a collapse out."""
 SURE = 0.9
@@ -120,9 +124,21 @@ def _constant_answer(evidence: Evidence) -> Iterable[Finding]:
 
 
 def _views(evidence: Evidence, last: Site) -> bool:
-    """Whether the network answers a few times a step, as it does to views that shall agree."""
+    """Whether two answers shall agree: of one stage, a few times a step, or of two networks."""
+    if evidence.recording.info.facts.get("targets") == "trained":
+        return True
     name = last.name.partition("#")[0]
-    return len(evidence.calls("output").get(name, ())) in range(2, CALLS)
+    calls = [evidence.level(s, "l2") for s in evidence.calls("output_grad").get(name, ())]
+    if len(calls) not in range(2, CALLS):
+        return False
+    one, other = calls[:2]
+    return _deviation(one - other) < TIED * _deviation(np.diff(one))
+
+
+def _deviation(levels: Floats) -> float:
+    """Standard deviation of the known values; NaN if there are none."""
+    known = levels[np.isfinite(levels)]
+    return float(known.std()) if len(known) else float("nan")
 
 
 def _order(site: Site) -> int:

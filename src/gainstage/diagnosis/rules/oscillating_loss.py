@@ -59,8 +59,9 @@ weights go back and forth across a valley the loss exceeds its floor by a quarte
 on a bowl of any curvature, be it the steps' own swing or the batches' noise that drives them."""
 HARM = 0.03
 """That quarter, over the loss at the start or of mere chance."""
-PERIODIC = 0.5
-"""Correlation of the loss with itself some steps before: of parts that return in the same order."""
+PERIODIC, ERRORS = 0.3, 5.0
+"""Correlation of the loss with itself some steps before: of parts that return in the same order. It
+must also be so many standard errors away from 0, where independent batches are."""
 AGREEING = 0.3
 """Cosine of successive gradients: neighbours in a sorted order ask for the same."""
 AGAIN = 0.8
@@ -126,9 +127,14 @@ class Swing:
         return self.turning < TURNING and self.promise > STUCK and self.harm > HARM
 
     @property
+    def periodic(self) -> float:
+        """What the period must exceed; `error` is that of three quarters of the steps."""
+        return max(PERIODIC, ERRORS * self.error * float(np.sqrt(1.5)))
+
+    @property
     def returning(self) -> bool:
         """Above chance again and again, at the same places of each pass through the data."""
-        return self.peaks > 1.0 and self.period > PERIODIC and self.turning > AGREEING
+        return self.peaks > 1.0 and self.turning > AGREEING and self.period > self.periodic
 
     @property
     def rolling(self) -> bool:
@@ -160,7 +166,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         "rolling": (swing.rolling, np.log2(max(swing.uphill, 1e-9) / UPHILL) / 0.6),
         "jumping": (swing.jumping and not good, (ALTERNATION - swing.alternation) / 0.1),
         "stuck": (swing.stuck, np.log2(max(swing.promise, 1e-9) / STUCK) + 0.5),
-        "returning": (swing.returning, (swing.period - PERIODIC) / 0.1),
+        "returning": (swing.returning, (swing.period - swing.periodic) / 0.1),
         "relapsed": (swing.relapsed, BACK + np.log2(max(swing.above_chance, 1.0)) / 2),
     }
     seen = {name: float(strength) for name, (there, strength) in signs.items() if there}

@@ -5,6 +5,7 @@ import { savers } from "./save.js";
 import { get, set, span, wanted } from "./state.js";
 
 const MIDDLE = 13;
+const AT_ONCE = 40; // rows; the page stays quick while the rest follows
 
 // Level at which the gradient enters the network: that of the last stage that has one.
 export function entryLevel(levels, read) {
@@ -43,6 +44,7 @@ export function levelsOf(data) {
   const head = el("div", { class: "level-row level-head", role: "row" });
   const none = el("p", { class: "empty", hidden: true }, "No stage has a name like this.");
   const tools = toolsOf(levels, () => show());
+  let rest = 0;
   const show = () => {
     const scales = { forward: scaleOf(levels, "forward"), backward: scaleOf(levels, "backward") };
     const reading = readingAt(levels, tools.at());
@@ -50,8 +52,14 @@ export function levelsOf(data) {
     rows.forEach((row, i) => {
       row.node.hidden = !wanted(row.stage.name);
       row.stage = levels.stages[i];
-      if (!row.node.hidden) paint(row, reading, i, scales, levels);
     });
+    clearTimeout(rest);
+    const entry = entryLevel(levels, (_, i) => reading[i].backward.level);
+    const paintFrom = (first) => {
+      rows.slice(first, first + AT_ONCE).forEach((row, i) => { if (!row.node.hidden) paint(row, reading, first + i, scales, entry, levels.limit); });
+      if (first + AT_ONCE < rows.length) rest = setTimeout(paintFrom, 0, first + AT_ONCE);
+    };
+    paintFrom(0);
     none.hidden = rows.some((row) => !row.node.hidden);
   };
   const table = el("div", { class: "levels" + (rows.length > 30 ? " dense" : ""), role: "table", "aria-label": "Level of every stage" }, head, rows.map((row) => row.node), none);
@@ -158,12 +166,11 @@ function rowOf(stage, index) {
   return row;
 }
 
-function paint(row, reading, index, scales, levels) {
-  const entry = entryLevel(levels, (_, i) => reading[i].backward.level);
+function paint(row, reading, index, scales, entry, limit) {
   for (const way of ["forward", "backward"]) {
     const now = reading[index][way];
     const reference = way === "forward" ? 0 : entry;
-    const hot = outside(now.level, now.silent, reference, levels.limit);
+    const hot = outside(now.level, now.silent, reference, limit);
     row[way].replaceChildren(...meterOf(row.stage[way], reading, index, way, scales[way], reference, hot));
     row[way + "Num"].className = "num" + (hot ? " hot" : "");
     row[way + "Num"].replaceChildren(el("b", {}, now.silent ? "silent" : decibel(now.level)), el("i", {}, signed(now.gain)));
