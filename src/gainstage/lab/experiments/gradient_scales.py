@@ -84,7 +84,7 @@ def gradient_scales(options: Options, output: Output) -> None:
     gradient and leaves the rest behind; Adam divides each gradient by its size, and solves it.
 
     Source:
-        the table of published figures; EMA, RMS and their biases: Kingma, Ba, ICLR 2015.
+        Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015, on averages and bias.
     """
     for (rule, start), published in PUBLISHED.items():
         courses = [_train(rule, start, seed, options) for seed in range(options.seeds)]
