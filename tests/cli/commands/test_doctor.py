@@ -215,7 +215,7 @@ y = (x[:, 0] > 0).long()
 model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
 optimizer = torch.optim.SGD(model.parameters(), lr=60.0)
 open(os.environ["TRACE"], "a").write("run\\n")
-open("written.txt", "a").write("run\\n")
+open(os.path.join(os.path.dirname(__file__), "written.txt"), "a").write("run\\n")
 for step in range(60):
     loss = nn.functional.cross_entropy(model(x), y)
     optimizer.zero_grad()

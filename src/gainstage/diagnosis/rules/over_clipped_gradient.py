@@ -29,9 +29,9 @@ KEPT = 0.1
 """Share of the gradient's norm that is left, at nine of ten steps."""
 RATE = 3e-4
 """Update over weight below which a training barely moves."""
-CREEPING, AGREEMENT, STILL = 3e-3, 0.2, 0.2
-"""Update over weight, if successive gradients agree and the last quarter of the training still made
-that share of the whole descent: it goes straight on, and longer steps would have been safe."""
+CREEPING, AGREEMENT, STILL = 1e-3, 0.2, 0.05
+"""Update over weight that is less than usual, where successive gradients agree and the last quarter
+of the training still made that share of the whole descent: longer steps would have been safe."""
 PATIENCE = 10
 
 
