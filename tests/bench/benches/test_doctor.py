@@ -65,7 +65,7 @@ def test_every_script_of_the_half_is_judged_and_scored_beside_the_baseline(check
         "main finding right",
         "right among the top two",
     ]
-    table, misses, pairs = outcome.grids
+    table, misses, _, pairs = outcome.grids
     assert table.header == ("", doctor.OURS, doctor.THEIRS, "promised", "")
     assert table.rows[0][:2] == ("main finding right", "1 of 2")
     assert [row[0] for row in misses.rows] == ["s03_raises"]

@@ -40,6 +40,9 @@ FIGURES: Final[dict[str, Callable[[Score], str]]] = {
 }
 """Rows of the table of scores, and how each is written."""
 
+OF_TRIALS: Final = ("verified remedy", "its diff applies and helps")
+"""Those that there are only where remedies are tried."""
+
 
 @BENCHES.register("doctor")
 def doctor(settings: Settings) -> Outcome:
@@ -207,6 +210,7 @@ def _grids(
     rows = [
         (label, *(write(one) for one in scores.values()), *judged.get(label, ("", "")))
         for label, write in FIGURES.items()
+        if settings.trials or label not in OF_TRIALS
     ]
     table = Grid(f"doctor: {what}", ("", *scores, "promised", ""), rows)
     wrong = [
