@@ -319,3 +319,11 @@ def test_a_map_is_as_exact_as_its_model(dtype, close, stacked, monkeypatch):
         for column, x in enumerate(found.x.tolist()):
             expected = by_hand(model, F.cross_entropy, data, directions, x, y).item()
             assert found.values[0, row, column].item() == pytest.approx(expected, rel=close)
+
+
+def test_a_map_tells_its_size_and_range_and_wants_its_arguments_in_order():
+    model, batch = nn.Linear(1, 1), (torch.ones(4, 1), torch.zeros(4, 1))
+    found = plane(model, nn.functional.mse_loss, batch, size=3)
+    assert repr(found).startswith("<LossMap 3 x 3 of mse_loss: ")
+    with pytest.raises(UsageError, match="model, loss and batch, in this order, but the"):
+        plane(model, batch, nn.functional.mse_loss)

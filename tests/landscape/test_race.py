@@ -131,3 +131,11 @@ def test_the_global_random_state_is_left_alone():
     race("beale", {"SGD": sgd(0.01)}, (1.0, 1.0), 5)
     assert torch.equal(torch.get_rng_state(), before)
     assert landscape.race is race
+
+
+def test_a_race_tells_what_became_of_each():
+    told = repr(race("beale", {"calm": sgd(1e-3), "wild": sgd(1e3)}, (1.0, 1.0), 20))
+    first, calm, wild = told.splitlines()
+    assert first == "<Race on 'beale': 1 start, 20 steps>"
+    assert calm.startswith("  calm: ends at ")
+    assert wild.endswith(", 1 left the finite numbers")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gainstage as gs
-from gainstage.errors import MissingExtraError, UnknownNameError
+from gainstage.errors import MissingExtraError, UnknownNameError, UsageError
 from gainstage.plot import paper
 
 FIGURES = {
@@ -82,3 +82,8 @@ def test_without_matplotlib_there_is_one_sentence(monkeypatch, recordings):
 
 def test_names_are_text_and_no_mathematics():
     assert paper.label("$x^2$\n\x1b") == r"\$x^2\$"
+
+
+def test_the_name_of_a_run_is_told_how_to_become_one():
+    with pytest.raises(UsageError, match=r"A figure is of a run, gs\.open\('latest'\), or of its"):
+        gs.plot.loss("latest")

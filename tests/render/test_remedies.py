@@ -36,6 +36,14 @@ def test_a_verified_remedy_says_what_how_and_where(recordings):
     ]
 
 
+def test_no_figure_is_cut_where_a_line_is_too_long(recordings):
+    long = replace(recordings.REMEDIES[0], control_name="noise of a tenth on all weights, each")
+    text = printed([long])
+    figures = "loss 2.28, 2.31; learnt 1%, 0%"
+    assert f"    control: noise of a tenth on all weights, each\n      {figures}\n" in text
+    assert "    with it\n      loss 0.21, 0.24; learnt 91%, 90%\n" in text
+
+
 def test_what_all_are_compared_with_is_told_once(recordings):
     text = printed(recordings.REMEDIES)
     assert text.count("unchanged  ") == text.count("control: ") == 1

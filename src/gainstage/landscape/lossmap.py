@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LossMap:
     """Losses of a model over a plane, or along a line.
 
@@ -33,6 +34,15 @@ class LossMap:
     path: Tensor | None = field(default=None)
     note: str = ""
     rows: int = 0
+
+    @override
+    def __repr__(self) -> str:
+        """Its size, its losses and their range."""
+        size = " x ".join(str(len(axis)) for axis in (self.x, self.y) if len(axis) > 1)
+        finite = self.values[self.values.isfinite()]
+        span = f"{float(finite.min()):.4g} to {float(finite.max()):.4g}" if len(finite) else "none"
+        left = "" if self.complete else f", {self.rows} of {len(self.y)} rows done"
+        return f"<LossMap {size} of {', '.join(self.names)}: {span}{left}>"
 
     @property
     def complete(self) -> bool:

@@ -39,6 +39,10 @@ class Filler:
         directions: Sequence[Weights],
         batch_norm: BatchNormMode,
     ) -> None:
+        if not (callable(loss) or isinstance(loss, Mapping)):
+            kind = type(loss).__name__
+            msg = f"A map takes model, loss and batch, in this order, but the loss is a {kind}."
+            raise UsageError(msg)
         inputs, self.target = batch
         self.inputs = inputs if isinstance(inputs, tuple) else (inputs,)
         self.losses = dict(loss) if isinstance(loss, Mapping) else {_name(loss): loss}

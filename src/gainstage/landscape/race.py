@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from gainstage.errors import UsageError
 from gainstage.landscape.surface import SURFACES, Surface, check_gradient
@@ -17,7 +18,7 @@ Factory: TypeAlias = Callable[[list[torch.nn.Parameter]], Any]
 """From parameters to an optimiser: ``lambda p: torch.optim.SGD(p, lr=0.1)``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Race:
     """Where each optimiser went.
 
@@ -33,6 +34,20 @@ class Race:
     names: tuple[str, ...]
     trajectories: Tensor
     values: Tensor
+
+    @override
+    def __repr__(self) -> str:
+        """What became of each optimiser, in one line each."""
+        lines = [f"<Race on {self.surface.name!r}: {', '.join(map(str, self._counts()))}>"]
+        ends = self.values[:, :, -1].amin(1)
+        for name, end, lost in zip(self.names, ends, self.diverged.sum(1), strict=True):
+            left = f", {int(lost)} left the finite numbers" if lost else ""
+            lines.append(f"  {name}: ends at {float(end):.4g}{left}")
+        return "\n".join(lines)
+
+    def _counts(self) -> tuple[str, str]:
+        _, starts, steps, _ = self.trajectories.shape
+        return f"{starts} start" + "s" * (starts > 1), f"{steps} steps"
 
     @property
     def diverged(self) -> Tensor:

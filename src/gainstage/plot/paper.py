@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gainstage.errors import MissingExtraError
+from gainstage.errors import MissingExtraError, UsageError
 from gainstage.recording import Recording
 from gainstage.render.words import clean, shorten
 from gainstage.run import Run
@@ -63,6 +63,9 @@ def recording_of(run: Run | Recording) -> Recording:
     if isinstance(run, Run):
         run.recording.refresh()
         return run.recording
+    if not isinstance(run, Recording):
+        msg = f"A figure is of a run, gs.open({run!r}), or of its recording."
+        raise UsageError(msg)
     return run
 
 

@@ -116,7 +116,7 @@ class Guard:
                 self._busy = False
                 self.seconds += time.perf_counter() - start
 
-    def shield(self, tap: str, body: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def shield(self, tap: str, body: Callable[..., Any], *args: Any) -> Any:
         """What `body` returns, which runs its parts by :meth:`call`; None if it fails beside them.
 
         It is called even while the tap is off, for those parts may belong to other taps.
@@ -124,7 +124,7 @@ class Guard:
         if self._forks != _forks[0]:
             return None
         try:
-            return body(*args, **kwargs)
+            return body(*args)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(tap, error)
             return None

@@ -24,7 +24,7 @@ from gainstage.probe.origins import note
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
-from gainstage.probe.steppers import Steppers, parameters_of, rates
+from gainstage.probe.steppers import Steppers, has_closure, parameters_of, rates
 
 
 class Probe:
@@ -147,16 +147,13 @@ class Probe:
             self._gradients.after_backward()
         self._evaluated = self._evaluated or self._steps.innermost is not None
 
-    def before_step(self, optimizer: torch.optim.Optimizer, *, closed: bool = False) -> None:
-        """An optimiser's ``step`` is about to run; nested calls count as one.
-
-        Args:
-            optimizer: whose.
-            closed: it was given a closure, in which the gradients are made (and clipped).
-        """
+    def before_step(
+        self, optimizer: torch.optim.Optimizer, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> None:
+        """An optimiser's ``step`` is about to run with these arguments; nested calls are one."""
         if self._evaluated and self._depth == 0 and self._steps.innermost is None:
             self.close_frame()  # the last step ran its own backward; no other will close it
-        self._before_step(optimizer, closed)
+        self._before_step(optimizer, has_closure(args, kwargs))
 
     @tap("optimizer")
     def _before_step(self, optimizer: torch.optim.Optimizer, closed: bool) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -118,3 +118,18 @@ def _accumulating(leaves: Leaves) -> bool:
     """Whether gradients of earlier backwards are still there, to be added to."""
     grads = (leaf.grad for leaf in leaves.living()[:4])
     return any(grad is not None and bool(local(grad).any()) for grad in grads)
+
+
+def has_closure(args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> bool:
+    """Whether a step was given a closure, in which its gradients are made (and clipped).
+
+    Args:
+        args: the optimiser, and what ``step`` was called with.
+        kwargs: likewise.
+
+    Example:
+        >>> has_closure((None, len), {}), has_closure((None,), {}), has_closure((), None)
+        (True, False, False)
+    """
+    given = (kwargs or {}).get("closure", args[1] if len(args) > 1 else None)
+    return given is not None

@@ -108,12 +108,8 @@ def _stage_hook(probe: Probe, module: nn.Module) -> Hook:
 
 def _step_hooks(probe: Probe) -> tuple[Hook, Hook]:
     shield = probe.guard.shield
-
-    def before(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
-        shield("optimizer", probe.before_step, optimizer, closed=closure is not None)
-
-    return Hook(before), Hook(lambda o, *_: probe.after_step(o))
+    before = Hook(lambda *call: shield("optimizer", probe.before_step, *call))
+    return before, Hook(lambda o, *_: probe.after_step(o))
 
 
 @contextmanager

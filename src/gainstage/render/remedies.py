@@ -46,8 +46,15 @@ def _remedy(page: Page, remedy: Remedy, *, compared: bool) -> None:
     drawn = _drawn(remedy.curves, page.pen.marks)
     for name, run, losses, scores in rows:
         if losses:
-            told = f"    {name:<{wide}}  loss {_losses(losses)}  learnt {_shares(scores)}"
-            page.line(Text(told).append(f"  {drawn.get(run, '')}".rstrip(), style="cyan"))
+            numbers = f"loss {_losses(losses)}  learnt {_shares(scores)}"
+            curve = f"  {drawn.get(run, '')}".rstrip()
+            if 6 + wide + len(numbers) > page.width:  # a figure that is cut would be another one
+                page.paragraph(name, 4)
+                page.paragraph(numbers.replace("  ", "; "), 6)
+                continue
+            told = Text(f"    {name:<{wide}}  {numbers}")
+            fits = told.cell_len + len(curve) <= page.width
+            page.line(told.append(curve if fits else "", style="cyan"))
     if not remedy.verified:
         return
     page.line(Text("  How to write it:", style="bold"))

@@ -36,8 +36,8 @@ _SO_FAR = {
     "running": "healthy so far: nothing was found that hurts this training",
 }
 _LEGEND = (
-    "! beyond +-40 dB; silent: nothing but zeros; < off the scale. Backward levels depend on the "
-    "loss: compare them with each other, not with 0 dB."
+    "0 dB: an rms of 1. ! forward beyond +-40 dB, or silent: nothing but zeros. < off the scale. "
+    "Backward levels depend on the loss: compare them with each other, not with 0 dB."
 )
 _MOST_NAME = 60
 

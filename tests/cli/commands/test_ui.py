@@ -23,3 +23,9 @@ def test_a_port_in_use_is_one_sentence(cli, tmp_path):
     listener.close()
     assert told.exit_code == 2
     assert told.stderr.startswith("gainstage: Port ")
+
+
+def test_a_folder_that_is_not_there_is_an_error(cli, tmp_path):
+    told = cli("ui", tmp_path / "nowhere", "--no-browser")
+    assert told.exit_code == 2
+    assert told.stderr.startswith("gainstage: There is no folder '")

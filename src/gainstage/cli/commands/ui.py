@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -11,6 +13,10 @@ import click
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
 def command(folder: str, *, port: int | None, no_browser: bool) -> None:
     """Look at the runs in FOLDER in a browser, and follow those that are still training."""
+    from gainstage.errors import UsageError
     from gainstage.render.live import serve
 
+    if folder != "runs" and not Path(folder).is_dir():
+        msg = f"There is no folder {folder!r}: give one that holds runs, as --dir has them kept."
+        raise UsageError(msg)
     serve(folder, port=port, browser=not no_browser, tell=click.echo)
