@@ -343,3 +343,22 @@ def test_a_straight_descent_has_no_period_and_one_that_returns_has():
 
     assert evidence(np.linspace(4.0, 1.1, STEPS) + flat_loss(0.0)) == ()
     assert evidence(np.where(T % 20 < 3, 5.0, 0.1) + flat_loss(0.0)) != ()
+
+
+def test_a_rate_is_dated_by_its_steps_where_the_loss_answers_late():
+    """The loss falls at first, units die of steps that are too long, and only then it rises."""
+    loss = np.concatenate(
+        [np.linspace(2.3, 1.0, 36), np.full(10, 40.0), np.full(STEPS - 46, 2.303)]
+    )
+    chain = Chain(
+        loss=loss,
+        dead=after(28, 0.1, 1.0),
+        predicted_share=after(6, 0.02, 3.0),
+        ratio=after(6, 1e-3, 0.5),
+    )
+    found = diagnose(chain.recording())
+    assert found[0].code == "learning-rate-too-high"
+    assert found[0].since_step == 6
+    dead = next(finding for finding in found if finding.code == "dead-units")
+    assert dead.since_step >= 28
+    assert "learning-rate-too-high" in dead.because

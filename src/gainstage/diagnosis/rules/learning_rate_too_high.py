@@ -17,7 +17,7 @@ Source: LeCun et al. 1998, section 5.3; Cohen et al. 2021, "edge of stability".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +73,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     if progress.good and not _thrown(evidence, scale, (votes["predicted"], votes["ratio"])):
         return
-    rising = np.where(np.isfinite(loss), loss, np.inf) > 1.2 * scale
-    start = first_lasting(rising, 2) or 1
+    start = _since(evidence, scale, votes)
     yield Finding(
         code="learning-rate-too-high",
         severity="warning" if progress.good else "error",
@@ -98,6 +97,21 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "gradient_cosine": TURNING,
         },
     )
+
+
+def _since(evidence: Evidence, scale: float, votes: Mapping[str, float]) -> int:
+    """Index of the step from which on a sign speaks: the loss rises, or steps are too long.
+
+    The loss answers late where a spike falls back at once, and units may be dead by then.
+    """
+    loss = evidence.loss
+    signs = [np.where(np.isfinite(loss), loss, np.inf) > 1.2 * scale]
+    if votes["predicted"] > 0:
+        signs.append(evidence.predicted_share > PREDICTED)
+    if votes["ratio"] > 0:
+        signs.append(evidence.rate > RATIO)
+    starts = [first_lasting(sign, 2) for sign in signs]
+    return max(min((start for start in starts if start is not None), default=1), 1)
 
 
 def _thrown(evidence: Evidence, scale: float, votes: tuple[float, ...]) -> bool:
