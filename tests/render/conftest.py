@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -14,27 +11,6 @@ FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-
-
-def _load():
-    path = Path(__file__).parents[1] / "views" / "recordings.py"
-    spec = importlib.util.spec_from_file_location("gainstage_test_recordings", path)
-    if spec.name not in sys.modules:
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[spec.name]
-
-
-@pytest.fixture(scope="session")
-def recordings():
-    """The module of recordings that all tests of views and renderers share."""
-    return _load()
-
-
-@pytest.fixture(scope="session")
-def vanishing(recordings):
-    return recordings.vanishing(60)
 
 
 @pytest.fixture(scope="session")

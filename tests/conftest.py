@@ -1,3 +1,5 @@
+"""The recordings that tests of views, renderers and figures share."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -8,7 +10,7 @@ import pytest
 
 
 def _load():
-    path = Path(__file__).parents[1] / "views" / "recordings.py"
+    path = Path(__file__).parent / "views" / "recordings.py"
     spec = importlib.util.spec_from_file_location("gainstage_test_recordings", path)
     if spec.name not in sys.modules:
         module = importlib.util.module_from_spec(spec)
@@ -19,6 +21,7 @@ def _load():
 
 @pytest.fixture(scope="session")
 def recordings():
+    """The module of recordings that all tests of views and renderers share."""
     return _load()
 
 
