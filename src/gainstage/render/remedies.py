@@ -43,7 +43,8 @@ def _remedy(page: Page, remedy: Remedy, *, compared: bool) -> None:
     word, style = ("VERIFIED", "bold green") if remedy.verified else ("NOT VERIFIED", "bold yellow")
     name = encodable(clean(remedy.name), page.pen.encoding)
     page.line(Text(word, style=style).append(" ").append(name, style="bold"))
-    page.paragraph(f"for {', '.join(map(clean, remedy.codes))}", 2, style="dim")
+    asked = ", ".join(map(clean, remedy.codes))
+    page.paragraph(f"for {asked}" if asked else "suggested by no finding", 2, style="dim")
     page.paragraph(remedy.told, 2)
     rows = [("with it", "remedy", remedy.loss_after, remedy.score_after)]
     if compared:
