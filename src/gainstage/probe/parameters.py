@@ -138,7 +138,7 @@ class Parameters:
                 return False
             if grad is None:
                 gradients.append(0)
-            elif kind_of(grad) == FLOAT32:
+            elif kind_of(grad) == FLOAT32 and grad.numel() == parameter.numel():
                 gradients.append(grad.data_ptr())
             else:
                 return False
@@ -262,6 +262,8 @@ class Parameters:
         self._set(site, change)
         self._align(site, change)
         if grad is None or grad.layout != torch.strided or grad.is_complex():
+            return 0.0
+        if grad.shape != change.shape:  # cut since
             return 0.0
         return float(torch.sum(grad * change, dtype=torch.float64))
 
