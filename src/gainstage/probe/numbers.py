@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -45,6 +46,14 @@ class StepNumbers:
     def blank(cls, frame: Frame64, sites: int) -> StepNumbers:
         """Of a step of which nothing is known: as many sites, and a copy of an empty frame."""
         return cls(frame.copy(), rows.new(sites), np.zeros(sites, dtype=np.uint8))
+
+    def fold_run(self, quantity: str, value: float, by: Callable[[float, float], float]) -> None:
+        """Set a quantity of the run; of two known numbers, what `by` makes of them counts."""
+        held = self.run.get(quantity, math.nan)
+        if math.isnan(held) or math.isnan(value):
+            self.run[quantity] = value if math.isnan(held) else held
+        else:
+            self.run[quantity] = by(held, value)
 
     def use(self) -> None:
         """Record what was brought here."""

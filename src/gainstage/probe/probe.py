@@ -24,7 +24,7 @@ from gainstage.probe.origins import note
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
-from gainstage.probe.steppers import Steppers, has_closure, parameters_of, rates
+from gainstage.probe.steppers import Steppers, has_closure, parameters_of, record_rates
 
 
 class Probe:
@@ -169,7 +169,7 @@ class Probe:
         if not closed:
             self._gradients.judge(optimizer, parameters, self.recorder)
         if self.measuring:
-            self.recorder.put_run(**rates(optimizer))
+            record_rates(optimizer, self.recorder)
             self.parameters.before(parameters, graded=not closed)
 
     @tap("optimizer")
@@ -199,7 +199,7 @@ class Probe:
     def after_scaler_step(self) -> None:
         """It did, or did not: then the iteration is over all the same."""
         self._gradients.scale = 1.0
-        self.recorder.put_run(skipped=self._skipped)
+        self.recorder.fold_run(max, skipped=self._skipped)
         if self._skipped:
             self._stepped = True
             self.steppers.stepped()

@@ -231,7 +231,7 @@ class Stages:
             if entry.feed is not None:
                 self._record_feed(entry, entry.feed, entry.place.name(call))
             for quantity, value in entry.spreads.items():
-                self._recorder.put_column(at[quantity], value)
+                self._recorder.put_columns(at[quantity], value)
 
     def _record_feed(self, entry: Entry, feed: Feed, name: str) -> None:
         details = {**entry.details(name), "shape": feed.shape}

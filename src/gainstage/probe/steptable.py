@@ -221,7 +221,7 @@ class StepTable:
         recorder = self._recorder
         cosines = self._cosines.reshape(-1), target.cosines, target.columns
         recorder.take(self._out, target.rows, target.ids, anew=True, beside=cosines)
-        if recorder.bins:
+        if recorder.reader.bins:
             for (what, line), site in zip(target.lines, target.sites, strict=True):
                 memory = self._grads if what == GRAD else self._weights  # updates are kept there
                 n = steps.room(line.size, self._plan[0])
