@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -162,3 +165,20 @@ def test_an_error_in_a_watched_function_is_the_users(watching_everything):
     with watching_everything() as seen, pytest.raises(RuntimeError, match="shapes"):
         torch.ones(2, 3) @ torch.ones(2, 3, requires_grad=True)
     assert seen.events("tap-off") == []
+
+
+def test_a_weight_that_is_made_anew_at_every_step_leaves_at_once(watching_everything):
+    gone = []
+    gc.disable()  # nothing is to wait for it
+    try:
+        with watching_everything() as seen:
+            p = {"w": torch.ones(3, 2, requires_grad=True)}
+            for _ in range(4):
+                torch.relu(torch.ones(2, 3) @ p["w"]).square().mean().backward()
+                old = weakref.ref(p["w"])
+                p["w"] = (p["w"] - 0.1 * p["w"].grad).detach().requires_grad_()
+                gone.append(old() is None)
+    finally:
+        gc.enable()
+    assert gone == [True] * 4
+    assert seen.names("output") == ["p['w']", "relu"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from torch import Tensor, nn
@@ -207,7 +209,7 @@ class Forward:
         """The stage of a bare parameter; made anew while its name is not known yet."""
         label = self._labels.get(parameter)
         if label is None:
-            return Place(lambda: self._labels.of(parameter).layer, op)
+            return Place(partial(_layer_of, weakref.ref(parameter), self._labels, op), op)
         return self._place(label.layer, op)
 
     def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
@@ -251,6 +253,12 @@ class Forward:
     def _calling(self) -> int:
         """Number of the outermost module call that is running; 0 if none is."""
         return self._root if self._calls.innermost is not None else 0
+
+
+def _layer_of(reference: weakref.ref[Tensor], labels: Labels, op: str) -> str:
+    """What a bare parameter, which must not be kept alive, is called by now."""
+    parameter = reference()
+    return op if parameter is None else labels.of(parameter).layer
 
 
 def _is_stage(module: nn.Module) -> bool:
