@@ -54,7 +54,9 @@ class Probe:
         governor = None if budget is None else Governor(budget, Effort(lines, every))
         self._pace = Pace(every, governor)
         self.hooks_seconds = 0.0  # that torch spends on calling our hooks, a step; taps see nothing
-        self.guard = Guard(lambda tap, told: self.recorder.event("tap-off", tap, message=told))
+        self.guard = Guard(
+            lambda tap, told: self.recorder.event("tap-off", tap, message=told), essential="frame"
+        )
         self.parameters = Parameters(self.recorder, wanted)
         self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
         self.facts: dict[str, Any] = {}
