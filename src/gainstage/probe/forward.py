@@ -123,11 +123,14 @@ class Forward:
         if not with_grad:
             self._without_grad(module, place, tensor, _first_tensor(inputs))
             return
-        if inside_backward() and self.stages.again(place, tensor):
+        within = inside_backward()
+        if within and self.stages.again(place, tensor):
             return
         entry = self.stages.output(place, tensor, root=self._root)
         if entry is None:
             return
+        if within:
+            self.stages.held.recomputed(entry)
         entry.asleep = self._asleep and place.has_modes and not module.training
         if self.stages.feeding:
             self.stages.look_at_input(entry, module, _first_tensor(inputs))

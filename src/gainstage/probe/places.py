@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -22,6 +23,8 @@ from gainstage.sketch.rows import Row
 
 MAX_CALLS: Final = 64
 """Calls of one stage within a step that get a site of their own; later ones share the last."""
+
+_NONE: Final[Mapping[str, int]] = {}
 
 OWN_QUANTITIES: Final = (
     "dead_units",
@@ -47,10 +50,10 @@ class Place:
         self.op = op
         self.takes_data = False
         """Whether data may enter the network here."""
-        self.calls = 0
-        """Calls since the last backward."""
-        self.entries: list[Entry] = []
-        """One for each call within a step, used again in the next."""
+        self.free: list[Entry] = []
+        """Entries that no call has, the one of the first call at the end; used again and again."""
+        self.made = 0
+        """Entries that there are."""
         self.has_modes = has_modes(module)
         """Whether it does something else in evaluation than in training."""
         self.keeps_statistics = keeps_statistics(module)
@@ -59,10 +62,8 @@ class Place:
 
     def enter(self, listener: Listener, reading: int, root: int) -> Entry:
         """One more call within a step: its entry, with what was known of an earlier step's."""
-        if self.calls == len(self.entries):
-            self.entries.append(Entry(listener, self))
-        entry = self.entries[self.calls]
-        self.calls += 1
+        free = self.free
+        entry = free.pop() if free else self._new(listener)
         entry.reading = reading
         entry.root = root
         entry.graded = False
@@ -70,6 +71,18 @@ class Place:
         entry.feed = None
         entry.spreads = {}
         return entry
+
+    def _new(self, listener: Listener) -> Entry:
+        self.made += 1
+        return Entry(listener, self, self.made)
+
+    def leave(self, entry: Entry) -> None:
+        """A call is over: its entry is free for another."""
+        free = self.free
+        if free and free[-1].number < entry.number:
+            bisect.insort(free, entry, key=lambda one: -one.number)
+        else:
+            free.append(entry)
 
     def axis(self, shape: tuple[int, ...], before: Entry | None) -> int | None:
         """The axis of an output that numbers the units.
@@ -113,6 +126,7 @@ class Entry:
         "listener",
         "merge",
         "needs_grad",
+        "number",
         "output_number",
         "place",
         "reading",
@@ -123,9 +137,10 @@ class Entry:
         "units_elsewhere",
     )
 
-    def __init__(self, listener: Listener, place: Place) -> None:
+    def __init__(self, listener: Listener, place: Place, number: int = 1) -> None:
         self.listener = listener
         self.place = place
+        self.number = number  # among the entries of its place
         self.reading = 0  # of the output, in the pool
         self.root = 0
         self.shape: tuple[int, ...] = ()
@@ -232,9 +247,22 @@ class Chart:
         return self.shares
 
     @classmethod
-    def of(cls, entries: list[Entry], graded: list[Entry], recorder: Recorder) -> Chart:
-        """Find or make the sites, in the order of the calls."""
-        count: dict[str, int] = defaultdict(int)
+    def of(
+        cls,
+        entries: list[Entry],
+        graded: list[Entry],
+        recorder: Recorder,
+        missing: Mapping[str, int] = _NONE,
+    ) -> Chart:
+        """Find or make the sites, in the order of the calls.
+
+        Args:
+            entries: those to record.
+            graded: one for each gradient that came.
+            recorder: makes the sites.
+            missing: calls of a stage before the first of these.
+        """
+        count: dict[str, int] = defaultdict(int, missing)
         calls: dict[int, int] = {}
         sites: list[Site] = []
         for entry in entries:
