@@ -22,22 +22,24 @@ class OpenCalls(Generic[T]):
     Example:
         >>> calls: OpenCalls[str] = OpenCalls()
         >>> def call() -> tuple[str | None, bool, str | None]:
-        ...     calls.enter("forward")
-        ...     return calls.innermost, calls.leave("forward"), calls.innermost
+        ...     outermost = calls.enter("forward")
+        ...     return outermost, calls.innermost, calls.leave("forward"), calls.innermost
         >>> call()
-        ('forward', True, None)
+        (True, 'forward', True, None)
     """
 
     def __init__(self) -> None:
         self._open: list[tuple[T, int, CodeType]] = []
 
-    def enter(self, thing: T) -> None:
-        """The call of `thing` begins."""
+    def enter(self, thing: T) -> bool:
+        """The call of `thing` begins; whether no other is open."""
         self._prune()
         frame = _caller()
         while any(ident == id(frame) for _, ident, _ in self._open):
             self._open.pop()  # a frame calls us once: this one only sits where that one was
+        outermost = not self._open
         self._open.append((thing, id(frame), frame.f_code))
+        return outermost
 
     def leave(self, thing: T) -> bool:
         """The call of `thing` ended, and with it all within; False if its beginning was missed."""

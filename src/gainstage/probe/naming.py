@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 _OURS: Final = f"{Path(__file__).resolve().parent.parent}{os.sep}"
 _TORCH: Final = str(Path(torch.__file__).resolve().parent)
@@ -55,8 +56,13 @@ def _join(path: str, key: str) -> str:
 
 
 def class_of(module: nn.Module) -> type[nn.Module]:
-    """The class that the user chose: ``fully_shard`` makes an ``FSDPLinear`` of a ``Linear``."""
+    """The class that the user chose: ``fully_shard`` makes an ``FSDPLinear`` of a ``Linear``.
+
+    So does ``torch.nn.utils.parametrize`` a ``ParametrizedLinear``.
+    """
     bases = type(module).__bases__
+    if type(module).__name__.startswith("Parametrized") and is_parametrized(module):
+        return bases[0]
     sharded = len(bases) > 1 and any(base.__name__ == "FSDPModule" for base in bases)
     return bases[-1] if sharded else type(module)
 
