@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gainstage.probe.guard import Guard
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.spreads import has_modes, keeps_statistics
-from gainstage.probe.units import UnitsElsewhere, UnitWatch, has_channels_first, unit_axis
+from gainstage.probe.units import UnitsElsewhere, UnitWatch, own_axis, unit_axis
 from gainstage.records import Merge, Site
 from gainstage.sketch.reader import Counts
 from gainstage.sketch.rows import Row
@@ -58,7 +58,7 @@ class Place:
         """Whether it does something else in evaluation than in training."""
         self.keeps_statistics = keeps_statistics(module)
         """Whether it is a BatchNorm with running statistics."""
-        self._channels_first = has_channels_first(module)
+        self._axis = own_axis(module, op)
 
     def enter(self, listener: Listener, reading: int, root: int) -> Entry:
         """One more call within a step: its entry, with what was known of an earlier step's."""
@@ -91,9 +91,9 @@ class Place:
             shape: of the output.
             before: the call before: an activation's channels are those of what it is applied to.
         """
-        if before is not None and len(shape) == 3 and before.shape == shape:
+        if self._axis is None and before is not None and before.shape == shape:
             return before.axis
-        return unit_axis(shape, channels_first=self._channels_first)
+        return unit_axis(shape, self._axis)
 
     def name(self, call: int) -> str:
         """What the stage is called at the n-th call of a step."""
