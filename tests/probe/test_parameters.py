@@ -189,7 +189,8 @@ def test_updates_by_hand_are_measured_and_named_by_the_variables(watching_everyt
     # the last update is made of new leaves that no later backward reaches
     known = 2 if "leaves" in style.__name__ else 3
     assert seen.values("W1", "update")[:known] == pytest.approx(changes[:known], rel=1e-5)
-    assert all(change < 0 for change in seen.run("predicted_change")[:known])
+    # the other weights are gone at the end, and with them their part of the last change
+    assert all(change < 0 for change in seen.run("predicted_change")[:2])
 
 
 def test_two_tensors_of_one_name_are_kept_apart(watching_everything):

@@ -121,7 +121,8 @@ class Probe:
     @tap("backward")
     def _discover(self, roots: Sequence[Tensor], thoroughly: bool) -> None:
         """Find and name the leaves of this graph, where they may be new."""
-        self._leaves.discover(roots, thoroughly=thoroughly)
+        owned = bool(self.steppers.owned())
+        self._leaves.discover(roots, thoroughly=thoroughly, owned=owned)
         if thoroughly:
             self.forward.criterion.looked_at(squashed_twice(roots))
 
