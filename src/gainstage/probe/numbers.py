@@ -30,6 +30,8 @@ class StepNumbers:
         run: quantities of the run.
         later: numbers on other devices, and what to do with them once they are here.
         any: whether anything was measured.
+        scaled_loss: the loss as it was differentiated.
+        scale: the factor that a gradient scaler has put on it; NaN if none has stepped.
         here: those numbers, once they are.
     """
 
@@ -40,6 +42,8 @@ class StepNumbers:
     run: dict[str, float] = field(default_factory=dict)
     later: list[tuple[Tensor, Callable[[Values], None]]] = field(default_factory=list)
     any: bool = False
+    scaled_loss: float = 0.0
+    scale: float = math.nan
     here: list[Values] = field(default_factory=list)
 
     @classmethod
@@ -75,6 +79,8 @@ class StepNumbers:
             frame[run["grad_norm"]] = rows.norm_of_all(self.rows, self.taken, grads)
             rows.write(self.rows, self.taken, columns, frame)
             self.taken.fill(0)
+        if not math.isnan(self.scale) and "loss" in self.run:
+            self.run["loss"] = self.scaled_loss / self.scale
         for quantity, value in self.run.items():
             frame[run[quantity]] = value
 

@@ -121,8 +121,7 @@ class Probe:
     @tap("backward")
     def _discover(self, roots: Sequence[Tensor], thoroughly: bool) -> None:
         """Find and name the leaves of this graph, where they may be new."""
-        owned = bool(self.steppers.owned())
-        self._leaves.discover(roots, thoroughly=thoroughly, owned=owned)
+        self._leaves.discover(roots, thoroughly=thoroughly, owned=bool(self.steppers.owned()))
         if thoroughly:
             self.forward.criterion.looked_at(squashed_twice(roots))
 
@@ -197,6 +196,7 @@ class Probe:
     def before_scaler_step(self, scale: float) -> None:
         """A gradient scaler is about to step an optimiser, unless a gradient is not finite."""
         self._gradients.scale, self._skipped = scale, True
+        self.recorder.scaled_by(scale)
 
     @tap("scaler")
     def after_scaler_step(self) -> None:

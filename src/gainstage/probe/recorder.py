@@ -203,13 +203,13 @@ class Recorder:
         for quantity, value in numbers.items():
             found[quantity] = found.get(quantity, 0.0) + value
 
-    def fold_run(self, fold: Callable[[float, float], float], **numbers: float) -> None:
-        """Set quantities of the run, which this step may have from another optimiser.
+    def add_loss(self, differentiated: float, value: float) -> None:
+        """Add to this step's loss: as differentiated, and without a scaler's factor if it shows."""
+        self._now.scaled_loss += differentiated
+        self.add_run(loss=value)
 
-        Args:
-            fold: of both numbers, the one that counts; a NaN never does.
-            **numbers: by quantity.
-        """
+    def fold_run(self, fold: Callable[[float, float], float], **numbers: float) -> None:
+        """Set quantities that another optimiser may have set: `fold` says which one counts."""
         for quantity, value in numbers.items():
             self._now.fold_run(quantity, value, fold)
 
@@ -236,6 +236,10 @@ class Recorder:
         self.step += 1
         self.reader.bins = has_histograms(self.step)
         return seconds
+
+    def scaled_by(self, factor: float) -> None:
+        """A gradient scaler steps that has put a factor on this step's loss."""
+        self._now.scale = factor
 
     def commit(self, probe_seconds: float) -> float:
         """End this step and begin the next; it is written now or, soon, with others.
