@@ -28,7 +28,7 @@ class Look:
     """What a tensor looks like.
 
     Attributes:
-        law: the likeliest of those known; None for an empty one.
+        law: the likeliest of those known; None for an empty one, or if not all is finite.
         count: elements that were drawn.
         rms: over all of them.
         peak: largest magnitude.
@@ -55,6 +55,8 @@ def look(tensor: Tensor) -> Look:
     if not count:
         return Look(None, 0, 0.0, 0.0)
     rms, peak = float(wide.square().mean().sqrt()), float(wide.abs().max())
+    if not math.isfinite(rms):
+        return Look(None, count, rms, peak)
     law = _structure(wide, rms) or _shape(rms, peak)
     return Look(law, int((wide != 0).sum()) if law == "sparse" else count, rms, peak)
 

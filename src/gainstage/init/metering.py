@@ -111,7 +111,7 @@ def _layer(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
     rest = args[3:]
     options = {k: v for k, v in kwargs.items() if k not in {"input", "weight", "bias"}}
     product = func(given["input"], given["weight"], None, *rest, **options)
-    if bias is not None and product.dim() > 2 and func is not F.linear:
+    if bias is not None and func is not F.linear:
         bias = bias.view(-1, *[1] * (weight.parameter.dim() - 2))
     meter.see_to(weight, weight.parameter.detach(), None, product, bias)
 
@@ -123,11 +123,21 @@ def _embedding(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
 
 
 def _matmul(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
-    for value in args[:2]:
+    for value in (*args[:2], kwargs.get("other"), kwargs.get("mat2")):
         weight = meter.weight(value)
         if weight is not None and weight.parameter.dim() >= 2:
             product = func(*args, **kwargs)
             meter.see_to(weight, weight.parameter.detach(), None, product, None)
+
+
+def _addmm(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
+    """``torch.addmm(bias, x, w)``, as a layer that keeps its weight the other way round."""
+    del func
+    given = dict(zip(("input", "mat1", "mat2"), args, strict=False)) | kwargs
+    weight = meter.weight(given["mat2"])
+    if weight is not None and not given.keys() & {"alpha", "beta"}:
+        matrix = weight.parameter.detach()
+        meter.see_to(weight, matrix, None, given["mat1"] @ matrix, given["input"])
 
 
 def _attention(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
@@ -175,6 +185,7 @@ _HANDLERS: Final[dict[str, _Handler]] = {
     **dict.fromkeys(_LAYERS, _layer),
     **dict.fromkeys(("matmul", "mm", "rmatmul"), _matmul),
     **dict.fromkeys(_RECURRENT, _recurrent),
+    "addmm": _addmm,
     "embedding": _embedding,
     "multi_head_attention_forward": _attention,
 }
