@@ -129,8 +129,8 @@ def own_training() -> object:
     spans = [(math.floor(a), math.ceil(b)) for a, b in zip(low, high, strict=True)]
     return gs.landscape.plane(
         model,
-        nn.functional.cross_entropy,
         batch,
+        nn.functional.cross_entropy,
         directions,
         x=spans[0],
         y=spans[1],

@@ -34,7 +34,7 @@ def test_levels_calibration_and_layers_are_shown_and_judged():
         "kaiming_normal", "orthogonal", "torch", "kaiming_normal", "torch",
     ]  # fmt: skip
     assert all(re.fullmatch(r"[+-][\d.]+ \.\. [+-][\d.]+", row[2]) for row in levels.rows)
-    assert {row[1] for row in calibrated.rows} == {"gainstage"}
+    assert {row[1:3] for row in calibrated.rows} == {("512", "gainstage")}
     assert all(float(row[1]) < 0.5 for row in layers.rows)
     assert len(promises.rows) == len(outcome.lines)
     reached = [line.reached for line in outcome.lines if line.name.endswith("calibrated")]
