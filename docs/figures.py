@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from slim import slim
 from torch import nn
 
 import gainstage as gs
@@ -20,6 +21,8 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     for draw in (gains, depth, both_ways, networks, audit):
         draw()
+    for picture in IMAGES.glob("init_*.png"):
+        slim(picture)
 
 
 def gains() -> None:
