@@ -256,6 +256,16 @@ def test_a_loss_that_is_none_is_told():
         gs.predict(model, data, lambda out, y: (out.detach() - y).mean())
 
 
+def test_the_table_tells_measured_predicted_and_their_difference():
+    levels = gs.predict(plain_mlp(2, 16), batch(8, 16))
+    told = str(levels).splitlines()[1].split()
+    stage = levels.stages[0]
+    figures = 20 * math.log10(stage.rms), 20 * math.log10(stage.predicted_rms), stage.forward_db
+    assert told[:2] == ["0", "linear"]
+    assert told[2:5] == [f"{figures[0]:.1f}", f"{figures[1]:.1f}", f"{figures[2]:+.1f}"]
+    assert figures[2] == pytest.approx(figures[0] - figures[1])
+
+
 def test_mappings_and_stages_by_name():
     class Net(nn.Module):
         def __init__(self):

@@ -1,8 +1,10 @@
 """The benchmark of initialisation, on narrow networks and few seeds: it runs and judges."""
 
+import math
 import re
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,3 +48,8 @@ def test_the_peer_is_wanted_and_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "lsuv", None)
     with pytest.raises(MissingExtraError, match="pip install lsuv"):
         initialization.initialization(Settings(peers=True))
+
+
+def test_powers_are_averaged_and_not_decibels():
+    levels = np.array([[0.0, -10.0], [20.0, -10.0]])
+    assert initialization._pooled(levels) == pytest.approx([10 * math.log10(50.5), -10.0])
