@@ -175,6 +175,12 @@ def test_narrow_and_wide_weights_are_the_same_numbers(dtype):
     )
 
 
+def test_complex_weights_are_left_and_read_as_of_no_law():
+    model = nn.Sequential(nn.Linear(8, 8, dtype=torch.complex64))
+    assert gs.init.apply_(model, "lecun_normal")["0.weight"].why == "complex"
+    assert gs.init.audit(model)["0.weight"].law == ""
+
+
 def test_weights_that_are_not_contiguous_are_drawn_in_place():
     model = net()
     model[2].weight = nn.Parameter(torch.empty(128, 128).T)

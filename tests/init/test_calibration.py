@@ -44,6 +44,14 @@ CASES = {
     "gru": (lambda: nn.GRU(16, 24, 2, batch_first=True), batch(5, 4, 16)),
     "rnn": (lambda: nn.RNN(16, 24), batch(5, 4, 16)),
     "addmm": (Addmm, batch(64, 16)),
+    "bag": (lambda: nn.EmbeddingBag(50, 16), torch.arange(48).view(12, 4)),
+    "pair": (
+        lambda: nn.Bilinear(5, 4, 16),
+        {"input1": batch(32, 5), "input2": batch(32, 4, seed=1)},
+    ),
+    "lstm cell": (lambda: nn.LSTMCell(16, 24), batch(32, 16)),
+    "gru cell": (lambda: nn.GRUCell(16, 24), batch(32, 16)),
+    "rnn cell": (lambda: nn.RNNCell(16, 24), batch(32, 16)),
     "one signal": (lambda: nn.Conv1d(4, 8, 3), batch(4, 20)),
     "one image": (lambda: nn.Conv2d(3, 8, 3), batch(3, 9, 9)),
     "float64": (lambda: plain_mlp(4, 32).double(), batch(64, 32).double()),
@@ -178,6 +186,8 @@ def test_mistakes_are_told():
         gs.init.calibrate_(model, batch(4, 8), balance=2.0)
     with pytest.raises(UsageError, match="'head' matches no parameter of the model"):
         gs.init.calibrate_(model, batch(4, 8), targets={"head": 0.0})
+    with pytest.raises(UsageError, match="The batch is empty"):
+        gs.init.calibrate_(model, batch(0, 8))
     with pytest.raises(UsageError, match="on the device meta"):
         gs.init.calibrate_(plain_mlp(2, 8).to("meta"), batch(4, 8))
     with pytest.raises(UsageError, match="not of one form"):

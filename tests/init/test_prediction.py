@@ -252,6 +252,10 @@ def test_a_loss_that_is_none_is_told():
     model, data = plain_mlp(2, 8), (batch(4, 8), batch(4, 8))
     with pytest.raises(UsageError, match=r"must return a scalar tensor, but returned \(4, 8\)"):
         gs.predict(model, data, lambda out, y: out - y)
+    with pytest.raises(UsageError, match="The batch is empty"):
+        gs.predict(model, batch(0, 8))
+    with pytest.raises(UsageError, match="The batch is complex"):
+        gs.predict(model, batch(4, 8) + 0j)
     with pytest.raises(UsageError, match="does not depend on any parameter"):
         gs.predict(model, data, lambda out, y: (out.detach() - y).mean())
 

@@ -9,7 +9,15 @@ from torch.nn import functional as F
 
 import gainstage as gs
 from gainstage.errors import RunFileError, UsageError
-from gainstage.landscape import LossMap, between, line, loss_map, plane, random_directions
+from gainstage.landscape import (
+    LossMap,
+    between,
+    figure_losses,
+    line,
+    loss_map,
+    plane,
+    random_directions,
+)
 from gainstage.landscape import evaluator as evaluation
 
 
@@ -340,6 +348,8 @@ DENSE = {name: p.detach() for name, p in seeded(MODELS["dense"]).named_parameter
         (refused(batch=torch.ones(8, 6)), r"The batch is \(inputs, targets\), and not a Tensor\."),
         (refused(batch=(1, 2, 3)), "and not a tuple of 3"),
         (refused(model=nn.ReLU()), "ReLU has no weights, so its loss has no map"),
+        (refused(model=nn.Linear(6, 3).to("meta")), "Linear has weights on the device meta"),
+        (refused(size=0), "at least one point along an axis; its size is 0"),
         (refused(batch_norm="none"), "'batch' or 'recalibrated' or 'running', and not 'none'"),
         (
             refused(resume=plane(nn.Linear(6, 3), batch(), F.cross_entropy, size=3)),
@@ -397,6 +407,16 @@ def test_a_map_is_as_exact_as_its_model(dtype, close, stacked, monkeypatch):
         for column, x in enumerate(found.x.tolist()):
             expected = by_hand(model, F.cross_entropy, data, directions, x, y).item()
             assert found.values[0, row, column].item() == pytest.approx(expected, rel=close)
+
+
+def test_the_way_of_narrow_weights_can_be_drawn_and_kept(tmp_path):
+    model = seeded(MODELS["dense"]).to(torch.bfloat16)
+    data = batch()[0].to(torch.bfloat16), batch()[1]
+    points = [dict(model.named_parameters())] * 2
+    found = plane(model, data, F.cross_entropy, size=3, trajectory=points)
+    figure_losses(found)
+    found.save(tmp_path / "map.npz")
+    assert torch.equal(LossMap.load(tmp_path / "map.npz").path, torch.zeros(2, 2))
 
 
 def test_a_map_tells_its_size_and_range_and_wants_its_arguments_in_order():

@@ -47,7 +47,8 @@ def test_what_fits_no_scheme_stands_out(drawn):
     gs.init.audit(model).draw("audit.png")
     told = {text.get_text(): to_hex(text.get_color()) for text in drawn[0].axes[0].texts}
     assert told == {"torch_default": FORWARD, "no scheme": FAULT}
-    marks = [to_hex(line.get_color()) for line in drawn[0].axes[0].lines if line.get_marker() == "o"]
+    lines = drawn[0].axes[0].lines
+    marks = [to_hex(line.get_color()) for line in lines if line.get_marker() == "o"]
     assert marks == [FORWARD, FAULT]
 
 

@@ -122,6 +122,14 @@ def _embedding(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
         meter.see_to(weight, weight.parameter.detach(), None, func(*args, **kwargs), None)
 
 
+def _bilinear(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
+    given = dict(zip(("input1", "input2", "weight", "bias"), args, strict=False)) | kwargs
+    weight = meter.weight(given["weight"])
+    if weight is not None:
+        product = func(given["input1"], given["input2"], given["weight"], None)
+        meter.see_to(weight, weight.parameter.detach(), None, product, given.get("bias"))
+
+
 def _matmul(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
     for value in (*args[:2], kwargs.get("other"), kwargs.get("mat2")):
         weight = meter.weight(value)
@@ -170,13 +178,22 @@ def _recurrent(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
     for layer in range(layers):
         own = flat[layer * ways * size : (layer + 1) * ways * size]
         for way in range(ways):
-            weight = meter.weight(own[way * size])
-            if weight is not None:
-                for i, gate in enumerate(weight.parts):
-                    meter.see_to(weight, gate, i, F.linear(x, gate), None)
+            _gates(meter, own[way * size], x)
         at = slice(layer * ways, (layer + 1) * ways)
         state = tuple(s[at] for s in states) if isinstance(states, (tuple, list)) else states[at]
         x = func(x, state, own, biased, 1, 0.0, training, two_way, first)[0]
+
+
+def _cell(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
+    del func, kwargs
+    _gates(meter, args[2], args[0])
+
+
+def _gates(meter: Meter, matrix: Tensor, x: Tensor) -> None:
+    weight = meter.weight(matrix)
+    if weight is not None:
+        for i, gate in enumerate(weight.parts):
+            meter.see_to(weight, gate, i, F.linear(x, gate), None)
 
 
 _Handler = Callable[[Meter, Any, Any, Any], None]
@@ -185,7 +202,9 @@ _HANDLERS: Final[dict[str, _Handler]] = {
     **dict.fromkeys(_LAYERS, _layer),
     **dict.fromkeys(("matmul", "mm", "rmatmul"), _matmul),
     **dict.fromkeys(_RECURRENT, _recurrent),
+    **dict.fromkeys(("embedding", "embedding_bag"), _embedding),
+    **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), _cell),
     "addmm": _addmm,
-    "embedding": _embedding,
+    "bilinear": _bilinear,
     "multi_head_attention_forward": _attention,
 }

@@ -85,6 +85,8 @@ def carry_out(weights: Sequence[Weight], wiring: Wiring | None, plan: Plan) -> I
             yield Drawn(weight.name, shape, "kept", "of a norm")
         elif not weight.parameter.numel():
             yield Drawn(weight.name, shape, "kept", "empty")
+        elif weight.parameter.is_complex():
+            yield Drawn(weight.name, shape, "kept", "complex")
         elif weight.role == "bias":
             yield _bias(weight, fans_of_layer.get(weight.layer), plan)
         else:

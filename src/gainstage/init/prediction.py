@@ -103,7 +103,7 @@ def predict(
 
     Raises:
         UsageError: no torch function was seen between input and output; the loss is no scalar, or
-            does not depend on any parameter.
+            does not depend on any parameter; the batch is empty or complex.
 
     Example:
         >>> _ = torch.manual_seed(0)

@@ -182,10 +182,12 @@ def recording(model: nn.Module, batch: Any, *, measure: bool = True) -> Iterator
         measure: read the levels.
 
     Raises:
-        UsageError: nothing of the output depends on the input by way of torch functions, or a
-            parameter has no values.
+        UsageError: nothing of the output depends on the input by way of torch functions; a
+            parameter has no values; the batch has none, or complex ones, and is to be measured.
     """
     check_values(model)
+    if measure:
+        check_batch(batch)
     recorder = Recorder(measure=measure)
     with as_it_was(model), torch.enable_grad():
         with recorder.inside(model), recorder:
@@ -200,6 +202,17 @@ def recording(model: nn.Module, batch: Any, *, measure: bool = True) -> Iterator
             raise UsageError(msg)
         tape.names = names(tape)
         yield tape, output
+
+
+def check_batch(batch: Any) -> None:
+    """Raise a UsageError if a batch is empty or complex: it has no level that could be told."""
+    tensors = _tensors(batch)
+    if not any(tensor.numel() for tensor in tensors):
+        msg = "The batch is empty, so there is nothing to measure."
+        raise UsageError(msg)
+    if any(tensor.is_complex() for tensor in tensors):
+        msg = "The batch is complex; levels are predicted and set of real signals only."
+        raise UsageError(msg)
 
 
 def names(tape: Tape) -> list[str]:

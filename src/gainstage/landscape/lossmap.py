@@ -44,7 +44,7 @@ class LossMap:
     @override
     def __repr__(self) -> str:
         """Its size, its losses and their range."""
-        size = " x ".join(str(len(axis)) for axis in (self.x, self.y) if len(axis) > 1)
+        size = f"{len(self.x)} x {len(self.y)}" if len(self.y) > 1 else f"{len(self.x)}"
         finite = self.values[self.values.isfinite()]
         span = f"{float(finite.min()):.4g} to {float(finite.max()):.4g}" if len(finite) else "none"
         left = "" if self.complete else f", {self.rows} of {len(self.y)} rows done"

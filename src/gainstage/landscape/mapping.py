@@ -47,8 +47,9 @@ class Filler:
         self.inputs = inputs if isinstance(inputs, tuple) else (inputs,)
         self.losses = dict(loss_fn) if isinstance(loss_fn, Mapping) else {_name(loss_fn): loss_fn}
         own = {name: p.detach() for name, p in model.named_parameters()}
-        if not own:
-            msg = f"{type(model).__name__} has no weights, so its loss has no map."
+        if not own or any(p.is_meta for p in own.values()):
+            what = "no weights" if not own else "weights on the device meta, without values"
+            msg = f"{type(model).__name__} has {what}, so its loss has no map."
             raise UsageError(msg)
         self.tensor = next(iter(own.values()))
         self.origin = {**own, **({} if origin is None else origin)}
@@ -66,6 +67,9 @@ class Filler:
 
     def axis(self, span: tuple[float, float], size: int) -> Tensor:
         """Coordinates, as exact as the weights are."""
+        if size < 1:
+            msg = f"A map has at least one point along an axis; its size is {size}."
+            raise UsageError(msg)
         double = self.tensor.dtype == torch.float64
         return torch.linspace(*span, size, dtype=torch.float64 if double else torch.float32)
 

@@ -120,7 +120,8 @@ def plane(  # noqa: PLR0913 - a map has many sides; all but three have defaults
         The map. Ctrl-C ends it early: what was evaluated is returned, and ``complete`` is False.
 
     Raises:
-        UsageError: a direction or the origin does not fit the model, or the batch is no pair.
+        UsageError: a direction or the origin does not fit the model, the batch is no pair, or the
+            size is none.
 
     Source:
         Li, Xu, Taylor, Studer, Goldstein, "Visualizing the loss landscape of neural nets",
@@ -134,7 +135,7 @@ def plane(  # noqa: PLR0913 - a map has many sides; all but three have defaults
     result = found.evaluate(found.axis(x, size), found.axis(y, size), memory, resume)
     if trajectory is not None:
         path = project(trajectory, found.origin, found.directions)
-        result = replace(result, path=path)
+        result = replace(result, path=path.to(result.values))
     return result
 
 

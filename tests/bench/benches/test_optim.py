@@ -20,9 +20,9 @@ def test_every_optimiser_is_measured_and_judged_twice(monkeypatch):
 
 
 def test_ratios_are_over_torch_and_under_the_naive(monkeypatch):
-    wall = {"gainstage": 2.0, "torch, foreach=True": 4.0, "naive": 10.0}
+    spent = {"gainstage": 2.0, "torch, foreach=True": 4.0, "naive": 10.0}
     monkeypatch.setattr(
-        optim, "_steps", lambda makers: {name: (1.0, wall.get(name, 1.0)) for name in makers}
+        optim, "_steps", lambda makers: {name: (spent.get(name, 1.0), 1.0) for name in makers}
     )
     for line in optim.optimizers(Settings()).lines:
         if line.ratio is not None:
