@@ -9,6 +9,7 @@ from pathlib import Path
 
 import figures
 from playwright.sync_api import Browser, sync_playwright
+from slim import slim
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -37,6 +38,7 @@ def photograph(page: Path, picture: Path) -> None:
         view.goto(page.as_uri())
         view.wait_for_timeout(2000)
         view.screenshot(path=picture)
+    slim(picture)
     print(picture)
 
 
@@ -55,6 +57,7 @@ def photograph_live(folder: str, picture: Path) -> None:
         view.wait_for_selector("#pairs .main-svg")
         view.screenshot(path=picture)
         server.terminate()
+    slim(picture)
     print(picture)
 
 

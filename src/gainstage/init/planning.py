@@ -14,7 +14,7 @@ from gainstage.errors import UsageError
 from gainstage.init import drawing
 from gainstage.init.activations import activation
 from gainstage.init.gains import Direction, gain
-from gainstage.init.layers import Weight, bare, is_uninitialised
+from gainstage.init.layers import Weight, bare
 from gainstage.init.wiring import Wiring
 from gainstage.theory.fans import Fans, torch_fan_in
 from gainstage.theory.results import Drawn
@@ -52,11 +52,7 @@ class Plan:
 
 
 def check(weights: Sequence[Weight], plan: Plan) -> None:
-    """Raise a UsageError if there is a weight without values, or a pattern that matches none."""
-    for weight in weights:
-        if is_uninitialised(weight.parameter):
-            msg = f"{weight.name} has no values yet; run a batch through the lazy module first."
-            raise UsageError(msg)
+    """Raise a UsageError if a pattern matches none of the weights."""
     for pattern in (*plan.activations, *(plan.only or ())):
         if not any(matches(w, pattern) for w in weights):
             msg = (
@@ -87,6 +83,10 @@ def carry_out(weights: Sequence[Weight], wiring: Wiring | None, plan: Plan) -> I
             yield Drawn(weight.name, shape, "kept", "frozen")
         elif weight.role == "norm":
             yield Drawn(weight.name, shape, "kept", "of a norm")
+        elif not weight.parameter.numel():
+            yield Drawn(weight.name, shape, "kept", "empty")
+        elif weight.parameter.is_complex():
+            yield Drawn(weight.name, shape, "kept", "complex")
         elif weight.role == "bias":
             yield _bias(weight, fans_of_layer.get(weight.layer), plan)
         else:
@@ -95,7 +95,12 @@ def carry_out(weights: Sequence[Weight], wiring: Wiring | None, plan: Plan) -> I
 
 def _bias(weight: Weight, of: Weight | None, plan: Plan) -> Drawn:
     shape = tuple(weight.parameter.shape)
-    if plan.scheme.name == "torch_default" and of is not None and of.fans is not None:
+    if (
+        plan.scheme.name == "torch_default"
+        and of is not None
+        and of.fans is not None
+        and of.parameter.numel()
+    ):
         std = plan.scheme.std(_fans(of, plan))
         if not plan.dry:
             drawing.fill(weight.parameter, "uniform", std, of.fans, plan.generator)

@@ -120,7 +120,7 @@ def _train(
 def _map(batch: tuple[Tensor, Tensor], options: Options, losses: Any) -> LossMap:
     span = (-5.0, 8.0)
     return loss_map(
-        nn.Linear(1, 1), losses, batch, ("bias", span), ("weight", span), size=options.size
+        nn.Linear(1, 1), batch, losses, ("bias", span), ("weight", span), size=options.size
     )
 
 
