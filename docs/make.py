@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 CHROMIUM = ["/usr/bin/chromium", "/usr/bin/google-chrome"]
+PLAYED = "#play=descent&surface=rosenbrock&lr=0.0006&momentum=0.9&points=160"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -28,6 +29,7 @@ def main() -> None:
         healthy = [gainstage, "run", "--dir", folder, "examples/tanh_learns.py"]
         subprocess.run(healthy, cwd=ROOT, check=False)  # noqa: S603
         photograph_live(folder, DOCS / "img" / "compare.png")
+        photograph_playground(folder, DOCS / "img" / "playground.png")
 
 
 def photograph(page: Path, picture: Path) -> None:
@@ -42,20 +44,37 @@ def photograph(page: Path, picture: Path) -> None:
 
 def photograph_live(folder: str, picture: Path) -> None:
     """Save the comparison of the two runs of a folder, as `gainstage ui` shows it."""
-    command = [sys.executable, "-u", "-m", "gainstage", "ui", folder, "--port", "0", "--no-browser"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,  # noqa: S603
-        browser() as chromium,
-    ):
+    with served(folder) as address, browser() as chromium:
         view = chromium.new_page(viewport={"width": 1280, "height": 1100})
-        view.goto(server.stdout.readline().split()[-1])
+        view.goto(address)
         for box in view.locator("#runs input[type=checkbox]").all()[:2]:
             box.check()
         view.get_by_text("Compare these two").click()
         view.wait_for_selector("#pairs .main-svg")
         view.screenshot(path=picture)
-        server.terminate()
     print(picture)
+
+
+def photograph_playground(folder: str, picture: Path) -> None:
+    """Save an optimiser on a surface, as the playground of `gainstage ui` shows it."""
+    with served(folder) as address, browser() as chromium:
+        view = chromium.new_page(viewport={"width": 1280, "height": 1000})
+        view.goto(address + PLAYED)
+        view.wait_for_selector("#value .main-svg", timeout=120_000)
+        view.wait_for_timeout(500)
+        view.screenshot(path=picture)
+    print(picture)
+
+
+@contextlib.contextmanager
+def served(folder: str) -> Iterator[str]:
+    """`gainstage ui` over a folder, and its address."""
+    command = [sys.executable, "-u", "-m", "gainstage", "ui", folder, "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        try:
+            yield server.stdout.readline().split()[-1]
+        finally:
+            server.terminate()
 
 
 @contextlib.contextmanager
