@@ -120,7 +120,7 @@ Question = Catalogue | Terrain | Descent | Stack
 
 
 class Asked(Struct, frozen=True, forbid_unknown_fields=True):
-    """A question, and which page it comes from: a newer one of the same page overtakes it."""
+    """A question, and which part of a page asks: a newer one of the same overtakes it."""
 
     page: Name
     question: Question

@@ -39,6 +39,14 @@ def field(page, name):
     return page.get_by_label(f"{name}, exactly", exact=True)
 
 
+def corner(page, across, down):
+    """The pixel at these shares of the map."""
+    box = page.locator("svg.way").bounding_box()
+    left, right, top, bottom = 46, 12, 8, 40  # its margins
+    x = box["x"] + left + across * (box["width"] - left - right)
+    return x, box["y"] + top + down * (box["height"] - top - bottom)
+
+
 def race(surface, optimizer, start, steps=100, **settings):
     make = getattr(gs.optim, optimizer)
     found = gs.landscape.race(surface, {"one": lambda p: make(p, **settings)}, start, steps)
@@ -111,11 +119,7 @@ def test_settings_of_every_kind_reach_the_library(visit, until):
 def test_a_click_on_the_map_moves_the_start_and_so_do_the_arrows(visit, until):
     page = visit(WAY + "&lr=0.05")
     page.wait_for_selector("#terrain .main-svg")
-    box = page.locator("svg.way").bounding_box()
-    left, right, top, bottom = 46, 12, 8, 40
-    x = box["x"] + left + 0.75 * (box["width"] - left - right)
-    y = box["y"] + top + 0.25 * (box["height"] - top - bottom)
-    page.mouse.click(x, y)
+    page.mouse.click(*corner(page, 0.75, 0.25))
     until(page, "location.hash.includes('x=') && location.hash.includes('y=')")
     at = [float(re.search(rf"[#&]{key}=([-\d.]+)", page.url)[1]) for key in "xy"]
     assert at == pytest.approx([1.0, 1.0], abs=0.02)  # of -2 to 2
@@ -126,6 +130,23 @@ def test_a_click_on_the_map_moves_the_start_and_so_do_the_arrows(visit, until):
     page.keyboard.press("Shift+ArrowDown")
     until(page, f"location.hash.includes('x={at[0] - 0.1:g}')")
     until(page, f"location.hash.includes('y={at[1] - 0.02:g}')")
+
+
+def test_a_loss_and_its_map_follow_the_knee_together(visit, until):
+    page = visit("play=descent&surface=line-fit-huber&optimizer=SGD&lr=0.1&x=-3&y=6")
+    page.wait_for_selector("#value .main-svg")
+    for place in (0.2, 0.3, 0.4, 0.9, 0.1):
+        slide(page, "delta", place)  # faster than it is answered
+    delta = float(field(page, "delta").input_value())
+    surface = gs.landscape.line_fit("huber", delta)
+    expected = race(surface, "SGD", (-3, 6), lr=0.1)
+    until(page, f"Math.abs({CURVE}[9] - ({expected[9]})) < 1e-6")
+    values = surface.map(121)[2]
+    page.mouse.move(*corner(page, 0.0, 0.0))  # upper left: the readout tells the map's value there
+    page.mouse.move(*corner(page, 0.002, 0.002))
+    told = page.inner_text(".readout").rpartition(": ")[2]
+    assert float(told) == pytest.approx(float(values[-1, 0]), rel=1e-3)
+    assert np.array_equal(np.float32(curve(page)), expected)
 
 
 def test_the_start_can_be_dragged(visit, until):

@@ -1,31 +1,30 @@
 // Questions to the process that computes: one at a time, and of those that wait the newest.
 import { post } from "./server.js";
 
-const page = crypto.randomUUID();
-
-// The answer to a question, or an error with a sentence: the server's, or the library's own.
-export async function compute(question) {
-  const told = await post("/api/playground", { page, question });
+// The answer to a question, or an error with a sentence: the server's, or the library's own. The server
+// drops a question that waits for a newer one of the same asker.
+export async function compute(question, asker = crypto.randomUUID()) {
+  const told = await post("/api/playground", { page: asker, question });
   if (told.refused) throw new Error(told.refused);
   return told;
 }
 
-// `show(answer, question, ms)`, `fail(error)`. The function that is given back takes a question; one that waits
-// is dropped for a newer one.
+// `show(answer, question)`, `fail(error)`. What is given back asks; a question that waits is dropped
+// for a newer one.
 export function newest(show, fail) {
+  const asker = crypto.randomUUID();
   let [busy, next, ended] = [false, null, false];
-  const run = async (question) => {
+  const ask = async (question) => {
     if (busy) { next = question; return; }
     busy = true;
-    const began = performance.now();
     try {
-      const told = await compute(question);
-      if (!ended) show(told, question, performance.now() - began);
+      const told = await compute(question, asker);
+      if (!ended) show(told, question);
     } catch (error) {
       if (!ended) fail(error);
     }
     busy = false;
-    if (next && !ended) { const waiting = next; next = null; run(waiting); }
+    if (next && !ended) { const waiting = next; next = null; ask(waiting); }
   };
-  return { ask: run, end: () => { ended = true; } };
+  return { ask, end: () => { ended = true; } };
 }

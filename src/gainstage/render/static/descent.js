@@ -6,10 +6,8 @@ import { savers } from "./save.js";
 import { pictureOfWay, terrainOf } from "./terrain.js";
 import { axis, chart, ink, narrow, plotlyThere } from "./theme.js";
 
-const FEW_STEPS = 2;
-
 export function descentBench(root, offered, values) {
-  const bench = { offered, values, map: null, way: null, asked: "", question: null, ms: 0 };
+  const bench = { offered, values, map: null, way: null, asked: "", question: null, ended: false };
   bench.terrain = terrainOf((point) => { values.set("x", written(point[0])); values.set("y", written(point[1])); });
   bench.curve = el("div", { class: "chart value-chart", role: "img", "aria-label": "Value before each step" });
   bench.varied = el("div", { class: "varied" });
@@ -27,9 +25,10 @@ export function descentBench(root, offered, values) {
     renew();
     if (bench.way && bench.question.surface === map.name) bench.terrain.draw(map, bench.way); // the knee alone is another
   }, (error) => troubled(bench, error));
-  const ways = newest((way, question, ms) => { bench.ms = ms; arrived(bench, way, question); }, (error) => troubled(bench, error));
+  const ways = newest((way, question) => arrived(bench, way, question), (error) => troubled(bench, error));
   let shape = "";
   const renew = () => {
+    if (bench.ended) return;
     const terrain = { what: "terrain", surface: surfaceOf(bench).name, ...kneeOf(bench) };
     const wanted = JSON.stringify(terrain);
     if (wanted !== bench.wanted) { bench.wanted = wanted; maps.ask(terrain); }
@@ -40,7 +39,7 @@ export function descentBench(root, offered, values) {
     if (bench.map.name === terrain.surface) askWay(bench, ways);
   };
   renew();
-  return { renew, end: () => { maps.end(); ways.end(); bench.terrain.end(); } };
+  return { renew, end: () => { bench.ended = true; maps.end(); ways.end(); bench.terrain.end(); } };
 }
 
 function surfaceOf({ offered, values }) {
@@ -161,9 +160,9 @@ function rowsOfWay({ map, way }) {
 
 function curveOf(way) {
   const known = way.values.filter((value) => value !== null);
-  const decades = known.length > FEW_STEPS && Math.min(...known) > 0;
+  const decades = known.length > 1 && Math.min(...known) > 0;
   return {
     traces: [{ type: "scatter", mode: "lines", x: way.values.map((_, i) => i), y: way.values, line: { color: ink("fault"), width: 1.8 }, hovertemplate: "step %{x}<br>value %{y:.6g}<extra></extra>" }],
-    layout: { height: 200, margin: { l: 60, r: 16, t: 8, b: 40 }, xaxis: axis({ title: "step", nticks: narrow() ? 5 : 10 }), yaxis: axis({ type: decades ? "log" : "linear", nticks: 5, exponentformat: "power", tickformat: "~g" }) },
+    layout: { height: 200, margin: { l: 60, r: 16, t: 8, b: 40 }, xaxis: axis({ title: "step", range: [0, way.values.length - 1], nticks: narrow() ? 5 : 10 }), yaxis: axis({ type: decades ? "log" : "linear", nticks: 5, exponentformat: "power", tickformat: "~g" }) },
   };
 }

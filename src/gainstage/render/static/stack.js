@@ -9,7 +9,7 @@ import { axis, chart, ink, narrow, plotlyThere } from "./theme.js";
 const STEADY = 0.5; // dB a layer
 
 export function stackBench(root, offered, values) {
-  const bench = { offered, values, answer: null, asked: "", ridges: null };
+  const bench = { offered, values, answer: null, asked: "", ridges: null, ended: false };
   bench.varied = el("div", { class: "varied" });
   bench.outcome = el("p", { class: "outcome", role: "status" });
   bench.drawn = el("p", { class: "note" });
@@ -23,6 +23,7 @@ export function stackBench(root, offered, values) {
   const levels = newest((answer, question) => arrivedStack(bench, answer, question), (error) => troubledStack(bench, error));
   let shape = "";
   const renew = () => {
+    if (bench.ended) return;
     const next = schemeOf(bench).name;
     if (next !== shape) { shape = next; bench.varied.replaceChildren(...variedOfStack(bench)); }
     showStack(bench);
@@ -32,7 +33,7 @@ export function stackBench(root, offered, values) {
     else if (bench.ridges) showRidges(bench); // which values are shown may have been chosen
   };
   renew();
-  return { renew, end: levels.end };
+  return { renew, end: () => { bench.ended = true; levels.end(); } };
 }
 
 function schemeOf({ offered, values }) {
@@ -129,12 +130,16 @@ function troubledStack(bench, error) {
   bench.asked = "";
 }
 
+// The ridges of a run's page, which tells them of a run.
 function showRidges(bench) {
   const data = { histograms: bench.answer.histograms };
-  if (bench.ridges && bench.ridges.update(data) !== false) return;
-  bench.ridges = ridgesOf(data);
-  bench.histograms.replaceChildren(bench.ridges.node);
-  if (bench.ridges.draw) bench.ridges.draw();
+  if (!bench.ridges || bench.ridges.update(data) === false) {
+    bench.ridges = ridgesOf(data);
+    bench.histograms.replaceChildren(bench.ridges.node);
+    if (bench.ridges.draw) bench.ridges.draw();
+  }
+  const note = bench.ridges.node.querySelector(".note");
+  if (note) note.textContent = note.textContent.replace("over the whole run", "in one pass");
 }
 
 function linearOf(answer) {
