@@ -100,6 +100,7 @@ def test_what_lies_outside_is_refused(change, told):
         ({"options": {"mode": "fan_none"}}, "Invalid enum value 'fan_none'"),
         ({"options": {"connections": 0}}, ">= 1"),
         ({"activation": ["relu"]}, "Expected `str`"),
+        ({"values": "x" * 41}, "length <= 40"),
     ],
 )
 def test_a_network_has_bounds_too(change, told):
@@ -124,6 +125,7 @@ def test_every_number_has_two_bounds_and_a_scale(struct):
     """So that no slider is without an end, and no question without a limit."""
     ranges = knobs(struct)
     places = {"surface", "optimizer", "start", "settings", "activation", "scheme", "options"}
+    places |= {"values"}
     assert set(ranges) == set(struct.__struct_fields__) - places
     for name, knob in ranges.items():
         if knob["kind"] in {"switch", "choice"}:

@@ -105,6 +105,7 @@ class Stack(Struct, frozen=True, forbid_unknown_fields=True, tag_field="what", t
         gain: of every weight; None for the one that is derived from the activation.
         options: of the scheme.
         seed: of the weights.
+        values: of which histograms are wanted, by kind of site; the outputs if it is none.
     """
 
     activation: Name
@@ -114,6 +115,7 @@ class Stack(Struct, frozen=True, forbid_unknown_fields=True, tag_field="what", t
     gain: Annotated[float, Meta(ge=0.1, le=10.0, extra=LOG)] | None = None
     options: Options = Options()
     seed: Annotated[int, Meta(ge=0, le=9_999, extra=LINEAR)] = 0
+    values: Annotated[str, Meta(max_length=40)] = ""
 
 
 Question = Catalogue | Terrain | Descent | Stack

@@ -71,12 +71,15 @@ def test_histograms_are_those_of_the_same_pass():
     found = measure(question)
     model, _ = model_of(question)
     outputs = model[0](inputs_of(question))
-    (group,) = [one for one in found.histograms.groups if one.kind == "output"]
+    (group,) = found.histograms.groups
     ridge = group.ridges[0]
     assert (ridge.name, ridge.total) == ("layer1", outputs.numel())
     assert ridge.quantiles[1] == pytest.approx(float(outputs.detach().median()), abs=0.05)
-    kinds = {one.kind for one in found.histograms.groups}
-    assert {"output", "output_grad", "weight", "grad"} <= kinds
+    kinds = [kind for kind, _ in found.histograms.choices]
+    assert kinds == ["output", "output_grad", "weight", "grad"]
+    for kind in kinds:
+        (group,) = measure(small(depth=2, values=kind)).histograms.groups
+        assert group.kind == kind
 
 
 def test_the_gain_is_derived_until_it_is_given():

@@ -84,7 +84,7 @@ class Levels:
     Attributes:
         stages: first to last.
         weights: how they were drawn.
-        histograms: of outputs, gradients and weights, over depth.
+        histograms: over depth, of the kind that was asked for.
         code: the calls that compute the same.
     """
 
@@ -154,7 +154,8 @@ def measure(question: Stack) -> Levels:
     batch = inputs_of(question)
     with histograms_of(model) as seen:
         found = predict(model, batch)
-    return Levels(_stages(question, found), _weights(drawn), ridges(seen()), code(question))
+    told = ridges(seen(), only=question.values)
+    return Levels(_stages(question, found), _weights(drawn), told, code(question))
 
 
 def code(question: Stack) -> str:

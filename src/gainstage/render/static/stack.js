@@ -30,7 +30,6 @@ export function stackBench(root, offered, values) {
     const question = questionOfStack(bench);
     const asked = JSON.stringify(question);
     if (asked !== bench.asked) { bench.asked = asked; levels.ask(question); }
-    else if (bench.ridges) showRidges(bench); // which values are shown may have been chosen
   };
   renew();
   return { renew, end: () => { bench.ended = true; levels.end(); } };
@@ -61,7 +60,7 @@ function questionOfStack(bench) {
   const knobs = bench.offered.knobs.stack;
   const options = Object.fromEntries(Object.keys(schemeOf(bench).options).map((name) => [name, optionOf(bench, name)]));
   const whole = Object.fromEntries(Object.entries(USUAL).map(([name, usual]) => [name, within(bench.values.get(name), knobs[name], usual)]));
-  return { what: "stack", activation: activationOf(bench), scheme: schemeOf(bench).name, gain: gainOf(bench), options, ...whole };
+  return { what: "stack", activation: activationOf(bench), scheme: schemeOf(bench).name, gain: gainOf(bench), options, ...whole, values: bench.values.get("values").slice(0, 40) };
 }
 
 function keptOf(shows, { node, show }, now) {
