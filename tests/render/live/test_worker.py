@@ -105,6 +105,16 @@ def test_what_takes_too_long_to_begin_is_ended():
         worker.ask(b"one")
 
 
+def test_when_nobody_asks_it_is_ended_and_begun_again_when_somebody_does():
+    with Worker(patience=20, start=60, idle=0.5, program=ECHO) as worker:
+        worker.ask(b"one")
+        pid = worker.pid
+        worker.ask(b"two")
+        assert worker.pid == pid
+        assert gone(pid)
+        assert worker.ask(b"three").startswith(b"three ")
+
+
 def test_it_is_ended_with_its_owner_even_in_the_middle(worker):
     worker.ask(b"one")
     pid, errors = worker.pid, []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from typing import Final
 
 from typing_extensions import Self
@@ -20,6 +21,9 @@ PATIENCE: Final = 20.0
 
 START: Final = 90.0
 """Seconds that the first one may take: torch is loaded for it."""
+
+IDLE: Final = 600.0
+"""Seconds without a question after which the process is ended: it holds half a gigabyte."""
 
 _LAUNCH: Final = """\
 import sys
@@ -48,13 +52,21 @@ class Worker:
     Args:
         patience: seconds that an answer may take.
         start: seconds that the first answer of a process may take.
+        idle: seconds without a question after which the process is ended.
         program: python code that answers; by default the playground's.
     """
 
     def __init__(
-        self, patience: float = PATIENCE, start: float = START, program: str = _LAUNCH
+        self,
+        patience: float = PATIENCE,
+        start: float = START,
+        idle: float = IDLE,
+        program: str = _LAUNCH,
     ) -> None:
-        self._patience, self._start, self._program = patience, start, program
+        self._patience, self._start, self._idle = patience, start, idle
+        self._program = program
+        self._asked = 0.0
+        self._clock: threading.Timer | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._closed = threading.Event()
@@ -81,15 +93,33 @@ class Worker:
             ComputationError: the process died or took too long; the next question begins another.
         """
         with self._turn:
-            return self._answer(question + b"\n").removesuffix(b"\n")
+            answer = self._answer(question + b"\n").removesuffix(b"\n")
+            self._asked = time.monotonic()
+        self._look_later()
+        return answer
 
     def close(self) -> None:
         """End the process; whoever waits for it gets an error. May be called again."""
         self._closed.set()
+        if self._clock is not None:
+            self._clock.cancel()
         process = self._process
         if process is not None:
             process.kill()
             with self._turn:  # whoever is waiting has let go of it
+                self._end()
+
+    def _look_later(self) -> None:
+        """One clock at a time, that ends the process if nobody has asked meanwhile."""
+        if self._clock is not None:
+            self._clock.cancel()
+        self._clock = threading.Timer(self._idle, self._rest)
+        self._clock.daemon = True
+        self._clock.start()
+
+    def _rest(self) -> None:
+        with self._turn:
+            if time.monotonic() - self._asked >= self._idle:
                 self._end()
 
     def _answer(self, line: bytes) -> bytes:
