@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 CHROMIUM = ["/usr/bin/chromium", "/usr/bin/google-chrome"]
-PLAYED = "#play=descent&surface=rosenbrock&lr=0.0006&momentum=0.9&points=160"
+PLAYED = "#play=descent&surface=rosenbrock&lr=0.0008&momentum=0.95&points=200"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 

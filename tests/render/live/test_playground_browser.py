@@ -132,6 +132,31 @@ def test_a_click_on_the_map_moves_the_start_and_so_do_the_arrows(visit, until):
     until(page, f"location.hash.includes('y={at[1] - 0.02:g}')")
 
 
+TOUCH = """
+([kind, x, y]) => {
+  const node = document.querySelector("svg.way");
+  const told = { pointerType: "touch", bubbles: true, clientX: x, clientY: y, button: 0 };
+  node.dispatchEvent(new PointerEvent(kind, told));
+}
+"""
+
+
+def test_a_finger_that_taps_moves_the_start_and_one_that_scrolls_does_not(visit, until):
+    page = visit(WAY + "&lr=0.05", width=390)
+    page.wait_for_selector("#terrain .main-svg")
+    page.wait_for_selector("svg.way .start")
+    x, y = corner(page, 0.5, 0.5)
+    page.evaluate(TOUCH, ["pointerdown", x, y])
+    page.evaluate(TOUCH, ["pointercancel", x, y + 40])
+    page.evaluate(TOUCH, ["pointerdown", x, y])
+    page.evaluate(TOUCH, ["pointerup", x, y + 40])
+    page.wait_for_timeout(400)
+    assert "x=" not in page.url
+    page.evaluate(TOUCH, ["pointerdown", x, y])
+    page.evaluate(TOUCH, ["pointerup", x + 1, y])
+    until(page, "location.hash.includes('x=')")
+
+
 def test_a_loss_and_its_map_follow_the_knee_together(visit, until):
     page = visit("play=descent&surface=line-fit-huber&optimizer=SGD&lr=0.1&x=-3&y=6")
     page.wait_for_selector("#value .main-svg")
@@ -289,13 +314,14 @@ def test_it_fits_every_width(visit, fragment, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_without_a_server_it_says_so_and_tries_again(visit, folder, start_server, until):
+def test_without_a_server_it_says_so(visit, folder, start_server, until):
     server = start_server(folder)
     page = visit(WAY, server=server, failing=True)
     page.wait_for_selector("#value .main-svg", timeout=90_000)
     server.stop()
     slide(page, "lr", 0.5)
     until(page, "document.querySelector('.outcome').textContent.includes('does not answer')")
+    assert page.get_by_role("button", name="Try again").count() == 1
 
 
 def test_a_playground_that_cannot_begin_is_told(visit, folder, start_server, monkeypatch):

@@ -1,7 +1,7 @@
 // The optimiser bench: a surface, an optimiser, and its way down.
 import { newest } from "./computing.js";
 import { clean, el, figure, panel, plural } from "./dom.js";
-import { choiceOf, resetOf, sliderOf, switchOf, within, written } from "./knobs.js";
+import { choiceOf, outcomeOf, resetOf, sliderOf, switchOf, within, written } from "./knobs.js";
 import { savers } from "./save.js";
 import { pictureOfWay, terrainOf } from "./terrain.js";
 import { axis, chart, ink, narrow, plotlyThere } from "./theme.js";
@@ -38,6 +38,7 @@ export function descentBench(root, offered, values) {
     [...bench.fixed, ...bench.shows].forEach((show) => show());
     if (bench.map.name === terrain.surface) askWay(bench, ways);
   };
+  bench.renew = renew;
   renew();
   return { renew, end: () => { bench.ended = true; maps.end(); ways.end(); bench.terrain.end(); } };
 }
@@ -130,17 +131,15 @@ function arrived(bench, way, question) {
   bench.question = question;
   bench.about.textContent = clean(bench.map.about) + " Darker is lower. Click to begin elsewhere.";
   bench.terrain.draw(bench.map, way);
-  bench.outcome.className = "outcome " + (way.diverged ? "error" : way.arrived !== null ? "healthy" : "info");
-  bench.outcome.replaceChildren(el("span", { class: "lamp", "aria-hidden": "true" }), el("span", {}, told(way, question, bench.map.axes)));
+  outcomeOf(bench.outcome, way.diverged ? "error" : way.arrived !== null ? "healthy" : "info", told(way, question, bench.map.axes));
   bench.code.textContent = way.code;
   const make = () => curveOf(way);
   if (bench.curve.isConnected) plotlyThere(() => { bench.drawCurve = chart(bench.curve, make); });
 }
 
 function troubled(bench, error) {
-  bench.outcome.className = "outcome warning";
-  bench.outcome.replaceChildren(el("span", { class: "lamp", "aria-hidden": "true" }), el("span", {}, clean(error.message)));
-  bench.asked = "";
+  bench.asked = bench.wanted = "";
+  outcomeOf(bench.outcome, "warning", error.message, bench.renew);
 }
 
 function told(way, question, axes) {

@@ -1,6 +1,6 @@
 // Sliders, switches and choices of the playground. Ranges come from the server, which refuses what
 // lies outside.
-import { el } from "./dom.js";
+import { clean, el } from "./dom.js";
 import { link } from "./state.js";
 
 // Where a value lies on its slider, 0 to 1, and the value at a place. "log" is even in decades and
@@ -71,6 +71,12 @@ export function switchOf(label, change) {
 export function choiceOf(label, options, change) {
   const select = el("select", { "aria-label": label, on: { change: () => change(select.value) } }, options.map(([value, title]) => el("option", { value }, title || value)));
   return { node: el("label", { class: "knob choice-knob" }, el("span", { class: "knob-name" }, label), select), show: (value) => { select.value = value; } };
+}
+
+// What became of a question in one sentence, with a lamp; an error can be asked again.
+export function outcomeOf(node, state, text, again) {
+  node.className = "outcome " + state;
+  node.replaceChildren(el("span", { class: "lamp", "aria-hidden": "true" }), el("span", {}, clean(text)), again ? el("button", { type: "button", class: "plain", on: { click: again } }, "Try again") : "");
 }
 
 // Back to what a bench begins with.

@@ -1,7 +1,7 @@
 // The initialisation bench: a stack of layers, its levels predicted and measured, its histograms.
 import { newest } from "./computing.js";
 import { clean, decibel, el, figure, panel, signed } from "./dom.js";
-import { choiceOf, resetOf, sliderOf, within } from "./knobs.js";
+import { choiceOf, outcomeOf, resetOf, sliderOf, within } from "./knobs.js";
 import { ridgesOf } from "./ridges.js";
 import { savers } from "./save.js";
 import { axis, chart, ink, narrow, plotlyThere } from "./theme.js";
@@ -31,6 +31,7 @@ export function stackBench(root, offered, values) {
     const asked = JSON.stringify(question);
     if (asked !== bench.asked) { bench.asked = asked; levels.ask(question); }
   };
+  bench.renew = renew;
   renew();
   return { renew, end: () => { bench.ended = true; levels.end(); } };
 }
@@ -116,17 +117,15 @@ function gainOfStack(bench) {
 function arrivedStack(bench, answer, question) {
   bench.answer = answer;
   bench.code.textContent = answer.code;
-  bench.outcome.className = "outcome " + verdictOf(answer).state;
-  bench.outcome.replaceChildren(el("span", { class: "lamp", "aria-hidden": "true" }), el("span", {}, verdictOf(answer).text));
+  outcomeOf(bench.outcome, verdictOf(answer).state, verdictOf(answer).text);
   bench.drawn.textContent = drawnOf(answer.weights, question, bench.offered.samples);
   showStack(bench);
   plotlyThere(() => { chart(bench.levels, () => chartOfStack(answer)); showRidges(bench); });
 }
 
 function troubledStack(bench, error) {
-  bench.outcome.className = "outcome warning";
-  bench.outcome.replaceChildren(el("span", { class: "lamp", "aria-hidden": "true" }), el("span", {}, clean(error.message)));
   bench.asked = "";
+  outcomeOf(bench.outcome, "warning", error.message, bench.renew);
 }
 
 // The ridges of a run's page, which tells them of a run.

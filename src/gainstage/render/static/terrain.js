@@ -69,7 +69,7 @@ function star(x, y, size) {
 
 function listenTo(terrain) {
   const { over, readout } = terrain;
-  let dragging = false;
+  let [dragging, tapped] = [false, null];
   const point = (event) => {
     const box = over.getBoundingClientRect();
     const frame = frameOf(terrain);
@@ -82,7 +82,8 @@ function listenTo(terrain) {
   };
   over.addEventListener("pointerdown", (event) => {
     if (!terrain.map || event.button !== 0 || !point(event).inside) return;
-    if (event.pointerType === "touch" && !event.target.classList.contains("handle")) return; // a tap: see click
+    tapped = event.pointerType === "touch" && !event.target.classList.contains("handle") ? [event.clientX, event.clientY] : null;
+    if (tapped) return; // a finger that scrolls does not choose
     dragging = true;
     over.setPointerCapture(event.pointerId);
     place(event);
@@ -94,8 +95,11 @@ function listenTo(terrain) {
     readout.textContent = inside ? clean(terrain.map.axes[0]) + " " + figure(x) + ", " + clean(terrain.map.axes[1]) + " " + figure(y) + ": " + figure(valueAt(terrain.map, x, y)) : "";
   });
   over.addEventListener("pointerleave", () => { readout.textContent = ""; });
-  for (const end of ["pointerup", "pointercancel"]) over.addEventListener(end, () => { dragging = false; });
-  over.addEventListener("click", (event) => { if (terrain.map && event.pointerType === "touch" && point(event).inside) place(event); });
+  over.addEventListener("pointercancel", () => { [dragging, tapped] = [false, null]; });
+  over.addEventListener("pointerup", (event) => {
+    if (tapped && Math.hypot(event.clientX - tapped[0], event.clientY - tapped[1]) < 8) place(event);
+    [dragging, tapped] = [false, null];
+  });
   over.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!way || !terrain.map) return;
