@@ -13,7 +13,10 @@ from playwright.sync_api import Browser, sync_playwright
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 CHROMIUM = ["/usr/bin/chromium", "/usr/bin/google-chrome"]
-PLAYED = "#play=descent&surface=rosenbrock&lr=0.0008&momentum=0.95&points=200"
+PLAYED = {
+    "playground": "#play=descent&surface=rosenbrock&lr=0.0008&momentum=0.95&points=200",
+    "playground-stack": "#play=stack&activation=tanh&depth=24&scheme=xavier_normal",
+}
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -29,7 +32,7 @@ def main() -> None:
         healthy = [gainstage, "run", "--dir", folder, "examples/tanh_learns.py"]
         subprocess.run(healthy, cwd=ROOT, check=False)  # noqa: S603
         photograph_live(folder, DOCS / "img" / "compare.png")
-        photograph_playground(folder, DOCS / "img" / "playground.png")
+        photograph_playground(folder, DOCS / "img")
 
 
 def photograph(page: Path, picture: Path) -> None:
@@ -55,15 +58,18 @@ def photograph_live(folder: str, picture: Path) -> None:
     print(picture)
 
 
-def photograph_playground(folder: str, picture: Path) -> None:
-    """Save an optimiser on a surface, as the playground of `gainstage ui` shows it."""
+def photograph_playground(folder: str, pictures: Path) -> None:
+    """Save an optimiser on a surface, and a stack of layers, as the playground shows them."""
     with served(folder) as address, browser() as chromium:
         view = chromium.new_page(viewport={"width": 1280, "height": 1000})
-        view.goto(address + PLAYED)
-        view.wait_for_selector("#value .main-svg", timeout=120_000)
-        view.wait_for_timeout(500)
-        view.screenshot(path=picture)
-    print(picture)
+        view.goto(address)
+        view.wait_for_selector("#runs")
+        for name, chosen in PLAYED.items():
+            view.goto(view.url.partition("#")[0] + chosen)
+            view.wait_for_selector("#value .main-svg, #histograms .main-svg", timeout=120_000)
+            view.wait_for_timeout(1500)
+            view.screenshot(path=pictures / f"{name}.png")
+            print(pictures / f"{name}.png")
 
 
 @contextlib.contextmanager

@@ -24,6 +24,9 @@ def test_every_member_is_offered_with_its_knobs():
     for scheme in found.schemes:
         assert set(scheme.options) <= set(found.knobs["options"]), scheme.name
         assert scheme.about
+    schemes = {scheme.name: scheme for scheme in found.schemes}
+    assert (schemes["kaiming_normal"].gain, schemes["kaiming_normal"].gained) == (True, True)
+    assert (schemes["xavier_normal"].gain, schemes["xavier_normal"].gained) == (True, False)
     assert "fixup" not in {scheme.name for scheme in found.schemes}
 
 

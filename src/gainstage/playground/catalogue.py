@@ -47,12 +47,14 @@ class SchemeOffered:
         name: of it.
         about: what it is, and its source.
         gain: whether a gain changes it.
+        gained: whether it derives one from the activation.
         options: its options with their defaults.
     """
 
     name: str
     about: str
     gain: bool
+    gained: bool
     options: dict[str, Any]
 
 
@@ -90,4 +92,4 @@ def _optimizer(name: str) -> OptimizerOffered:
 def _scheme(scheme: Scheme) -> SchemeOffered:
     parameters = inspect.signature(scheme.deviation).parameters
     options = {name: parameters[name].default for name in scheme.options}
-    return SchemeOffered(scheme.name, scheme.about, heeds_gain(scheme), options)
+    return SchemeOffered(scheme.name, scheme.about, heeds_gain(scheme), scheme.gained, options)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -232,16 +238,37 @@ def test_a_death_is_told_and_others_go_on(slow):
     assert asked(server).status == 200
 
 
-def test_the_server_itself_never_loads_torch():
-    """This process has loaded it by now: a server of its own has not."""
-    import subprocess
-    import sys
-
+def test_a_server_that_has_computed_has_no_torch_and_ends_with_its_process(folder):
     code = (
-        "import sys; import gainstage.render.live.app, gainstage.questions;"
-        "print([m for m in ('torch', 'numba', 'gainstage.playground') if m in sys.modules])"
+        "import sys, atexit; from gainstage.cli import main\n"
+        "atexit.register(lambda: print('heavy', "
+        "[m for m in ('torch', 'numba', 'gainstage.playground') if m in sys.modules]))\n"
+        "main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.strip() == "[]"
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", code, "ui", str(folder), "--no-browser", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        port, token = re.search(r":(\d+)/\?token=(\S+)", process.stdout.readline()).groups()
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=120)
+        connection.request("GET", f"/?token={token}")
+        welcome = connection.getresponse()
+        welcome.read()
+        own = {
+            "Origin": f"http://127.0.0.1:{port}", **JSON,
+            "Cookie": welcome.headers["set-cookie"].split(";")[0],
+        }  # fmt: skip
+        connection.request("POST", PATH, json.dumps({"page": "p", "question": TERRAIN}), own)
+        assert "heights" in json.loads(connection.getresponse().read())
+        connection.close()
+        threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+        found = [int(pid) for one in threads for pid in one.read_text("ascii").split()]
+        assert found
+    finally:
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=60)
+    assert "Traceback" not in told
+    assert told.rstrip().endswith("heavy []")
+    assert process.returncode == 0
+    assert not [pid for pid in found if Path(f"/proc/{pid}/cmdline").exists()]

@@ -261,8 +261,15 @@ def test_levels_are_those_of_the_library_and_follow_the_sliders(visit, until):
             assert stack_levels(page, trace) == pytest.approx(levels, abs=1e-3)
     slide(page, "depth", 0.5)
     until(page, "document.querySelector('#stack .chart').data[3].y.length === 17")
-    page.get_by_text("Derive the gain").click()
+    page.get_by_text("Back to what this scheme has").click()
     until(page, "!location.hash.includes('gain')")
+    page.get_by_label("Scheme").select_option("orthogonal")
+    until(page, "document.querySelector('.derive').textContent === 'Derived from the activation'")
+    asked = float(gs.gain("tanh"))
+    until(
+        page,
+        f"document.querySelector('#stack .outcome + .note').textContent.includes('{asked:.4g}')",
+    )
 
 
 def test_a_scheme_shows_its_own_options(visit):

@@ -104,13 +104,14 @@ function variedOfStack(bench) {
   return [el("p", { class: "note" }, clean(scheme.about.split("\n")[0])), ...(scheme.gain ? gainOfStack(bench) : []), ...options];
 }
 
-// The gain: derived, until the slider is moved.
+// The gain: the scheme's own, until the slider is moved.
 function gainOfStack(bench) {
   const { offered, values } = bench;
   const derived = () => (bench.answer && bench.answer.weights.gain !== null ? bench.answer.weights.gain : 1);
   const slider = keptOf(bench.shows, sliderOf("gain", offered.knobs.stack.gain, (value) => values.set("gain", String(value))), () => (gainOf(bench) === null ? derived() : gainOf(bench)));
-  const again = el("button", { type: "button", class: "plain derive", on: { click: () => values.set("gain", "") } }, "Derive the gain from the activation");
-  bench.shows.push(() => { again.disabled = gainOf(bench) === null; again.textContent = gainOf(bench) === null ? "Derived from the activation" : "Derive the gain from the activation"; });
+  const [is, make] = schemeOf(bench).gained ? ["Derived from the activation", "Derive it from the activation"] : ["As this scheme has it", "Back to what this scheme has"];
+  const again = el("button", { type: "button", class: "plain derive", on: { click: () => values.set("gain", "") } });
+  bench.shows.push(() => { again.disabled = gainOf(bench) === null; again.textContent = again.disabled ? is : make; });
   return [slider, again];
 }
 
@@ -118,7 +119,7 @@ function arrivedStack(bench, answer, question) {
   bench.answer = answer;
   bench.code.textContent = answer.code;
   outcomeOf(bench.outcome, verdictOf(answer).state, verdictOf(answer).text);
-  bench.drawn.textContent = drawnOf(answer.weights, question, bench.offered.samples);
+  bench.drawn.textContent = drawnOf(answer.weights, question, bench);
   showStack(bench);
   plotlyThere(() => { chart(bench.levels, () => chartOfStack(answer)); showRidges(bench); });
 }
@@ -164,10 +165,10 @@ function verdictOf(answer) {
   return { state: steady ? "healthy" : "warning", text: "The signal " + word(forward) + amount(forward) + ", the gradient " + word(backward) + amount(backward) + " on its way back." + lost };
 }
 
-function drawnOf(weights, question, samples) {
-  const gain = weights.gain === null ? "" : ", gain " + figure(weights.gain) + (question.gain === null ? " as the activation asks" : "");
+function drawnOf(weights, question, bench) {
+  const gain = weights.gain === null ? "" : ", gain " + figure(weights.gain) + (question.gain === null && schemeOf(bench).gained ? " as the activation asks" : "");
   const first = weights.first_std !== weights.std ? " (the first layer " + figure(weights.first_std) + ", its input comes from no activation)" : "";
-  return "Drawn " + clean(weights.law) + " with a standard deviation of " + figure(weights.std) + first + gain + ". Input: " + figure(samples) + " standard normal samples; a random gradient of rms 1 is sent back from the output.";
+  return "Drawn " + clean(weights.law) + " with a standard deviation of " + figure(weights.std) + first + gain + ". Input: " + figure(bench.offered.samples) + " standard normal samples; a random gradient of rms 1 is sent back from the output.";
 }
 
 function rowsOfStack(answer) {
