@@ -17,6 +17,16 @@ CURVE = "document.querySelector('#value .chart').data[0].y"
 STACK = "play=stack&depth=5&width=16"
 
 
+def test_its_style_is_for_it_alone():
+    from gainstage.render.static_files import static_text
+
+    style = re.sub(r"/\*.*?\*/", "", static_text("playground.css"), flags=re.DOTALL)
+    rules = re.findall(r"([^{}]+)\{[^{}]*\}", style)
+    parts = [part.strip() for rule in rules for part in rule.split(",")]
+    assert len(parts) > 40
+    assert {part for part in parts if not part.startswith(".playground ")} == {":root"}
+
+
 def outcome(page):
     return page.inner_text(".outcome")
 
@@ -41,7 +51,7 @@ def field(page, name):
 
 def corner(page, across, down):
     """The pixel at these shares of the map."""
-    box = page.locator("svg.way").bounding_box()
+    box = page.locator("svg.course").bounding_box()
     left, right, top, bottom = 46, 12, 8, 40  # its margins
     x = box["x"] + left + across * (box["width"] - left - right)
     return x, box["y"] + top + down * (box["height"] - top - bottom)
@@ -125,7 +135,7 @@ def test_a_click_on_the_map_moves_the_start_and_so_do_the_arrows(visit, until):
     assert at == pytest.approx([1.0, 1.0], abs=0.02)  # of -2 to 2
     first = race("saddle", "SGD", at, 2, lr=0.05)[0]
     until(page, f"Math.abs({CURVE}[0] - ({first})) < 1e-5")
-    page.locator("svg.way").focus()
+    page.locator("svg.course").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Shift+ArrowDown")
     until(page, f"location.hash.includes('x={at[0] - 0.1:g}')")
@@ -134,7 +144,7 @@ def test_a_click_on_the_map_moves_the_start_and_so_do_the_arrows(visit, until):
 
 TOUCH = """
 ([kind, x, y]) => {
-  const node = document.querySelector("svg.way");
+  const node = document.querySelector("svg.course");
   const told = { pointerType: "touch", bubbles: true, clientX: x, clientY: y, button: 0 };
   node.dispatchEvent(new PointerEvent(kind, told));
 }
@@ -144,7 +154,7 @@ TOUCH = """
 def test_a_finger_that_taps_moves_the_start_and_one_that_scrolls_does_not(visit, until):
     page = visit(WAY + "&lr=0.05", width=390)
     page.wait_for_selector("#terrain .main-svg")
-    page.wait_for_selector("svg.way .start")
+    page.wait_for_selector("svg.course .start")
     x, y = corner(page, 0.5, 0.5)
     page.evaluate(TOUCH, ["pointerdown", x, y])
     page.evaluate(TOUCH, ["pointercancel", x, y + 40])
@@ -177,7 +187,7 @@ def test_a_loss_and_its_map_follow_the_knee_together(visit, until):
 def test_the_start_can_be_dragged(visit, until):
     page = visit(WAY + "&lr=0.05&x=-1&y=1")
     page.wait_for_selector("#terrain .main-svg")
-    box = page.locator("svg.way .start").bounding_box()
+    box = page.locator("svg.course .start").bounding_box()
     page.mouse.move(box["x"] + 7, box["y"] + 7)
     page.mouse.down()
     for i in range(12):

@@ -10,7 +10,7 @@ const DOTS = 150;
 // `choose([x, y])` hears where the start is wanted.
 export function terrainOf(choose) {
   const base = el("div", { class: "chart terrain-chart", "aria-hidden": "true" });
-  const over = svg("svg", { class: "way", width: "100%", height: "100%", tabindex: 0, role: "application", "aria-label": "Map with the trajectory. Click to choose the start; arrow keys move it, with Shift by less." });
+  const over = svg("svg", { class: "course", width: "100%", height: "100%", tabindex: 0, role: "application", "aria-label": "Map with the trajectory. Click to choose the start; arrow keys move it, with Shift by less." });
   const readout = el("p", { class: "readout", "aria-hidden": "true" });
   const node = el("div", { class: "terrain" }, base, over, readout);
   const terrain = { node, base, over, readout, map: null, way: null, at: null, choose };
