@@ -149,7 +149,7 @@ function told(way, question, axes) {
   if (way.diverged) return "Diverged: after " + plural(way.lost, "step") + " it is no finite number any more. A smaller rate may hold it.";
   if (way.outside !== null) return "It left the map after " + plural(way.outside, "step") + " and did not come back; the value at the end is " + end + ". A smaller rate may hold it.";
   if (way.arrived !== null) return "Arrived: from step " + figure(way.arrived) + " on it stays within 1 % of the map of an optimum; the value at the end is " + end + "." + turns;
-  if (way.resting) return "At rest, and at no optimum: after " + plural(question.steps, "step") + " it hardly moves; the value is " + end + "." + turns;
+  if (way.resting) return "At rest, and not at the lowest point: after " + plural(question.steps, "step") + " it hardly moves; the value is " + end + "." + turns;
   return "Under way: after " + plural(question.steps, "step") + " the value is " + end + "." + turns;
 }
 
