@@ -60,8 +60,8 @@ def line_fit(loss: str = "mse", knee: float = 1.0) -> Surface:
 
     Example:
         >>> surface = line_fit("huber", 0.5)
-        >>> surface.axes, round(surface(torch.tensor([-3.0, 6.0])).item(), 3)
-        (('bias', 'weight'), 2.84)
+        >>> surface.axes, [round(weight, 3) for weight in surface.optima[0]]
+        (('bias', 'weight'), [2.378, 0.893])
     """
     if loss not in LOSSES:
         msg = f"There is no line fit by the loss {loss!r}. There are: {', '.join(LOSSES)}."
