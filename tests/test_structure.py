@@ -77,6 +77,7 @@ COVERED_BY = {
         (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("init/propagation/[a-z]*")),
         "init/test_prediction.py",
     ),
+    "bench/playing.py": "bench/benches/test_page.py",  # a part of that bench
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
     **dict.fromkeys(
         ("init/gaussian.py", "init/moments.py", "init/weight_gradients.py"),

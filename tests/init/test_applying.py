@@ -228,3 +228,16 @@ def test_the_table_is_told():
 def test_a_thousand_layers_are_drawn_in_seconds():
     layers = [m for _ in range(1000) for m in (nn.Linear(64, 64), nn.Tanh())]
     assert len(gs.init.apply_(nn.Sequential(*layers), "orthogonal").rows) == 2000
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.LeakyReLU(0.1), nn.LeakyReLU(0.3), nn.PReLU(init=0.1), nn.PReLU(init=0.5), nn.RReLU(),
+     nn.RReLU().eval(), nn.Softplus(beta=2), nn.Softplus(beta=3)],
+)  # fmt: skip
+def test_a_gain_that_is_remembered_is_that_of_the_module(module):
+    """Activations that are described alike share a gain; others, and learnt ones, do not."""
+    for _ in range(2):
+        net = nn.Sequential(nn.Linear(4, 4), module, nn.Linear(4, 4))
+        drawn = gs.init.apply_(net, "kaiming_normal")
+        assert drawn["2.weight"].gain == float(gs.gain(module))

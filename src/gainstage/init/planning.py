@@ -20,6 +20,9 @@ from gainstage.theory.fans import Fans, torch_fan_in
 from gainstage.theory.results import Drawn
 from gainstage.theory.schemes import Scheme
 
+_GAINS: dict[tuple[str, bool, Direction], float] = {}
+"""Of modules whose description is all that there is to them: a quadrature takes milliseconds."""
+
 Given = str | nn.Module | Callable[[Tensor], Tensor]
 """An activation: a name, a module or a function."""
 
@@ -184,7 +187,18 @@ def _activation(
     found_vertex = wiring.following(at) if plan.torch_habit else wiring.feeding(at)
     if found_vertex is None or found_vertex.function is None:
         return "", 1.0
-    return found_vertex.name, float(gain(found_vertex.function, _direction(plan)))
+    return found_vertex.name, _gain(found_vertex.function, _direction(plan))
+
+
+def _gain(function: Callable[[Tensor], Tensor] | nn.Module, direction: Direction) -> float:
+    """The gain of an activation; of torch's own modules, those that are alike are one."""
+    own = type(function).__module__ == nn.ReLU.__module__
+    if not isinstance(function, nn.Module) or not own or any(True for _ in function.parameters()):
+        return float(gain(function, direction))
+    key = (repr(function), function.training, direction)
+    if key not in _GAINS:
+        _GAINS[key] = float(gain(function, direction))
+    return _GAINS[key]
 
 
 def _direction(plan: Plan) -> Direction:

@@ -15,9 +15,11 @@ from starlette.routing import Route
 
 from gainstage.errors import GainstageError, RunFileError
 from gainstage.render.live.answers import Answers, Query, asked, encode
-from gainstage.render.live.guard import Guard, Keys
+from gainstage.render.live.guard import ASKING, Guard, Keys
+from gainstage.render.live.playground import PATH, Playground
 from gainstage.render.live.shelf import Shelf
 from gainstage.render.live.stream import Streams
+from gainstage.render.live.worker import Worker
 from gainstage.render.static_files import MODULES, plotly_source, static_text, unneeded_styles
 
 _READERS: Final = 3
@@ -39,6 +41,7 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
     answers = Answers(shelf)
     readers = anyio.CapacityLimiter(_READERS)
     streams = Streams(shelf)
+    worker = Worker()
 
     def tells(answer: Callable[[Query], Any]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -57,8 +60,10 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         del app
         yield
         shelf.close()
+        worker.close()
 
-    files = {f"/static/{name}": _file(name) for name in (*MODULES, "page.css", "plotly.js")}
+    served = (*MODULES, "page.css", "playground.css", "plotly.js")
+    files = {f"/static/{name}": _file(name) for name in served}
     routes = [
         Route("/", _page, methods=["GET"]),
         Route("/api/runs", runs, methods=["GET"]),
@@ -70,11 +75,13 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         Route("/api/updates", tells(lambda query: answers.view("updates", query))),
         Route("/api/compare", tells(answers.comparison), methods=["GET"]),
         Route("/api/events", streams.endpoint, methods=["GET"]),
+        Route(PATH, Playground(worker).endpoint, methods=[*ASKING]),
         *(Route(path, file, methods=["GET"]) for path, file in files.items()),
     ]
     handlers: dict[Any, Any] = {GainstageError: _told, HTTPException: _refused}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
-    return Guard(app, keys, port, frozenset(files), static_text("locked.html"))
+    public = frozenset(files)
+    return Guard(app, keys, port, public, static_text("locked.html"), frozenset({PATH}))
 
 
 def _json(answer: Callable[[Query], Any], query: Query) -> Response:
