@@ -166,12 +166,51 @@ def test_damaged_rows_become_nan_and_are_counted(tmp_path, table, column, finish
         assert {len(found) for found in left.values()} == {24}
 
 
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("frame", (900, 1.0, 2.5, bytes(10))),
+        ("block", (900, 2.5, bytes(40))),
+        ("chunk", (0, 0, 2.5, bytes(10))),
+        ("hist", (0, 1, 900, 2.5, bytes(10))),
+    ],
+)
+def test_a_count_that_is_no_whole_number_is_damage_though_its_checksum_fits(run_file, table, row):
+    *numbers, blob = row
+    crc = codec.checksum(blob, *numbers)
+    marks = ", ".join("?" * (len(row) + 1))
+    change(run_file, f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *numbers, crc, blob)  # noqa: S608
+    damaged, _ = read_everything(run_file)
+    assert damaged == 1
+    assert [run.problem for run in list_runs(run_file.parent)] == [""]
+
+
+@pytest.mark.parametrize("first", [-1, 899, 2**62])
+def test_a_block_whose_steps_are_not_those_that_it_claims_is_damage(run_file, first):
+    blob = codec.pack_steps(np.array([first, first + 1]), np.zeros(2))
+    step0 = 900 if first < 2**62 else first
+    crc = codec.checksum(blob, step0, 2)
+    change(run_file, "INSERT INTO block VALUES (?, 2, ?, ?)", step0, crc, blob)
+    damaged, left = read_everything(run_file)
+    assert damaged == 1
+    assert {len(found) for found in left.values()} == {40}
+
+
 def test_steps_that_do_not_ascend_are_refused(run_file):
     steps, times = np.array([3, 4], dtype=np.int64), np.zeros(2)
     blob = codec.pack_steps(steps, times)
-    crc = codec.checksum(blob, 900, 2)
-    change(run_file, "INSERT INTO block VALUES (900, 2, ?, ?)", crc, blob)
+    crc = codec.checksum(blob, 3, 2)
+    change(run_file, "INSERT INTO block VALUES (3, 2, ?, ?)", crc, blob)
     refused(run_file, "its steps do not ascend")
+
+
+def test_a_step_beyond_all_counting_is_refused(run_file):
+    blob = codec.pack_values(np.zeros(6, dtype=np.float32))
+    row = (2**63 - 1, 1.0, 6)
+    change(
+        run_file, "INSERT INTO frame VALUES (?, ?, ?, ?, ?)", *row, codec.checksum(blob, *row), blob
+    )
+    refused(run_file, "its steps reach 9223372036854775807")
 
 
 def test_row_of_a_gigabyte_is_not_read(run_file):
