@@ -39,6 +39,27 @@ def test_a_run_that_appears_is_found_and_one_that_goes_is_gone(place, write_run)
     assert "d" not in [run.name for run in shelf.listed()]
 
 
+def test_what_lies_outside_is_not_found_whichever_part_of_the_way_is_a_link(place, write_run):
+    inside = place / "inside"
+    inside.mkdir()
+    write_run(place / "away" / "rank0.gs", steps=5)
+    write_run(inside / "here" / "rank0.gs", steps=5)
+    (inside / "one").mkdir()
+    (inside / "one" / "rank0.gs").symlink_to(place / "a.gs")
+    (inside / "half").mkdir()
+    write_run(inside / "half" / "rank0.gs", steps=5)
+    (inside / "half" / "rank1.gs").symlink_to(place / "a.gs")
+    (inside / "folder").symlink_to(place / "away")
+    (inside / "file.gs").symlink_to(place / "a.gs")
+    (inside / "other.gs").symlink_to(inside / "here" / "rank0.gs")
+    (inside / "itself.gs").symlink_to(inside / "itself.gs")
+    (inside / "nowhere.gs").symlink_to(place / "nowhere")
+    assert list(Shelf(inside).find()) == ["other", "itself", "here"]
+    (place / "link").symlink_to(inside)
+    assert list(Shelf(place / "link").find()) == ["other", "itself", "here"]
+    assert [run.status for run in Shelf(inside).listed()] == ["finished"] * 2 + ["unreadable"]
+
+
 def test_a_missing_folder_is_empty(tmp_path):
     shelf = Shelf(tmp_path / "later")
     assert shelf.listed() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import threading
 import time
@@ -16,7 +17,13 @@ from typing import Any, Final
 import numpy as np
 
 from gainstage.errors import RunFileError
-from gainstage.store import MergedRecording, StoredRecording, open_recording, run_files
+from gainstage.store import (
+    MergedRecording,
+    StoredRecording,
+    open_recording,
+    rank_files,
+    run_files,
+)
 from gainstage.views.view import Numbers, columns, number, numbers
 
 MOST_OPEN: Final = 6
@@ -90,10 +97,10 @@ class Shelf:
 
     def find(self) -> dict[str, Path]:
         """The runs by name, newest name first."""
-        home = self.folder.resolve()
-        found = run_files(self.folder)
-        inside = {n: path for n, path in found.items() if path.resolve().is_relative_to(home)}
-        return dict(sorted(inside.items(), reverse=True)[:MOST_LISTED])
+        home = os.path.realpath(self.folder)
+        found = sorted(run_files(self.folder).items(), reverse=True)
+        inside = ((name, path) for name, path in found if _lies_in(home, path))
+        return dict(itertools.islice(inside, MOST_LISTED))
 
     def path(self, name: str) -> Path:
         """Where a run is.
@@ -217,8 +224,15 @@ def _look(name: str, path: Path, signature: Signature) -> Listed:
         return Listed(name, written, 0.0, problem=str(error))
 
 
+def _lies_in(home: str, path: Path) -> bool:
+    """Whether a run, and each of its ranks' files, is in a folder when links are followed."""
+    parts = [part for part in (path, *rank_files(path).values()) if part.is_symlink()]
+    # not Path.resolve(), which raises at a link to itself
+    return all(Path(os.path.realpath(part)).is_relative_to(home) for part in parts)
+
+
 def _signature(path: Path, *, companions: bool = True) -> Signature:
-    files = sorted(path.glob("rank*.gs")) if path.is_dir() else [path]
+    files = [*rank_files(path).values()] or [path]
     if companions:
         files += [file.with_name(file.name + "-wal") for file in files]
     found = []
