@@ -122,21 +122,9 @@ class Shelf:
         """
         return _signature(self.path(name))
 
-    def mark(self, name: str) -> str:
-        """The signature as a short text, for a browser to compare.
-
-        Raises:
-            RunFileError: there is none of that name.
-        """
-        return hashlib.blake2s(repr(self.signature(name)).encode(), digest_size=8).hexdigest()
-
-    def quiet(self, name: str) -> float:
-        """Seconds since something was last written to a run.
-
-        Raises:
-            RunFileError: there is none of that name.
-        """
-        return _quiet(self.signature(name))
+    def signatures(self) -> list[tuple[str, Signature]]:
+        """Those of all runs: the folder is looked through once, however many there are."""
+        return [(name, _signature(path)) for name, path in self.find().items()]
 
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[Whole]:
@@ -197,7 +185,7 @@ class Shelf:
             known = signature, _look(name, path, signature)
             self._listed[name] = known
         told: dict[str, Any] = {slot: getattr(known[1], slot) for slot in Listed.__slots__}
-        return Listed(**{**told, "quiet": _quiet(signature)})
+        return Listed(**{**told, "quiet": quiet(signature)})
 
 
 def _look(name: str, path: Path, signature: Signature) -> Listed:
@@ -243,5 +231,11 @@ def _signature(path: Path, *, companions: bool = True) -> Signature:
     return tuple(found)
 
 
-def _quiet(signature: Signature) -> float:
+def mark(signature: Signature) -> str:
+    """A signature as a short text, for a browser to compare."""
+    return hashlib.blake2s(repr(signature).encode(), digest_size=8).hexdigest()
+
+
+def quiet(signature: Signature) -> float:
+    """Seconds since something was last written to the files of a signature."""
     return max(0.0, time.time() - max((at for _, at, _ in signature), default=0) / 1e9)
