@@ -202,7 +202,7 @@ def _look(name: str, path: Path, signature: Signature) -> Listed:
                 info.script,
                 info.status,
                 len(run.steps),
-                float(info.seconds) or float(run.times[-1] if len(run.steps) else 0.0),
+                run.seconds,
                 numbers(columns(run.steps, _CURVE).reduce(loss, "mean"), 4),
                 number(known[0]) if len(known) else None,
                 number(known[-1]) if len(known) else None,
