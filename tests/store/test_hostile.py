@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -237,6 +238,32 @@ def test_findings_are_not_saved_to_what_is_no_run(tmp_path, run_file):
     change(run_file, "CREATE TRIGGER t AFTER DELETE ON finding BEGIN DELETE FROM site; END")
     with pytest.raises(RunFileError, match="it has triggers, which no run has"):
         save_findings(run_file, [])
+
+
+def hot_journal(run_file, names):
+    """A journal as one that a killed writer of several databases at once would leave."""
+    magic = bytes.fromhex("d9d505f920a163d7")
+    pages = run_file.stat().st_size // schema.PAGE_SIZE
+    head = magic + struct.pack(">IIIII", 0, 0, pages, 512, schema.PAGE_SIZE)
+    name = os.fsencode(names)
+    locked = 2**30 // schema.PAGE_SIZE + 1
+    tail = struct.pack(">I", locked) + name + struct.pack(">II", len(name), sum(name)) + magic
+    run_file.with_name(run_file.name + "-journal").write_bytes(head.ljust(512, b"\0") + tail)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_journal_that_names_another_file_does_not_delete_it(tmp_path, run_file, linked):
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine\n")
+    hot_journal(run_file, precious)
+    path = run_file
+    if linked:
+        path = tmp_path / "linked.gs"
+        path.symlink_to(run_file)
+    refused(path, "was altered (its journal names another file)")
+    with pytest.raises(RunFileError, match="names another file"):
+        save_findings(path, [])
+    assert precious.read_text() == "mine\n"
 
 
 def test_nothing_can_be_written_through_a_reader(run_file):
