@@ -1,5 +1,6 @@
 """Files that cannot be read: every one gives a sentence, or NaN and a count; never a crash."""
 
+import json
 import os
 import random
 import re
@@ -120,6 +121,14 @@ def test_tables_of_another_make_are_refused(run_file):
     refused(run_file, "was altered (its tables are not those of a run)")
 
 
+def _info(name, value):
+    """The statement that puts another value into a field of the run's info."""
+    text = codec.to_json(INFO)
+    whole = text.replace(f'"{name}": {json.dumps(json.loads(text)[name])}', f'"{name}": {value}')
+    assert whole != text
+    return f"UPDATE meta SET json = '{whole}'"  # noqa: S608
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -135,6 +144,13 @@ def test_tables_of_another_make_are_refused(run_file):
         ("DELETE FROM meta", "is empty"),
         ('UPDATE event SET json = \'{"step": "x", "code": ""}\'', "Expected `int`, got `str`"),
         ("UPDATE finding SET json = 'NaN'", "a Finding cannot be read"),
+        (_info("started", "NaN"), "its started are nan"),
+        (_info("started", "1e300"), "its started are 1e+300"),
+        (_info("seconds", "-1.0"), "its seconds are -1.0"),
+        (_info("probe_seconds", "Infinity"), "its probe_seconds are inf"),
+        (_info("facts", '{"loss": {}}'), "Expected `str`, got `object` - at `$.loss`"),
+        (_info("facts", '{"optimizers": 3}'), "Expected `array`, got `int`"),
+        (_info("facts", '{"evaluation": {"shift": "x"}}'), "Expected `float`, got `str`"),
         ("UPDATE rollup SET min = 'much'", "a rollup of series 0"),
     ],
 )
