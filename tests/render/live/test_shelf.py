@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from gainstage.errors import RunFileError
+from gainstage.render.live import shelf as shelf_module
 from gainstage.render.live.shelf import MOST_OPEN, Shelf, quiet
 
 
@@ -71,6 +72,26 @@ def test_a_glance_is_kept_until_something_is_written(place, monkeypatch):
     shelf.listed()
     monkeypatch.setattr("gainstage.render.live.shelf._look", lambda *_: pytest.fail("read again"))
     assert len(shelf.listed()) == 2
+
+
+def test_two_who_ask_for_the_list_at_the_same_time_have_each_run_read_once(place, monkeypatch):
+    shelf, read, never = Shelf(place), [], threading.Event()
+    look = shelf_module._look
+
+    def slow(name, *rest):
+        read.append(name)
+        never.wait(0.5 if len(read) == 1 else 0.0)  # the other one would read it meanwhile
+        return look(name, *rest)
+
+    monkeypatch.setattr(shelf_module, "_look", slow)
+    listed = []
+    threads = [threading.Thread(target=lambda: listed.append(shelf.listed())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(read) == ["a", "b"]
+    assert [len(runs) for runs in listed] == [2, 2]
 
 
 def test_another_file_of_the_same_name_is_opened_anew(place, write_run):

@@ -92,6 +92,7 @@ class Shelf:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._lock = threading.Lock()
+        self._listing = threading.Lock()
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._listed: dict[str, tuple[Signature, Listed]] = {}
 
@@ -153,9 +154,10 @@ class Shelf:
 
     def listed(self) -> list[Listed]:
         """All runs, newest first, those that cannot be read last."""
-        found = self.find()
-        self._listed = {name: self._listed[name] for name in self._listed if name in found}
-        runs = [self._glance(name, path) for name, path in found.items()]
+        with self._listing:  # who asks meanwhile finds all of them read
+            found = self.find()
+            self._listed = {name: self._listed[name] for name in self._listed if name in found}
+            runs = [self._glance(name, path) for name, path in found.items()]
         return sorted(runs, key=lambda run: (not run.problem, run.started), reverse=True)
 
     def close(self) -> None:
