@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -65,6 +66,20 @@ def test_a_missing_folder_is_empty(tmp_path):
     shelf = Shelf(tmp_path / "later")
     assert shelf.listed() == []
     assert shelf.find() == {}
+
+
+def test_a_folder_that_vanishes_with_the_one_that_it_is_looked_for_from_is_empty(
+    tmp_path, write_run, monkeypatch
+):
+    here = tmp_path / "here"
+    write_run(here / "runs" / "a.gs", steps=1)
+    monkeypatch.chdir(here)
+    shelf = Shelf("runs")
+    assert len(shelf.listed()) == 1
+    shutil.rmtree(here)
+    assert shelf.listed() == []
+    with pytest.raises(RunFileError, match="moved or deleted"):
+        shelf.path("a")
 
 
 def test_a_glance_is_kept_until_something_is_written(place, monkeypatch):

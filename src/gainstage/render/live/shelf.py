@@ -98,8 +98,10 @@ class Shelf:
 
     def find(self) -> dict[str, Path]:
         """The runs by name, newest name first."""
-        home = os.path.realpath(self.folder)
         found = sorted(run_files(self.folder).items(), reverse=True)
+        if not found:  # nor, perhaps, the folder that a relative path begins at
+            return {}
+        home = os.path.realpath(self.folder)
         inside = ((name, path) for name, path in found if _lies_in(home, path))
         return dict(itertools.islice(inside, MOST_LISTED))
 
