@@ -282,6 +282,13 @@ def test_a_journal_that_names_another_file_does_not_delete_it(tmp_path, run_file
     assert precious.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("companion", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: Path(p).symlink_to("elsewhere")])
+def test_what_stands_beside_a_run_file_is_a_plain_file(run_file, companion, make):
+    make(str(run_file) + companion)  # SQLite would wait at a pipe for ever
+    refused(run_file, f"was altered ('a.gs{companion}' beside it is no plain file)")
+
+
 def test_nothing_can_be_written_through_a_reader(run_file):
     with (
         pytest.raises(RunFileError, match="readonly database"),

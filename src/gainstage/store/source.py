@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import threading
 import time
 import weakref
@@ -138,7 +139,7 @@ class Source:
         since. Nothing is lost by it and nothing of ours is written. A journal that names another
         one, as those of several databases at once do, is not played back: it would delete that.
         """
-        if _names_another(Path(os.path.realpath(self._path) + "-journal")):
+        if _names_another(_companions(self._path)[0]):
             raise problems.altered(self._path, "its journal names another file")
         uri = self._path.as_uri() + "?mode=rw"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_WAIT)) as connection:
@@ -158,6 +159,11 @@ class Source:
             raise problems.empty(self._path)
         if size < _SMALLEST:  # SQLite would take it for an empty database
             raise problems.cannot_read(self._path, "file is not a database")
+        for companion in _companions(self._path):
+            with contextlib.suppress(FileNotFoundError):  # as most often, or from now on
+                if not stat.S_ISREG(companion.lstat().st_mode):
+                    told = f"{companion.name!r} beside it is no plain file"
+                    raise problems.altered(self._path, told)
         connection = sqlite3.connect(
             self._path.as_uri() + "?mode=ro",
             uri=True,
@@ -199,6 +205,11 @@ class Source:
         if self._kept is not None:
             self._finalizer()
             self._kept = None
+
+
+def _companions(path: Path) -> list[Path]:
+    """What SQLite opens beside a database; it may be missing, or a pipe that never answers."""
+    return [Path(os.path.realpath(path) + suffix) for suffix in ("-journal", "-wal", "-shm")]
 
 
 def _names_another(journal: Path) -> bool:
