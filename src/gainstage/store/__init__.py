@@ -21,6 +21,7 @@ from gainstage.store.merged import MergedRecording as MergedRecording
 from gainstage.store.merging import merge_run as merge_run
 from gainstage.store.ranks import Rank as Rank
 from gainstage.store.ranks import new_rank_path as new_rank_path
+from gainstage.store.ranks import rank_files as rank_files
 from gainstage.store.ranks import rank_in as rank_in
 from gainstage.store.ranks import run_name as run_name
 from gainstage.store.reader import Overview as Overview

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _READERS: Final = 3
 """Answers that are worked on at the same time; others wait for their turn."""
 
 _LIVE: Final = tuple(name for name in MODULES if name != "report.js")
+
+_LOG: Final = logging.getLogger("gainstage")
 
 _SCRIPT: Final = "text/javascript"
 
@@ -78,7 +81,7 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         Route(PATH, Playground(worker).endpoint, methods=[*ASKING]),
         *(Route(path, file, methods=["GET"]) for path, file in files.items()),
     ]
-    handlers: dict[Any, Any] = {GainstageError: _told, HTTPException: _refused}
+    handlers: dict[Any, Any] = {GainstageError: _told, HTTPException: _refused, Exception: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     public = frozenset(files)
     return Guard(app, keys, port, public, static_text("locked.html"), frozenset({PATH}))
@@ -114,6 +117,16 @@ async def _told(request: Request, error: Exception) -> Response:
     del request
     status = 404 if isinstance(error, RunFileError) else 400
     return Response(encode({"error": str(error)}), status, media_type="application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A mistake of ours: the page says so, and the terminal says where."""
+    _LOG.error("The live page failed at %s", request.url.path, exc_info=error)
+    told = (
+        f"Gainstage failed at this: {type(error).__name__}: {error}. "
+        "The terminal says where; please report it."
+    )
+    return Response(encode({"error": told}), 500, media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -11,8 +11,7 @@ and nothing else.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -135,7 +134,7 @@ class Guard:
         refused = self._refused(scope, headers)
         if refused is not None:
             return refused
-        admitted = self._keys.admits(self._cookie(headers))
+        admitted = any(map(self._keys.admits, self._cookies(headers)))
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if given and scope["path"] == "/" and scope["method"] == "GET":
             if self._keys.spend(given[0]):
@@ -180,13 +179,16 @@ class Guard:
             site in {"same-origin", "none"} for site in sites
         )
 
-    def _cookie(self, headers: Headers) -> str:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return ""
-        found = cookies.get(self.cookie_name)
-        return "" if found is None else found.value
+    def _cookies(self, headers: Headers) -> Iterator[str]:
+        """Every value that the browser has under our name.
+
+        Other servers of this machine set what they like, under our name as well for paths of their
+        own: whatever stands beside ours is passed over.
+        """
+        for pair in ";".join(headers.getlist("cookie")).split(";"):
+            name, _, value = pair.partition("=")
+            if name.strip() == self.cookie_name:
+                yield value.strip()
 
     def _welcome(self) -> Response:
         """Let a browser in; its next address is without the token."""
