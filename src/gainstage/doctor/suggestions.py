@@ -13,12 +13,16 @@ from gainstage.doctor.repertoire import (
     GUARD,
     KEEP_GRAPH,
     LEAKY,
+    LOGARITHM,
     LOGITS,
+    MATCH,
     NO_DECAY,
+    NORMALISE,
     PRECISE,
     SKIP,
     SKIP_CONNECTIONS,
     STANDARDISE,
+    STANDARDISE_TARGET,
     TEMPER,
     TRAIN,
     UNCLIP,
@@ -91,6 +95,18 @@ def _unscaled(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding
     yield STANDARDISE
     yield rate(0.01, run)
+
+
+def _probabilities(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    del run
+    yield LOGARITHM if finding.evidence.get("loss") == "nll_loss" else LOGITS
+
+
+def _far_targets(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    del finding
+    yield STANDARDISE_TARGET
+    yield rate(10.0, run)
+    yield rate(100.0, run)
 
 
 def _too_fast(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -176,7 +192,10 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "excessive-weight-decay": _only(NO_DECAY),
     "over-clipped-gradient": _only(UNCLIP),
     "non-finite": _diverged,
-    "softmax-before-cross-entropy": _only(LOGITS),
+    "softmax-before-cross-entropy": _probabilities,
+    "broadcast-loss": _only(MATCH),
+    "nll-without-log-softmax": _only(NORMALISE),
+    "unnormalized-target": _far_targets,
     "eval-mode-in-training": _only(TRAIN),
     "oscillating-loss": _oscillating,
     "collapsed-output": _collapsed,
