@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gainstage import landscape as landscape
     from gainstage import optim as optim
     from gainstage import plot as plot
+    from gainstage import sinks as sinks
     from gainstage.diagnosis import diagnose as diagnose
     from gainstage.errors import GainstageError as GainstageError
     from gainstage.init.gains import gain as gain
@@ -50,6 +51,7 @@ _HOMES = {
     "plot": "gainstage",
     "predict": "gainstage.init.prediction",
     "profile": "gainstage.probe.profile",
+    "sinks": "gainstage",
     "watch": "gainstage.probe.watch",
 }
 
