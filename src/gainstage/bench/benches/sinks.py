@@ -44,8 +44,9 @@ def price(settings: Settings) -> Outcome:
     """Milliseconds a step that each sink takes, given every step or every tenth.
 
     The training is the MLP of the benchmark ``overhead``, on one thread: five layers, all that a
-    sink gets by default: 87 numbers a step, 51 histograms at each 16th. The ratio is the sink's time over the rest of the
-    training's, as the report shows it. A sink whose package is missing is left out.
+    sink gets by default: 87 numbers a step, 51 histograms at each 16th. The ratio is one and the
+    sink's share of the rest of the training, as the report shows it. A sink whose package is
+    missing is left out.
     """
     del settings  # there is nothing to choose
     threads = torch.get_num_threads()
