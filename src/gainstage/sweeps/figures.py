@@ -60,10 +60,12 @@ def _line(axes: Axes, sweep: Results) -> None:
         axes.plot([at] * len(row.losses), row.losses, ".", color=MUTED, markersize=3)
     if axis.is_logarithmic:
         axes.set_xscale("log")
+        axes.minorticks_off()
     else:
         axes.set_xticks(range(len(axis.values)), [label(told(v)) for v in axis.values])
     if mean.min() > 0 and mean.max() > 30 * mean.min():
         axes.set_yscale("log")
+        axes.minorticks_off()
 
 
 def _map(axes: Axes, sweep: Results, down: Axis, across: Axis) -> None:
@@ -94,7 +96,7 @@ def _map(axes: Axes, sweep: Results, down: Axis, across: Axis) -> None:
             row = best[d, a]
             text = f"{losses[i, j]:.3g}" if sound[i, j] else "failed"
             text = f"({text})" if row.steps < sweep.steps else text
-            dark = sound[i, j] and order[i, j] <= middle
+            dark = sound[i, j] and order[i, j] > middle  # the best are light
             colour = "white" if dark else "black"
             axes.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
 
@@ -118,6 +120,7 @@ def _curves(axes: Axes, sweep: Results) -> None:
     drawn_losses = np.concatenate([np.asarray(line.get_ydata()) for line in axes.lines])
     if drawn_losses.min() > 0 and drawn_losses.max() > 30 * drawn_losses.min():
         axes.set_yscale("log")
+        axes.minorticks_off()
 
 
 def figure_range(test: RangeTest) -> Figure:
@@ -130,6 +133,7 @@ def figure_range(test: RangeTest) -> Figure:
     title = "Learning-rate range test" + ("" if test.band else ": no signal")
     axes = axes_on(figure, title, "learning rate", "loss", place=(1, 1, 1))
     axes.set_xscale("log")
+    axes.minorticks_off()
     for losses, smooth in zip(test.losses, test.smooth, strict=True):
         axes.plot(test.rates, losses, color=MUTED, alpha=0.25, linewidth=0.7)
         axes.plot(test.rates, smooth, color=FORWARD, linewidth=1.3)
