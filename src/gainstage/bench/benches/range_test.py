@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import io
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -144,7 +146,8 @@ def _peers(task: Task) -> list[float]:
         generator = torch.Generator().manual_seed(seed)
         loader = torch.utils.data.DataLoader(data, 64, shuffle=True, generator=generator)
         one = finder.LRFinder(net, optimizer, nn.CrossEntropyLoss(), device="cpu")
-        one.range_test(loader, end_lr=high, num_iter=200)
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # its progress
+            one.range_test(loader, end_lr=high, num_iter=200)
         rates, losses = one.history["lr"][10:-5], one.history["loss"][10:-5]
         found.append(float(rates[int(np.gradient(losses).argmin())]))
     return found
