@@ -21,6 +21,9 @@ Backend: TypeAlias = Literal["loky", "ray"]
 _TOGETHER: Final = 2
 """How often everything that is left is begun again after a worker died."""
 
+_CLOSED: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Set to 0, it has Ray listen on 127.0.0.1 alone, on Linux too; its own options cannot say that."""
+
 _A_BATCH: Final = 4
 """Tasks for each job that are handed at once to a backend that gives nothing back in between."""
 
@@ -85,6 +88,9 @@ def _chosen(backend: Backend, jobs: int) -> Iterator[None]:
 
 def _start_ray(jobs: int) -> None:
     """Join the cluster that the program or ``RAY_ADDRESS`` names, or start one here, closed."""
+    alone = not os.environ.get("RAY_ADDRESS")
+    if alone:
+        os.environ.setdefault(_CLOSED, "0")  # read when Ray is imported
     try:
         ray: Any = importlib.import_module("ray")
         register = importlib.import_module("ray.util.joblib").register_ray
@@ -93,15 +99,7 @@ def _start_ray(jobs: int) -> None:
         raise MissingExtraError(msg) from error
     register()
     if not ray.is_initialized():
-        here: dict[str, Any] = (
-            {}
-            if os.environ.get("RAY_ADDRESS")
-            else {
-                "num_cpus": jobs,
-                "include_dashboard": False,
-                "_node_ip_address": "127.0.0.1",
-            }
-        )
+        here = {"num_cpus": jobs, "include_dashboard": False} if alone else {}
         ray.init(log_to_driver=False, **here)
 
 
@@ -113,8 +111,9 @@ def _results(work: Callable[[T], R], tasks: Mapping[int, T], jobs: int) -> Itera
         parallel = joblib.Parallel(return_as="generator_unordered", **together)
     except ValueError:  # the backend gives everything back at the end
         size = _A_BATCH * jobs
-        for first in range(0, len(calls), size):
-            yield from joblib.Parallel(**together)(calls[first : first + size])
+        with joblib.Parallel(**together) as parallel:  # its workers stay from batch to batch
+            for first in range(0, len(calls), size):
+                yield from parallel(calls[first : first + size])
         return
     yield from parallel(calls)
 

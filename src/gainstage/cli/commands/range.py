@@ -24,9 +24,10 @@ from gainstage.cli import options
 def command(
     script: str, args: tuple[str, ...], *, figure: str | None, module: bool, **settings: Any
 ) -> None:
-    """Raise SCRIPT's learning rate step by step, with several seeds: which rates train it?
+    """Run SCRIPT with its ARGS and a rate that rises step by step: which rates train it?
 
-    The answer is a band, or that there is no signal: exit code 1.
+    It is run with several seeds, and not changed. The answer is a band, or that there is no
+    signal: exit code 1.
     """
     from gainstage.sweeps.figures import figure_range
     from gainstage.sweeps.range_test import range_script

@@ -38,15 +38,12 @@ def command(
     module: bool,
     **settings: Any,
 ) -> None:
-    r"""Run SCRIPT unmodified at many learning rates, schemes and seeds; say which is best.
+    """Run SCRIPT with its ARGS at many learning rates, schemes and seeds; say which is best.
 
-    \b
-    gainstage sweep train.py --over lr=1e-4..1 --over init=kaiming_normal,xavier_uniform
-    gainstage sweep --over lr=0.1,script --seeds 5 -m package.train -- --epochs 3
-
-    Axes: lr, lr_scale, init, clip; the value `script` leaves it as the script has it. Trials are
-    kept in a file as they end; the same command goes on where it was interrupted. Arguments of the
-    script's own that look like options stand behind `--`.
+    Axes are --over lr=1e-4..1 --over init=kaiming_normal,xavier_uniform, and lr_scale and clip; the
+    value `script` leaves it as the script has it. The script itself is not changed. Trials are kept
+    in a file as they end; the same command goes on where it was interrupted. ARGS that look like
+    options stand behind `--`.
     """
     from rich.console import Console
 
