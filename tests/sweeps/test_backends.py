@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -24,18 +25,10 @@ def run(work, tasks, **options):
     def lost(task, _):
         return None, task
 
-    run_all(Beside(work), tasks, keep=keep, lost=lost, **{"jobs": 2, **options})
+    import tasks as module  # by the fixture
+
+    run_all(module.Beside(work), tasks, keep=keep, lost=lost, **{"jobs": 2, **options})
     return kept
-
-
-class Beside:
-    """Gives a result with its task."""
-
-    def __init__(self, work):
-        self.work = work
-
-    def __call__(self, task):
-        return self.work(task), task
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +93,11 @@ def test_ray_that_is_missing_is_one_sentence(tasks, monkeypatch):
 
 
 @pytest.fixture
-def ray():
+def ray(monkeypatch):
     """A Ray of this machine, closed to all others; ended after the test."""
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # as the backend does
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # as the backend does
+    path = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))  # Ray pickles by name
     found = pytest.importorskip("ray", reason="the extra `ray` is not installed")
     yield found
     found.shutdown()

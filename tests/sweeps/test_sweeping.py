@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -90,7 +92,9 @@ def test_a_killed_worker_is_retried(tasks, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_ray_gives_the_same_results(tasks):
+def test_ray_gives_the_same_results(tasks, monkeypatch):
+    path = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))  # Ray pickles by name
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
     try:
         there = gs.sweep(tasks.bowl, SPACE, seeds=2, jobs=2, backend="ray")

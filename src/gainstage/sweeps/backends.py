@@ -24,6 +24,11 @@ _TOGETHER: Final = 2
 _CLOSED: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Set to 0, it has Ray listen on 127.0.0.1 alone, on Linux too; its own options cannot say that."""
 
+_DEATHS: Final = frozenset(
+    {"RayActorError", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError"}
+)
+"""What Ray calls the death of a worker; anything else that it raises is no such thing."""
+
 _A_BATCH: Final = 4
 """Tasks for each job that are handed at once to a backend that gives nothing back in between."""
 
@@ -130,5 +135,5 @@ def _outliving() -> Iterator[None]:
     except BrokenExecutor:
         return
     except Exception as error:
-        if not type(error).__module__.startswith("ray."):
+        if _DEATHS.isdisjoint(kind.__name__ for kind in type(error).__mro__):
             raise
