@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gainstage.plot.paper import FORWARD, GOOD, MUTED, axes_on, depth_colours, label, nothing, sheet
+from gainstage.plot.paper import depth_colours, label, nothing
+from gainstage.render.canvas import FORWARD, GOOD, MUTED, new_axes, new_figure
 from gainstage.sweeps.ranges import RangeTest
 from gainstage.sweeps.results import Results, Row
 from gainstage.sweeps.space import Axis, told
@@ -29,15 +30,15 @@ def figure_sweep(sweep: Results) -> Figure:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    figure = sheet(12.0, 4.6)
+    figure = new_figure(12.0, 4.6)
     if len(sweep.axes) == 1:
-        axes = axes_on(figure, "Loss", sweep.axes[0].name, "late loss", place=(1, 2, 1))
+        axes = new_axes(figure, "Loss", sweep.axes[0].name, "late loss", place=(1, 2, 1))
         _line(axes, sweep)
     else:
         down, across = sorted(sweep.axes[:2], key=lambda one: (one.is_logarithmic, len(one.values)))
-        axes = axes_on(figure, "Late loss", across.name, down.name, place=(1, 2, 1))
+        axes = new_axes(figure, "Late loss", across.name, down.name, place=(1, 2, 1))
         _map(axes, sweep, down, across)
-    _curves(axes_on(figure, "Curves of the best", "step", "loss", place=(1, 2, 2)), sweep)
+    _curves(new_axes(figure, "Curves of the best", "step", "loss", place=(1, 2, 2)), sweep)
     return figure
 
 
@@ -129,9 +130,9 @@ def figure_range(test: RangeTest) -> Figure:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    figure = sheet(7.2, 4.2)
+    figure = new_figure(7.2, 4.2)
     title = "Learning-rate range test" + ("" if test.band else ": no signal")
-    axes = axes_on(figure, title, "learning rate", "loss", place=(1, 1, 1))
+    axes = new_axes(figure, title, "learning rate", "loss", place=(1, 1, 1))
     axes.set_xscale("log")
     axes.minorticks_off()
     for losses, smooth in zip(test.losses, test.smooth, strict=True):
