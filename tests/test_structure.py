@@ -77,6 +77,8 @@ COVERED_BY = {
         (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("init/propagation/[a-z]*")),
         "init/test_prediction.py",
     ),
+    "sinks/reading.py": "sinks/test_outlet.py",  # plain data, handed on there
+    "probe/settings.py": "probe/test_watch.py",  # what watch is told
     "bench/playing.py": "bench/benches/test_page.py",  # a part of that bench
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
     **dict.fromkeys(

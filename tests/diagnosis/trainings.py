@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gainstage.records import Event
 from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
 
 SWELLING = np.linspace(0, 70, 6)
@@ -22,6 +23,14 @@ def broken_loss(at: int) -> np.ndarray:
 
 
 SICK = {
+    "ranks that step their own ways": (
+        "ranks-disagree",
+        Chain(loss=flat_loss(), events=(Event(3, "ranks-disagree", "0.weight", {"steps": 190}),)),
+    ),
+    "a rank that died": (
+        "rank-missing",
+        Chain(loss=flat_loss(), events=(Event(150, "rank-missing", "", {"rank": 1}),)),
+    ),
     "fading chain": ("vanishing-gradient", Chain(loss=flat_loss(), backward_db=FADING)),
     "first layers without pull": (
         "vanishing-gradient",

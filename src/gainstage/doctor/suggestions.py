@@ -203,6 +203,8 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "gradient-underflow": _only(PRECISE),
     "train-eval-gap": _nothing,
     "loss-not-decreasing": _nothing,
+    "ranks-disagree": _nothing,
+    "rank-missing": _nothing,
 }
 """What a finding suggests, by its code."""
 

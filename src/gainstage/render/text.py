@@ -23,6 +23,7 @@ from gainstage.render.words import (
     encodable,
     plural,
     shorten,
+    sinks_told,
     spoken,
 )
 from gainstage.views.findings import Card, finding_cards
@@ -131,6 +132,7 @@ def _headline(page: Page, recording: Recording, healthy: bool, severities: list[
     facts = [plural(len(recording.steps), "step"), duration(recording.seconds)]
     facts += ["stopped at the limit"] if info.status == "stopped" else []
     facts += [f"overhead {info.overhead:.1%}"] if info.probe_seconds else []
+    facts += sinks_told(info)
     facts += ["read by samples"] if info.detail == "sampled" else []
     facts += effort_told(recording)
     if loss.first is not None and loss.last is not None:
