@@ -18,8 +18,8 @@ def _data(page):
 def test_the_payload_holds_every_view(recordings, vanishing):
     data = payload(vanishing, recordings.VANISHING_FINDINGS, recordings.MANUALS)
     assert set(data) == {
-        "schema", "run", "findings", "remedies", "heatmap", "histograms", "levels", "loss",
-        "updates",
+        "schema", "run", "findings", "remedies", "batchnorm", "heatmap", "histograms", "history",
+        "levels", "loss", "parameters", "updates",
     }  # fmt: skip
     assert data["run"]["steps"] == 60
     assert data["findings"]["cards"][0]["code"] == "poor-initialization"

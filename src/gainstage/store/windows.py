@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gainstage.recording import Window
 from gainstage.sketch import Histogram
 from gainstage.sketch.histogram import pack
 
@@ -37,25 +38,6 @@ KEEP: Final = 100
 
 _ALWAYS: Final = 100
 """From this size on every window is stored when it closes (and dropped when it is superseded)."""
-
-
-class Window(NamedTuple):
-    """What is known of a stored histogram without reading it.
-
-    Attributes:
-        size: its span in steps.
-        step0: its first step.
-        n: histograms merged into it.
-    """
-
-    size: int
-    step0: int
-    n: int
-
-    @property
-    def end(self) -> int:
-        """One past its last step."""
-        return self.step0 + self.size
 
 
 class StoredWindow(NamedTuple):
@@ -235,6 +217,28 @@ def cover(windows: Iterable[Window], start: int, stop: int | None, end: int) -> 
     for root in _forest(ordered):
         found.extend(_pick(root, start, stop, end))
     return found
+
+
+def finest(windows: Iterable[Window]) -> list[Window]:
+    """The smallest stored windows that together answer for all steps, none twice.
+
+    Args:
+        windows: all stored windows of a site.
+
+    Example:
+        >>> [w.size for w in finest([Window(10, 0, 10), Window(10, 10, 10), Window(100, 0, 20)])]
+        [10, 10]
+    """
+    ordered = sorted(windows, key=lambda window: (window.step0, -window.size))
+    return [window for root in _forest(ordered) for window in _leaves(root)]
+
+
+def _leaves(node: _Node) -> Iterator[Window]:
+    if node.children and node.answers(node.window.step0, node.window.end):
+        for child in node.children:
+            yield from _leaves(child)
+    else:
+        yield node.window
 
 
 def _forest(ordered: Iterable[Window]) -> list[_Node]:

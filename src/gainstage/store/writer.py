@@ -15,6 +15,7 @@ from typing import Final
 from typing_extensions import Self
 
 from gainstage.errors import RunFileError, UsageError
+from gainstage.recording import Window
 from gainstage.records import Event, Finding, Frame, RunInfo, Series, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
@@ -23,7 +24,7 @@ from gainstage.store.codec import FrameRow, Numbers, checksum, frame_row, printa
 from gainstage.store.compaction import compact
 from gainstage.store.files import create, disarm_after_fork, keep_alive, leave_wal, transaction
 from gainstage.store.roster import Roster
-from gainstage.store.windows import Merger, StoredWindow, Window
+from gainstage.store.windows import Merger, StoredWindow
 
 COMPACT_EVERY: Final = 512
 """Frames after which the tail is turned into chunks."""

@@ -309,6 +309,64 @@ def test_hostile_names_stay_text(
         server.stop()
 
 
+def test_experiments_are_listed_and_shown(visit, tmp_path, start_server, until, keep_experiment):
+    keep_experiment(tmp_path / "lab" / "demo")
+    server = start_server(tmp_path)
+    try:
+        page = visit(server=server)
+        page.wait_for_selector("#experiments a.name")
+        assert "1 of 2 figures agree" in page.inner_text("#experiments")
+        page.locator("#experiments a.name").click()
+        page.wait_for_selector(".figure-row.error")
+        assert page.locator(".figure-row").count() == 2
+        page.locator("[data-slot=loss]").scroll_into_view_if_needed()
+        page.wait_for_selector("#map-loss .contourlayer")
+        points = "document.querySelector('#map-loss .chart').data[1].x.length"
+        assert page.evaluate(points) == 12
+        page.locator("#map-loss input[type=range]").fill("4")
+        until(page, f"{points} === 5")
+        page.get_by_text("Play").click()
+        until(page, f"{points} === 12")
+        solid = page.locator("#map-loss button[data-value=solid]")
+        if solid.count():  # only where the browser draws in three dimensions
+            solid.click()
+            until(page, "document.querySelector('#map-loss .chart').data[0].type === 'surface'")
+            page.wait_for_timeout(500)
+        with page.expect_download() as got:
+            page.locator("#map-loss .save", has_text="CSV").click()
+        assert len(Path(got.value.path()).read_text(encoding="utf-8").splitlines()) == 82
+        page.get_by_text("All runs").click()
+        page.wait_for_selector("#experiments")
+        page.context.close()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_hostile_experiments_stay_text(visit, tmp_path, start_server, keep_experiment, width):
+    name = "<img src=x onerror=alert(1)>"
+    keep_experiment(tmp_path / "lab" / name, name, name)
+    server = start_server(tmp_path)
+    try:
+        page = visit(server=server, width=width)
+        page.locator("#experiments a.name").click()
+        page.wait_for_selector(".figure-row")
+        page.locator(".slot").scroll_into_view_if_needed()
+        page.wait_for_selector(".contourlayer")
+        assert name in page.inner_text("main")
+        assert page.locator("#gainstage img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.context.close()
+    finally:
+        server.stop()
+
+
+def test_an_experiment_that_is_not_there_is_told(visit):
+    page = visit("lab=nothing", failing=True)
+    page.wait_for_selector(".failed")
+    assert "There is no experiment called 'nothing'" in page.inner_text(".failed")
+
+
 def hostile_run(path, names, script):
     info = RunInfo(path.stem, 1e9, script, tuple(names[2:5]), facts={names[0]: names[1]})
     kinds = ("output", "output_grad", "weight", "grad", "update")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import anyio
@@ -14,8 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gainstage.errors import GainstageError, RunFileError
-from gainstage.render.live.answers import Answers, Query, asked, encode
+from gainstage.render.live.answers import VIEWS, Answers, asked, encode
 from gainstage.render.live.guard import Guard, Keys
+from gainstage.render.live.lab import LabShelf, lab_asked
 from gainstage.render.live.shelf import Shelf
 from gainstage.render.live.stream import Streams
 from gainstage.render.static_files import MODULES, plotly_source, static_text, unneeded_styles
@@ -39,18 +41,16 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
     answers = Answers(shelf)
     readers = anyio.CapacityLimiter(_READERS)
     streams = Streams(shelf)
+    lab = LabShelf(shelf.folder)
 
-    def tells(answer: Callable[[Query], Any]) -> Callable[[Request], Any]:
+    def tells(
+        answer: Callable[[Any], Any], read: Callable[[Mapping[str, str]], Any] = asked
+    ) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            query = asked(request.query_params)
+            query = read(request.query_params)
             return await anyio.to_thread.run_sync(_json, answer, query, limiter=readers)
 
         return endpoint
-
-    async def runs(request: Request) -> Response:
-        del request
-        told = await anyio.to_thread.run_sync(answers.runs, limiter=readers)
-        return Response(encode(told), media_type="application/json")
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -58,17 +58,18 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         yield
         shelf.close()
 
+    views = {name: tells(functools.partial(answers.view, name)) for name in VIEWS}
     files = {f"/static/{name}": _file(name) for name in (*MODULES, "page.css", "plotly.js")}
     routes = [
         Route("/", _page, methods=["GET"]),
-        Route("/api/runs", runs, methods=["GET"]),
+        Route("/api/runs", tells(lambda _: answers.runs(), _nothing), methods=["GET"]),
         Route("/api/run", tells(answers.opening), methods=["GET"]),
         Route("/api/findings", tells(answers.findings), methods=["GET"]),
-        Route("/api/heatmap", tells(lambda query: answers.view("heatmap", query))),
-        Route("/api/histograms", tells(lambda query: answers.view("histograms", query))),
-        Route("/api/levels", tells(lambda query: answers.view("levels", query))),
-        Route("/api/updates", tells(lambda query: answers.view("updates", query))),
+        *(Route(f"/api/{name}", endpoint, methods=["GET"]) for name, endpoint in views.items()),
         Route("/api/compare", tells(answers.comparison), methods=["GET"]),
+        Route("/api/lab", tells(lambda _: lab.experiments(), _nothing), methods=["GET"]),
+        Route("/api/experiment", tells(lab.experiment, lab_asked), methods=["GET"]),
+        Route("/api/landscape", tells(lab.landscape, lab_asked), methods=["GET"]),
         Route("/api/events", streams.endpoint, methods=["GET"]),
         *(Route(path, file, methods=["GET"]) for path, file in files.items()),
     ]
@@ -77,7 +78,11 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
     return Guard(app, keys, port, frozenset(files), static_text("locked.html"))
 
 
-def _json(answer: Callable[[Query], Any], query: Query) -> Response:
+def _nothing(parameters: Mapping[str, str]) -> None:
+    del parameters  # there is nothing to ask for
+
+
+def _json(answer: Callable[[Any], Any], query: Any) -> Response:
     return Response(encode(answer(query)), media_type="application/json")
 
 
@@ -96,10 +101,15 @@ def _file(name: str) -> Callable[[Request], Any]:
 
     async def endpoint(request: Request) -> Response:
         del request
-        text = plotly_source() if name == "plotly.js" else static_text(name)
-        return Response(text, media_type=kind)
+        return Response(_content(name), media_type=kind)
 
     return endpoint
+
+
+@functools.cache
+def _content(name: str) -> bytes:
+    text = plotly_source() if name == "plotly.js" else static_text(name)
+    return text.encode("utf-8")
 
 
 async def _told(request: Request, error: Exception) -> Response:
