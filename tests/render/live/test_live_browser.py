@@ -15,6 +15,8 @@ from gainstage.records import RunInfo, Series, Site
 from gainstage.store import Writer
 
 RUN = "2026-01-01-aaaa"
+HINTS = ("Canvas2D: Multiple readback", "[.WebGL-")
+"""Where Chromium tells plotly how pictures in three dimensions could be drawn faster."""
 
 
 @pytest.fixture
@@ -24,7 +26,8 @@ def visit(browser, live):
 
     def watch(page, server, expected):
         def heard(message):
-            if not (expected and "Failed to load resource" in message.text):
+            hint = message.type == "warning" and message.text.startswith(HINTS)
+            if not hint and not (expected and "Failed to load resource" in message.text):
                 troubles.append(f"console {message.type}: {message.text}")
 
         page.on("console", heard)

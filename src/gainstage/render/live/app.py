@@ -20,14 +20,14 @@ from gainstage.render.live.guard import Guard, Keys
 from gainstage.render.live.lab import LabShelf, lab_asked
 from gainstage.render.live.shelf import Shelf
 from gainstage.render.live.stream import Streams
+from gainstage.render.report import bundle
 from gainstage.render.static_files import MODULES, plotly_source, static_text, unneeded_styles
 
 _READERS: Final = 3
 """Answers that are worked on at the same time; others wait for their turn."""
 
-_LIVE: Final = tuple(name for name in MODULES if name != "report.js")
-
 _SCRIPT: Final = "text/javascript"
+_ENTRY: Final = "live.js"
 
 
 def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
@@ -90,9 +90,7 @@ async def _page(request: Request) -> Response:
     del request
     ids = unneeded_styles(plotly_source())
     templates = "".join(f'<template id="{key}"></template>' for key in ids)
-    preloads = "\n".join(f'<link rel="modulepreload" href="/static/{name}">' for name in _LIVE)
     page = static_text("live.html").replace("{{unneeded}}", templates)
-    page = page.replace("{{modules}}", preloads)
     return Response(page, media_type="text/html")
 
 
@@ -108,6 +106,8 @@ def _file(name: str) -> Callable[[Request], Any]:
 
 @functools.cache
 def _content(name: str) -> bytes:
+    if name == _ENTRY:  # all modules in one answer: a question each would hold up the first one
+        return bundle(name).encode("utf-8")
     text = plotly_source() if name == "plotly.js" else static_text(name)
     return text.encode("utf-8")
 
