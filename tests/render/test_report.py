@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 
 import pytest
 
 from gainstage.errors import GainstageError
 from gainstage.render.payload import payload, script_json
 from gainstage.render.report import bundle, framed_html, report_html, static_text, write_report
+from gainstage.render.static_files import MODULES
 
 
 def _data(page):
@@ -88,3 +90,11 @@ def test_a_path_that_is_a_folder_is_told_and_nothing_is_left(recordings, tmp_pat
     with pytest.raises(GainstageError, match="cannot be written to"):
         write_report(recordings.handmade(), (), {}, tmp_path / "taken")
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_no_two_modules_use_a_name():
+    names = Counter()
+    for module in MODULES:
+        kinds = r"^(?:export )?(?:async )?(?:function|const|let) (\w+)"
+        names.update(set(re.findall(kinds, static_text(module), re.MULTILINE)))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -244,6 +244,16 @@ def test_paper_is_white(opened, vanishing, chosen):
     assert page.evaluate(colour) != dark
 
 
+def test_charts_fit_the_paper_while_it_is_printed(opened, vanishing):
+    page = opened(vanishing, width=1440)
+    width = "document.querySelector('#loss .main-svg').getBoundingClientRect().width"
+    wide = page.evaluate(width)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(width) < 700 < wide
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(width) == wide
+
+
 def test_empty_states(opened, recordings):
     page = opened(recordings.empty())
     assert "No verdict" in page.inner_text("#verdict")

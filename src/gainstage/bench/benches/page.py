@@ -195,9 +195,8 @@ def _opened(playwright: Any, chromium: str, server: _Server, run: str) -> float:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         flags = [*_FLAGS, "--no-first-run", "--disable-background-networking"]
         flags += ["--remote-debugging-port=0", f"--user-data-dir={profile}"]
-        with subprocess.Popen(
-            [chromium, *flags, url], stderr=subprocess.PIPE, text=True
-        ) as process:  # noqa: S603
+        command = [chromium, *flags, url]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
             try:
                 lines = iter(process.stderr) if process.stderr else iter(())
                 address = next(line for line in lines if "DevTools listening on" in line)

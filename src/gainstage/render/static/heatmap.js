@@ -1,5 +1,5 @@
 // Layer by step matrices of one quantity at a time.
-import { choice, el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { choice, distinct, el, emptyState, figure, forPlotly, panel } from "./dom.js";
 import { folding, rowsOf, toggle, treeOf } from "./fold.js";
 import { savers } from "./save.js";
 import { get, set } from "./state.js";
@@ -128,7 +128,8 @@ function limitsOf(map) {
 }
 
 function layoutOfMap(map) {
-  const labels = map.rows.map(({ node }) => (node.children.length ? "▸ " : "") + forPlotly(node.name, narrow() ? 14 : 30));
+  const names = narrow() ? distinct(map.layers) : map.layers;
+  const labels = map.rows.map(({ node }, i) => (node.children.length ? "▸ " : "") + forPlotly(names[i], narrow() ? 14 : 30));
   const every = Math.ceil(map.layers.length / 42);
   const shown = map.layers.map((_, i) => i).filter((i) => i % every === 0);
   return {

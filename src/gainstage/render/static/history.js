@@ -58,5 +58,5 @@ function rowsOfHistory(history) {
 }
 
 function noteOfHistory(history) {
-  return history.title + " of one site, first steps on top, on the axis of the histograms over depth; which values, is chosen there.";
+  return history.title + " of one site, first steps on top, drawn as those over depth; which values are shown is chosen there.";
 }

@@ -22,8 +22,9 @@ export async function experimentsPanel() {
 }
 
 function verdictOf({ agreeing, judged, figures, quick }) {
-  if (!judged) return "short run: " + plural(figures.length, "figure") + ", none judged";
-  return figure(agreeing) + " of " + plural(judged, "figure") + (agreeing === 1 && judged === 1 ? " agrees" : " agree") + (quick ? ", a short run" : "");
+  const why = quick ? ", a short run or one with other options" : "";
+  if (!judged) return plural(figures.length, "figure") + ", none judged" + why;
+  return figure(agreeing) + " of " + plural(judged, "figure") + (agreeing === 1 && judged === 1 ? " agrees" : " agree") + why;
 }
 
 export function labPage(root) {

@@ -57,7 +57,7 @@ export function levelsOf(data) {
     const entry = entryLevel(levels, (_, i) => reading[i].backward.level);
     const shown = rowsOf(tree, names).map((row) => {
       const node = nodeOf(nodes, row, levels);
-      return { ...node, members: levels.stages.slice(row.node.from, row.node.to), reading: together(reading.slice(row.node.from, row.node.to)) };
+      return { ...node, open: row.open, members: levels.stages.slice(row.node.from, row.node.to), reading: together(reading.slice(row.node.from, row.node.to)) };
     });
     const head = el("div", { class: "level-row level-head", role: "row" }, headOf(scales));
     const focus = document.activeElement;
@@ -67,7 +67,7 @@ export function levelsOf(data) {
     if (modules) modules.renew();
     clearTimeout(rest);
     const paintFrom = (first) => {
-      for (let i = first; i < Math.min(first + AT_ONCE, shown.length); i++) paint(shown[i], shown[i - 1], shown[i + 1], scales, entry, levels.limit);
+      for (let i = first; i < Math.min(first + AT_ONCE, shown.length); i++) paint(shown[i], shown.slice(0, i).reverse().find(closed), shown.slice(i + 1).find(closed), scales, entry, levels.limit);
       if (first + AT_ONCE < shown.length) rest = setTimeout(paintFrom, 0, first + AT_ONCE);
     };
     paintFrom(0);
@@ -207,6 +207,11 @@ function rowOf(stage, index) {
   return row;
 }
 
+// An unfolded module stands above its stages and is no stop on the signal's way.
+function closed(row) {
+  return !row.open;
+}
+
 function paint(row, before, after, scales, entry, limit) {
   for (const way of ["forward", "backward"]) {
     const now = row.reading[way];
@@ -214,7 +219,7 @@ function paint(row, before, after, scales, entry, limit) {
     const far = now.all.filter((one) => outside(one.level, one.silent, reference, limit)).length;
     const known = row.members.map((stage) => stage[way]).filter((meter) => meter.low !== null);
     const band = known.length ? [Math.min(...known.map((meter) => meter.low)), Math.max(...known.map((meter) => meter.high))] : null;
-    row[way].replaceChildren(...meterOf(now, band, [before, after].map((other) => (other ? other.reading[way].level : null)), scales[way], reference, far > 0));
+    row[way].replaceChildren(...meterOf(now, band, [before, after].map((other) => (other && !row.open ? other.reading[way].level : null)), scales[way], reference, far > 0));
     row[way + "Num"].className = "num" + (far ? " hot" : "");
     row[way + "Num"].title = far && row.members.length > 1 ? far + " of " + plural(row.members.length, "stage") + " out of range" : "";
     row[way + "Num"].replaceChildren(el("b", {}, now.silent ? "silent" : decibel(now.level)), el("i", {}, signed(now.gain)));

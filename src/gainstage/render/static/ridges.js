@@ -1,5 +1,5 @@
 // Histogram ridges over depth on a signed-log axis.
-import { choice, el, emptyState, figure, forPlotly, panel, power } from "./dom.js";
+import { choice, distinct, el, emptyState, figure, forPlotly, panel, power } from "./dom.js";
 import { savers } from "./save.js";
 import { get, set, span, wanted } from "./state.js";
 import { axis, blend, chart, depthColour, ink, labelRoom, narrow } from "./theme.js";
@@ -72,7 +72,7 @@ export function ridgeTraces(group, names) {
 }
 
 export function ridgeLayout(group, names) {
-  const labels = names.map((name) => forPlotly(name, narrow() ? 14 : 30));
+  const labels = (narrow() ? distinct(names) : names).map((name) => forPlotly(name, narrow() ? 14 : 30));
   const count = labels.length;
   const every = Math.ceil(count / 42);
   const shown = labels.map((_, i) => i).filter((i) => i % every === 0);
