@@ -19,8 +19,13 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def main() -> None:
-    """Draw the figures; film the demo; photograph its report and the live page."""
+    """Draw the figures; film and photograph the page."""
     figures.main()
+    pictures()
+
+
+def pictures() -> None:
+    """Film the demo; photograph its report, and the live page with an experiment."""
     gainstage = Path(sys.executable).with_name("gainstage")
     with tempfile.TemporaryDirectory() as folder, browser() as chromium:
         film(chromium, IMAGES / "demo.gif")
