@@ -58,7 +58,8 @@ def test_the_version_is_told(cli):
     ("args", "told"),
     [
         (["--bogus"], "No such option '--bogus'"),
-        (["docter"], "No such command 'docter'"),
+        (["docter"], "No such command 'docter'. Did you mean 'doctor'?"),
+        (["mend"], "No such command 'mend'. Try"),
         (["doctor"], "Missing argument 'SCRIPT'"),
         (["doctor", "--setps", "3", "train.py"], "No such option '--setps'.*'--steps'"),
         (["doctor", "--steps", "many", "train.py"], "'--steps': 'many' is not a valid integer"),

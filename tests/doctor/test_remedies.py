@@ -5,9 +5,9 @@ import math
 import pytest
 
 from gainstage.diagnosis import RULES
-from gainstage.doctor.remedies import candidates, controls, suggested, yardstick
+from gainstage.doctor.remedies import candidates, controls, reserve, suggested, yardstick
 from gainstage.doctor.repertoire import activation, blocks, recurrent
-from gainstage.doctor.suggestions import SUGGESTIONS
+from gainstage.doctor.suggestions import SUGGESTIONS, has_remedy
 from gainstage.interventions import INTERVENTIONS
 from gainstage.recording import MemoryRecording
 from gainstage.records import Finding, Site
@@ -76,6 +76,29 @@ def test_where_no_change_could_prove_anything_nothing_is_tried(code):
 
 def test_healthy_scripts_have_no_candidates():
     assert candidates([], recording("relu"), 3) == []
+    assert reserve([], recording("relu"), 3) == []
+
+
+@pytest.mark.parametrize("code", [code for code in SUGGESTIONS if has_remedy(code)])
+@pytest.mark.parametrize("most", [1, 3])
+def test_in_reserve_is_what_was_not_a_candidate(code, most):
+    run = recording("Linear", "tanh")
+    first, rest = candidates([finding(code)], run, most), reserve([finding(code)], run, most)
+    assert 0 < len(rest) <= most
+    others = controls([finding(code)], run)
+    changes = [one.changes for one in (*first, *rest, *others)]
+    assert len(set(changes)) == len(changes)
+
+
+def test_what_a_finding_suggests_comes_before_what_helps_most_trainings():
+    run = recording("Linear", "tanh")
+    rest = reserve([finding("vanishing-gradient")], run, 2)
+    assert [bool(one.codes) for one in rest] == [True, False]
+
+
+@pytest.mark.parametrize("code", ["loss-not-decreasing", "train-eval-gap"])
+def test_where_no_change_could_prove_anything_there_is_no_reserve(code):
+    assert reserve([finding(code)], recording("relu"), 3) == []
 
 
 def test_a_second_finding_has_its_say_before_the_first_ones_last_choice():

@@ -51,16 +51,17 @@ class Laboratory:
 NONE = ("unchanged", "control", "other")
 
 
-def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, **told):
+def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, reserve=(), **told):
     others = {"unchanged": [0.0] * 3, "control": [0.001] * 3, "other": [0.002] * 3}
     laboratory = Laboratory({**others, **shares}, **told)
     chosen = tuple(
         replace(candidate(name), **(more or {}).get(name, {}))
         for name in shares
-        if name not in NONE
+        if name not in (*NONE, *reserve)
     )
     base = None if observed is None else ended(observed)
-    plan = Plan(chosen, (CONTROL, OTHER), seeds, base, yardstick)
+    spare = tuple(map(candidate, reserve))
+    plan = Plan(chosen, (CONTROL, OTHER), seeds, base, yardstick, spare)
     return Study(plan, laboratory).remedies(), laboratory.made, plan
 
 
@@ -99,6 +100,20 @@ def test_trials_end_at_the_first_verified_remedy():
 def test_a_much_better_remedy_is_confirmed_before_the_findings_first_choice():
     found, _, _ = study({"a": [0.2, 0.2], "b": [0.9, 0.9]})
     assert (found[0].name, found[0].verified) == ("b", True)
+
+
+def test_the_reserve_is_tried_where_no_candidate_is_verified():
+    shares = {"a": [0.9, 0.0], "b": [0.0], "c": [0.8, 0.7], "d": [0.0]}
+    found, made, plan = study(shares, reserve=("c", "d"))
+    assert [(one.name, one.verified) for one in found][:2] == [("c", True), ("a", False)]
+    assert {one.name for one in found} == {"a", "b", "c", "d"}
+    assert len(made) <= plan.runs[1] + plan.reserve_runs
+
+
+def test_the_reserve_is_left_alone_where_a_candidate_is_verified():
+    found, made, _ = study({"a": [0.9, 0.8], "c": []}, reserve=("c",))
+    assert [one.name for one in found] == ["a"]
+    assert "c" not in {name for name, _ in made}
 
 
 def test_what_the_control_does_as_well_is_no_remedy():

@@ -11,6 +11,7 @@ from gainstage.doctor.repertoire import (
     LEAKY,
     NO_DECAY,
     STANDARDISE,
+    both,
     clip,
     rate,
     reinitialise,
@@ -31,6 +32,31 @@ def candidates(findings: Sequence[Finding], run: Recording, most: int) -> list[C
         run: what they were found on.
         most: how many are wanted.
     """
+    return _ranked(findings, run)[:most]
+
+
+def reserve(findings: Sequence[Finding], run: Recording, most: int) -> list[Candidate]:
+    """What is left to try if none of the candidates helps.
+
+    First what the findings suggest beyond those; then what helps most trainings that fail,
+    whatever was found. Where the findings suggest nothing, nothing would be proven by it.
+
+    Args:
+        findings: ranked.
+        run: what they were found on.
+        most: how many are wanted, and how many candidates come before them.
+    """
+    ranked = _ranked(findings, run)
+    known = {one.changes for one in (*ranked, *controls(findings, run))}
+    redrawn = reinitialise(run)
+    slower = rate(0.1, run)
+    usual = (slower, redrawn, rate(10.0, run), both(redrawn, slower), STANDARDISE, clip(1.0))
+    others = [one for one in usual if one.changes not in known] if ranked else []
+    return [*ranked[most:], *others][:most]
+
+
+def _ranked(findings: Sequence[Finding], run: Recording) -> list[Candidate]:
+    """All that the findings suggest, each change once."""
     grave = [f for f in findings if f.severity == "error"]
     asked = grave or [f for f in findings if f.severity == "warning"]
     ranked: list[tuple[int, int, Candidate]] = []
@@ -42,7 +68,7 @@ def candidates(findings: Sequence[Finding], run: Recording, most: int) -> list[C
         known = merged.get(one.changes)
         codes = (*known.codes, *one.codes) if known else one.codes
         merged[one.changes] = replace(known or one, codes=tuple(dict.fromkeys(codes)))
-    return [*merged.values()][:most]
+    return [*merged.values()]
 
 
 def suggested(finding: Finding, run: Recording) -> list[Candidate]:

@@ -12,7 +12,7 @@ import joblib
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.child import Observation
 from gainstage.doctor.laboratory import Laboratory, outcome_of
-from gainstage.doctor.remedies import candidates, controls, yardstick
+from gainstage.doctor.remedies import candidates, controls, reserve, yardstick
 from gainstage.doctor.rewrite import rewritten
 from gainstage.doctor.trials import Plan, Study
 from gainstage.doctor.workplace import Workplace
@@ -82,6 +82,7 @@ class Treatment:
             effort.seeds,
             None if measure else outcome_of(run),
             measure,
+            tuple(_written(one, run.info) for one in reserve(findings, run, effort.most)),
         )
         self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
         workplace.settle(run.info.started + float(run.times[0]))
@@ -106,9 +107,11 @@ class Treatment:
         runs = f"{few}" if few == most else f"{few} to {most}"
         each = self._seen.seconds / self._jobs
         time = " to ".join(dict.fromkeys(f"{n * each:.0f}" for n in (few, most)))
+        spare = self._plan.reserve_runs
+        more = f"; up to {spare} more if none of them helps" if spare else ""
         return (
-            f"Trying {len(self._plan.candidates)}: {names}. Up to {runs} runs of the script, "
-            f"{self._jobs} at a time, take about {time} s (--no-trial: none). "
+            f"Trying {len(self._plan.candidates)}: {names}. That takes {runs} runs of the script, "
+            f"{self._jobs} at a time, about {time} s{more} (--no-trial: none). "
             + (_IN_PLACE.format(why=self._in_place) if self._in_place else _IN_COPIES)
         )
 

@@ -1,8 +1,9 @@
 """Tries remedies against the unchanged script and a control, and says which are proven.
 
 First each remedy runs with the script's own seed; then the best of them, with the unchanged
-script and the control, with the other seeds, until one is verified. The first observation of the
-script serves as its unchanged run, so that nothing is run twice.
+script and the control, with the other seeds, until one is verified. If none is, the same is done
+with a reserve of others. The first observation of the script serves as its unchanged run, so that
+nothing is run twice.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Plan:
         seeds: how many, the script's own included.
         observed: what came of the unchanged run with the script's own seed; None to run it again.
         yardstick: changes that only measure, for all runs.
+        reserve: what is tried if none of the candidates is verified.
     """
 
     candidates: tuple[Candidate, ...]
@@ -45,16 +47,20 @@ class Plan:
     seeds: int
     observed: Outcome | None
     yardstick: tuple[Change, ...] = ()
+    reserve: tuple[Candidate, ...] = ()
 
     @property
     def runs(self) -> tuple[int, int]:
-        """Fewest and most runs of the script that this takes, if any remedy is promising."""
-        again = 0 if self.observed else 1
-        first = len(self.candidates) + again
-        rest = (self.seeds - 1) + self.seeds
-        return first + rest + (self.seeds - 1), first + rest + (self.seeds - 1) * len(
-            self.candidates
-        )
+        """Fewest and most runs of the script that this takes, if any candidate is verified."""
+        first = len(self.candidates) + (self.observed is None)
+        shared = (self.seeds - 1) + self.seeds
+        others = self.seeds - 1
+        return first + shared + others, first + shared + others * len(self.candidates)
+
+    @property
+    def reserve_runs(self) -> int:
+        """Most runs that the reserve takes after them."""
+        return self.seeds * len(self.reserve)
 
     def changes(self, one: Candidate | None) -> tuple[Change, ...]:
         """What a run is changed by; a remedy that is the yardstick itself needs none beside it."""
@@ -94,20 +100,31 @@ class Study:
 
         After an interrupt, those of which there is a run.
         """
-        plan = self._plan
-        self._run([(one, 0) for one in (None, *plan.candidates)])
-        run = [one for one in plan.candidates if self._outcomes(one) and self._outcomes(None)]
+        tried: list[Candidate] = []
+        rest: list[Candidate] = []
+        for some in (self._plan.candidates, self._plan.reserve):
+            self._run([(one, 0) for one in (None, *some)])
+            run = [one for one in some if self._outcomes(one) and self._outcomes(None)]
+            confirmed = self._confirm(run)
+            tried += confirmed
+            rest += [one for one in run if one not in confirmed]
+            if self.interrupted or any(map(self._proven, confirmed)):
+                break
+        found = [self._remedy(one) for one in (*tried, *rest)]
+        return sorted(found, key=lambda r: (not r.verified, -min(r.score_after, default=0.0)))
+
+    def _confirm(self, run: Sequence[Candidate]) -> list[Candidate]:
+        """Run the hopeful ones with the other seeds, until one is verified; those that were."""
+        seeds = range(self._plan.seeds)
         tried: list[Candidate] = []
         for one in self._hopeful(run):
-            later = [(who, seed) for who in (one, None) for seed in range(1, plan.seeds)]
-            self._run([*later, *((self._control, seed) for seed in range(plan.seeds))])
+            later = [(who, seed) for who in (one, None) for seed in seeds[1:]]
+            self._run([*later, *((self._control, seed) for seed in seeds)])
             self._see_to_control()
             tried.append(one)
             if self._proven(one) or self.interrupted:
                 break
-        rest = [one for one in run if one not in tried]
-        found = [self._remedy(one) for one in (*tried, *rest)]
-        return sorted(found, key=lambda r: (not r.verified, -min(r.score_after, default=0.0)))
+        return tried
 
     def _see_to_control(self) -> None:
         """Go on to the next control where the present one has changed nothing at all.

@@ -13,6 +13,11 @@ from gainstage.render.level_lines import ink
 from gainstage.render.page import Page
 from gainstage.render.words import clean, encodable
 
+_LEGEND = (
+    "loss: its median over the last tenth of the steps, one a seed. learnt: the share of the way "
+    "from the loss of knowing nothing to a loss of zero."
+)
+
 
 def print_remedies(console: Console, remedies: Sequence[Remedy]) -> None:
     """Print the remedies that were tried, verified ones first.
@@ -25,6 +30,9 @@ def print_remedies(console: Console, remedies: Sequence[Remedy]) -> None:
     for i, remedy in enumerate(remedies):
         page.line()
         _remedy(page, remedy, compared=i == 0)
+    if remedies:
+        page.line()
+        page.paragraph(_LEGEND, 0, style="dim")
     if remedies and not any(remedy.verified for remedy in remedies):
         page.line()
         page.paragraph("No remedy that was tried is verified.", 0, style="bold")
@@ -35,7 +43,8 @@ def _remedy(page: Page, remedy: Remedy, *, compared: bool) -> None:
     word, style = ("VERIFIED", "bold green") if remedy.verified else ("NOT VERIFIED", "bold yellow")
     name = encodable(clean(remedy.name), page.pen.encoding)
     page.line(Text(word, style=style).append(" ").append(name, style="bold"))
-    page.paragraph(f"for {', '.join(map(clean, remedy.codes))}", 2, style="dim")
+    asked = ", ".join(map(clean, remedy.codes))
+    page.paragraph(f"for {asked}" if asked else "suggested by no finding", 2, style="dim")
     page.paragraph(remedy.told, 2)
     rows = [("with it", "remedy", remedy.loss_after, remedy.score_after)]
     if compared:

@@ -153,6 +153,9 @@ def _finding(page: Page, card: Card) -> None:
     indent += 2
     page.paragraph(_where(card), indent, style="dim")
     page.paragraph(card.message, indent)
+    if card.depth:  # it goes with its cause; the report has its numbers
+        page.paragraph(f"More: gainstage explain {clean(card.code)}", indent, style="dim")
+        return
     _evidence(page, card, indent + 2)
     told = advice(card.manual)
     if told:

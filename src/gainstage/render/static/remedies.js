@@ -18,8 +18,12 @@ export function remediesOf(data) {
 function remedyOf(remedy, curves) {
   const head = el("header", {}, el("span", { class: "severity" }, remedy.verified ? "Verified" : "Not verified"), el("h3", {}, short(remedy.name, 96)));
   return el("article", { class: "card remedy " + (remedy.verified ? "verified" : "info") }, head,
-    el("p", { class: "where" }, el("span", {}, "for " + clean(remedy.codes.join(", ")))),
+    el("p", { class: "where" }, el("span", {}, asked(remedy.codes))),
     el("p", { class: "message" }, short(remedy.told, 600)), curves, trialTable(remedy), remedy.verified ? written(remedy) : null);
+}
+
+function asked(codes) {
+  return codes.length ? "for " + clean(codes.join(", ")) : "suggested by no finding";
 }
 
 function trialTable(remedy) {
