@@ -18,7 +18,9 @@ What to do next, here in this folder:
     patch -p1 -o runs/tanh_mended.py examples/tanh_stuck.py runs/tanh_stuck.diff
     {command} doctor runs/tanh_mended.py
 
-  Open a report in a browser: runs/tanh_stuck.html, runs/tanh_learns.html
+  Open the reports in a browser:
+    {runs}/tanh_stuck.html
+    {runs}/tanh_learns.html
 
   Or look at all runs in one page:
     {command} ui
@@ -45,7 +47,7 @@ def main() -> int:
     if not patch.exists():
         print("\nThe doctor should have found a fix, but proved none.")
         return 1
-    print(NEXT.format(command=shown(gainstage)))
+    print(NEXT.format(command=shown(gainstage), runs=ROOT / "runs"))
     return 0
 
 
