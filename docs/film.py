@@ -1,59 +1,78 @@
 """Make the film of the README: the terminal, the verdict, the page. `make docs` does so too."""
 
 import contextlib
-import html
 import io
 import os
 import pty
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page
 from rich.console import Console
+from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 SIZE = (960, 600)
 SHOWN = (880, 550)
-COLOURS = 96
-WIDE = 96
-ROWS = 31
+COLOURS = (32, 160)
+"""Of the terminal, and of the page."""
+WIDE = 80
+ROWS = 27
 LARGEST = 2_000_000
+LAST_OF_TERMINAL = 1600
+"""Milliseconds for the terminal's last picture."""
+PANELS = {"#remedies": 1800, "#loss": 1200, "#levels": 2200, "#heatmap": 1800}
+"""Where the page is looked at, and for how many milliseconds."""
 
 TERMINAL = """<!DOCTYPE html><meta charset="utf-8"><style>
-body {{ margin: 0; background: #14171a; color: #e6e3dc; }}
-pre {{ margin: 0; padding: 20px 26px; font: 15px/17.6px "DejaVu Sans Mono", monospace; }}
+body {{ margin: 0; height: 600px; background: #14171a; color: #e6e3dc; overflow: hidden;
+        display: flex; flex-direction: column; justify-content: {}; }}
+pre {{ margin: 0; padding: 20px 26px; width: 82ch; font: 17px/20px "DejaVu Sans Mono", monospace;
+       white-space: pre-wrap; overflow-wrap: anywhere; }}
 </style><pre>{}</pre>"""
+
+THEME = TerminalTheme(
+    (20, 23, 26),
+    (230, 227, 220),
+    [(20, 23, 26), (255, 110, 90), (90, 205, 150), (235, 185, 80), (110, 170, 245), (215, 150, 215),
+     (90, 195, 220), (230, 227, 220)],
+)  # fmt: skip
 
 Shot = tuple[Image.Image, int]
 """A picture, and for how many milliseconds it is shown."""
 
 
-def film(browser: Browser, path: Path) -> None:
-    """Run the doctor on the demo's sick script, and show what a user sees: 20 seconds."""
+def film(browser: Browser, path: Path, folder: str) -> Path:
+    """Run the doctor on the demo's sick script, and show what a user sees: 20 seconds.
+
+    Returns:
+        The report that it wrote into the folder.
+    """
     gainstage = Path(sys.executable).with_name("gainstage")
+    report = Path(folder) / "report.html"
+    options = ["--dir", folder, "--report", report]
+    told = watched([gainstage, "doctor", *options, "examples/tanh_stuck.py"])
+    lines = told.replace(f"{folder}/", "runs/").splitlines()
     command = "gainstage doctor examples/tanh_stuck.py"
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.html"
-        told = watched([str(gainstage), *command.split()[1:], "--dir", folder, "--report", report])
-        lines = told.replace(f"{folder}/", "runs/").splitlines()
-        page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
-        shots = [*typed(page, command), *scrolled(page, command, lines), *looked(page, report)]
+    page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+    shots = [*typed(page, command), *scrolled(page, command, lines), *looked(page, report)]
+    page.close()
     pictures = [picture.resize(SHOWN, Image.Resampling.LANCZOS) for picture, _ in shots]
-    palette = palette_of(pictures)
-    flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     pauses = [pause for _, pause in shots]
-    flat[0].save(
-        path, save_all=True, append_images=flat[1:], duration=pauses, loop=0, optimize=True
-    )
+    turn = 1 + pauses.index(LAST_OF_TERMINAL)
+    palette = palette_of(pictures[:turn], pictures[turn:])
+    flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    first, *rest = flat
+    first.save(path, save_all=True, append_images=rest, duration=pauses, loop=0, optimize=True)
     size = path.stat().st_size
     print(path, f"{sum(pauses) / 1000:.1f} s, {size / 1e6:.2f} MB")
     if size > LARGEST:
         sys.exit(f"The film must stay under {LARGEST / 1e6:g} MB.")
+    return report
 
 
 def watched(command: list[str | Path]) -> str:
@@ -76,7 +95,7 @@ def typed(page: Page, command: str) -> list[Shot]:
     """The command, a few letters at a time."""
     shots = []
     for end in (*range(0, len(command), 5), len(command)):
-        pause = 900 if end == len(command) else 90
+        pause = 700 if end == len(command) else 90
         shots.append((terminal(page, [f"$ {command[:end]}█"]), pause))
     return shots
 
@@ -87,21 +106,20 @@ def scrolled(page: Page, command: str, lines: list[str]) -> list[Shot]:
     stops = [1 + i for i, line in enumerate(lines) if not line.strip()]
     stops = [stop for stop in stops if stop > 2] + [len(whole)]
     shots = []
-    for stop in stops:
-        grown = stop - (stops[stops.index(stop) - 1] if stop != stops[0] else 0)
-        pause = min(1500, 350 + 60 * grown)
-        shots.append((terminal(page, whole[max(0, stop - ROWS) : stop]), pause))
+    for before, stop in zip([0, *stops], stops, strict=False):
+        picture = terminal(page, whole[max(0, stop - ROWS) : stop])
+        shots.append((picture, min(1000, 200 + 40 * (stop - before))))
     picture, _ = shots[-1]
-    return [*shots[:-1], (picture, 2200)]
+    return [*shots[:-1], (picture, LAST_OF_TERMINAL)]
 
 
 def terminal(page: Page, lines: list[str]) -> Image.Image:
     """Lines with colours as a picture of a terminal."""
-    console = Console(record=True, width=WIDE + 40, file=io.StringIO(), legacy_windows=False)
+    console = Console(record=True, width=WIDE + 400, file=io.StringIO(), legacy_windows=False)
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True, highlight=False)
-    coloured = console.export_html(inline_styles=True, code_format="{code}")
-    page.set_content(TERMINAL.format(coloured or html.escape("")))
+    coloured = console.export_html(theme=THEME, inline_styles=True, code_format="{code}")
+    page.set_content(TERMINAL.format("flex-end" if len(lines) >= ROWS else "flex-start", coloured))
     return shot(page)
 
 
@@ -110,13 +128,8 @@ def looked(page: Page, report: Path) -> list[Shot]:
     page.goto(report.as_uri())
     page.wait_for_selector("html[data-ready]")
     page.wait_for_timeout(800)
-    shots = [(shot(page), 2400)]
-    for panel, pause in (
-        ("#remedies", 2200),
-        ("#loss", 1400),
-        ("#levels", 2600),
-        ("#heatmap", 2200),
-    ):
+    shots = [(shot(page), 2000)]
+    for panel, pause in PANELS.items():
         page.locator(panel).evaluate("node => window.scrollTo(0, node.offsetTop - 56)")
         page.wait_for_timeout(900)
         shots.append((shot(page), pause))
@@ -128,11 +141,16 @@ def shot(page: Page) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
-def palette_of(pictures: list[Image.Image]) -> Image.Image:
-    """Colours that serve them all."""
-    few = [picture.resize((220, 138)) for picture in pictures[:: max(1, len(pictures) // 16)]]
-    few += [pictures[-1].resize((220, 138)), pictures[-3].resize((220, 138))]
-    sheet = Image.new("RGB", (220, 138 * len(few)))
-    for i, picture in enumerate(few):
-        sheet.paste(picture, (0, 138 * i))
-    return sheet.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
+def palette_of(terminal: list[Image.Image], page: list[Image.Image]) -> Image.Image:
+    """Colours that serve them all, the page's own not outvoted by the terminal's ground."""
+    colours: list[int] = []
+    for pictures, count in zip((terminal, page), COLOURS, strict=True):
+        few = pictures[:: max(1, len(pictures) // 6)]
+        sheet = Image.new("RGB", (SHOWN[0], SHOWN[1] * len(few)))
+        for i, picture in enumerate(few):
+            sheet.paste(picture, (0, SHOWN[1] * i))
+        found = sheet.quantize(count, method=Image.Quantize.MEDIANCUT).getpalette() or []
+        colours += found[: 3 * count]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours)
+    return palette

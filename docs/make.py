@@ -28,10 +28,7 @@ def pictures() -> None:
     """Film the demo; photograph its report, and the live page with an experiment."""
     gainstage = Path(sys.executable).with_name("gainstage")
     with tempfile.TemporaryDirectory() as folder, browser() as chromium:
-        film(chromium, IMAGES / "demo.gif")
-        report = Path(folder) / "report.html"
-        command = [gainstage, "doctor", "--dir", folder, "--report", report]
-        subprocess.run([*command, "examples/tanh_stuck.py"], cwd=ROOT, check=False)  # noqa: S603
+        report = film(chromium, IMAGES / "demo.gif", folder)
         photograph(chromium, report.as_uri(), IMAGES / "report.png", 1180)
         healthy = [gainstage, "run", "--dir", folder, "examples/tanh_learns.py"]
         subprocess.run(healthy, cwd=ROOT, check=False)  # noqa: S603
