@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import resources
 
 import pytest
 
 from gainstage.errors import GainstageError
 from gainstage.render.payload import payload, script_json
 from gainstage.render.report import bundle, framed_html, report_html, static_text, write_report
+from gainstage.render.static_files import plotly_source
 
 
 def _data(page):
@@ -66,6 +68,16 @@ def test_each_module_is_there_once_and_has_what_others_import(entry):
     for names, module in imports:
         assert {name.split(":")[0] for name in names.split(", ")} <= set(told[module].split(", "))
     assert not re.search(r"^(import|export) ", code, re.MULTILINE)
+
+
+def test_plotly_is_as_it_is_shipped_but_for_two_brackets():
+    shipped = resources.files("plotly").joinpath("package_data", "plotly.min.js")
+    text = shipped.read_text(encoding="utf-8").replace("\r\n", "\n").rstrip()
+    served = plotly_source().rstrip()
+    assert served.count("(") + served.count(")") == text.count("(") + text.count(")") + 2
+    at = next(i for i, (a, b) in enumerate(zip(text, served, strict=False)) if a != b)
+    assert served[at - 1 : at + 7] == "(() => {"
+    assert served[:at] + served[at + 1 : -2] + served[-1] == text
 
 
 def test_our_code_parses_no_markup():
