@@ -145,6 +145,33 @@ SICK = {
             facts={"squashed_twice": {"loss": "nll_loss", "input": "softmax"}},
         ),
     ),
+    "scores as logarithms": (
+        "nll-without-log-softmax",
+        Chain(
+            loss=falling_loss(0.0, -900.0),
+            facts={"not_logarithms": {"loss": "nll_loss", "sum_of_probabilities": 12.0}},
+        ),
+    ),
+    "a column against a row": (
+        "broadcast-loss",
+        Chain(
+            loss=falling_loss(1.7, 1.0),
+            chance=np.nan,
+            facts={"broadcast": {"loss": "mse_loss", "input": "32 x 1", "target": "32"}},
+        ),
+    ),
+    "prices as they are": (
+        "unnormalized-target",
+        Chain(
+            loss=falling_loss(45e3, 28e3),
+            chance=6500.0,
+            facts={"target_level": {"mean": 150.0, "std": 80.0, "output_rms": 0.2}},
+        ),
+    ),
+    "cleared before the step": (
+        "parameters-not-updated",
+        Chain(loss=flat_loss(), grad_l2=0.0, ratio=0.0, run={"kept_grad": 0.0}),
+    ),
     "nobody clears the gradients": (
         "gradients-not-zeroed",
         Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, run={"stale_grad": T > 0}),
@@ -333,6 +360,17 @@ HEALTHY = {
     "learns with long first steps": Chain(ratio=np.where(T < 10, 0.3, 1e-3)),
     "learns with tiny steps (fine-tuning)": Chain(
         loss=falling_loss(0.9, 0.2), chance=2.3, ratio=3e-6, predicted_share=1e-3
+    ),
+    "prices as they are, and it gets there": Chain(
+        loss=falling_loss(45e3, 500.0),
+        chance=6500.0,
+        facts={"target_level": {"mean": 150.0, "std": 80.0, "output_rms": 0.2}},
+    ),
+    "a noise floor above that of a short memory": Chain(
+        loss=1.1 + flat_loss(0.0),
+        chance=1.0,
+        ratio=1e-3,
+        facts={"target_level": {"mean": 0.0, "std": 1.0, "output_rms": 0.6}},
     ),
     "small steps around a noise floor": Chain(
         loss=1.4 + flat_loss(0.0), ratio=5e-5, predicted_share=1e-3, grad_cosine=0.0

@@ -267,6 +267,28 @@ def test_a_graph_that_squashes_twice_is_a_fact_of_the_run(watching, mlp):
     assert found == {"loss": "cross_entropy", "input": "softmax"}
 
 
+def test_a_loss_of_counts_has_no_zero_to_go_to():
+    counts = torch.tensor([[2.0], [4.0], [9.0]])
+    assert math.isnan(chance(F.poisson_nll_loss, torch.zeros(3, 1), counts))
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 1), (4, 2), (4, 1, 2)])
+def test_a_constant_knows_how_much_a_hit_counts(shape):
+    target = (torch.arange(8) % 4 == 0).float().reshape(shape)
+    weight = torch.full(shape[1:] or (1,), 9.0)
+    rate = target.flatten(1).mean(0) if target.dim() > 1 else target.mean()
+    best = (
+        torch.logit(9 * rate / (9 * rate + 1 - rate), eps=1e-6)
+        .expand_as(target.flatten(1) if target.dim() > 1 else target)
+        .reshape(shape)
+    )
+    wanted = float(F.binary_cross_entropy_with_logits(best, target, pos_weight=weight))
+    found = chance(
+        F.binary_cross_entropy_with_logits, torch.zeros(shape), target, pos_weight=weight
+    )
+    assert found == pytest.approx(wanted, rel=1e-3)
+
+
 def test_a_target_that_is_trained_itself_has_no_constant_answer():
     one, other = (logits(4, 3).requires_grad_() for _ in range(2))
     assert math.isnan(chance(F.mse_loss, one, other))

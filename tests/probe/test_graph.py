@@ -1,12 +1,15 @@
+# ruff: noqa: PLW0108 - a loss is made in the test, where its warning is let pass
 """Which leaves a backward will reach, and what stands right before a loss."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from gainstage.probe.graph import leaves, squashed_twice
+from gainstage.probe.graph import broadcast, leaves, misfits, squashed_twice, value_of
 
 
 def _is(found, *expected):
@@ -83,3 +86,40 @@ HALF = torch.tensor([0.0, 1.0, 1.0, 0.0])
 )
 def test_a_loss_of_raw_scores_that_is_given_probabilities(loss, found):
     assert squashed_twice([loss()]) == (dict(zip(("loss", "input"), found, strict=False)))
+
+
+COLUMN = torch.ones(8, 3) @ torch.ones(3, 1, requires_grad=True)
+ROW, SHARED = torch.arange(8.0), torch.zeros(8, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (lambda: F.mse_loss(COLUMN, ROW), ("mse_loss", "8 x 1", "8")),
+        (lambda: F.l1_loss(COLUMN, ROW), ("a difference", "8 x 1", "8")),
+        (lambda: F.smooth_l1_loss(COLUMN, ROW), ("smooth_l1_loss", "8 x 1", "8")),
+        (lambda: F.huber_loss(COLUMN, ROW), ("huber_loss", "8 x 1", "8")),
+        (lambda: ((COLUMN - ROW) ** 2).mean(), ("a difference", "8 x 1", "8")),
+        (lambda: 0.5 * (ROW - COLUMN).square().sum() / 8, ("a difference", "8 x 1", "8")),
+        (lambda: (ROW[:, None] - COLUMN[:, 0]).abs().mean(), ("a difference", "8", "8 x 1")),
+        (lambda: F.mse_loss(COLUMN[:, 0], ROW), ()),
+        (lambda: F.mse_loss(COLUMN, ROW[:, None]), ()),
+        (lambda: ((COLUMN - 3.0) ** 2).mean(), ()),
+        (lambda: ((COLUMN - COLUMN.T) ** 2).mean(), ()),  # all pairs, on purpose
+        (lambda: ((SHARED - torch.ones(8, 8)) ** 2).mean(), ()),  # one parameter for all samples
+        (lambda: ((COLUMN - torch.arange(5.0)) ** 2).mean(), ()),  # a grid of its own
+        (lambda: (COLUMN - ROW).exp().sigmoid().log().mean(), ()),  # no distance
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_column_that_meets_a_row(loss, found):
+    wanted = dict(zip(("loss", "input", "target"), found, strict=False))
+    assert broadcast([loss()]) == wanted
+    assert misfits([loss()]) == ({"broadcast": wanted} if wanted else {})
+
+
+def test_a_backward_is_worth_its_weighted_sum():
+    a, b = (torch.tensor(x, requires_grad=True) for x in (0.35, 0.46))
+    assert value_of([a, b]) == pytest.approx(0.81)
+    assert value_of([a, b], [torch.tensor(1.0), torch.tensor(100.0)]) == pytest.approx(46.35)
+    assert math.isnan(value_of([torch.tensor(1j, requires_grad=True)]))

@@ -167,6 +167,22 @@ LOGITS: Final = Candidate(
     (Change.of("remove-softmax"),),
     "Hand the logits to the loss: leave out the softmax or sigmoid before it.",
 )
+MATCH: Final = Candidate(
+    "targets in the shape of the predictions",
+    (Change.of("match-shapes"),),
+    "Give both the same shape: loss_fn(model(x).squeeze(-1), y), or y.unsqueeze(-1).",
+)
+NORMALISE: Final = Candidate(
+    "log_softmax before the loss",
+    (Change.of("normalise-scores"),),
+    "Hand the scores to cross_entropy, or take log_softmax(scores, dim=1) before nll_loss.",
+)
+STANDARDISE_TARGET: Final = Candidate(
+    "standardised targets",
+    (Change.of("standardise-target"),),
+    "Subtract the targets' mean over the training set and divide by their standard deviation, and "
+    "undo it on the predictions; leave out a sigmoid or tanh after the last layer.",
+)
 TRAIN: Final = Candidate(
     "training mode",
     (Change.of("train-mode"),),

@@ -14,11 +14,14 @@ from gainstage.doctor.repertoire import (
     KEEP_GRAPH,
     LEAKY,
     LOGITS,
+    MATCH,
     NO_DECAY,
+    NORMALISE,
     PRECISE,
     SKIP,
     SKIP_CONNECTIONS,
     STANDARDISE,
+    STANDARDISE_TARGET,
     TEMPER,
     TRAIN,
     UNCLIP,
@@ -91,6 +94,13 @@ def _unscaled(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding
     yield STANDARDISE
     yield rate(0.01, run)
+
+
+def _far_targets(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    del finding
+    yield STANDARDISE_TARGET
+    yield rate(10.0, run)
+    yield rate(100.0, run)
 
 
 def _too_fast(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -177,6 +187,9 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "over-clipped-gradient": _only(UNCLIP),
     "non-finite": _diverged,
     "softmax-before-cross-entropy": _only(LOGITS),
+    "broadcast-loss": _only(MATCH),
+    "nll-without-log-softmax": _only(NORMALISE),
+    "unnormalized-target": _far_targets,
     "eval-mode-in-training": _only(TRAIN),
     "oscillating-loss": _oscillating,
     "collapsed-output": _collapsed,

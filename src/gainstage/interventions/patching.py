@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from torch.optim import optimizer as global_optimizer
 
 Function: TypeAlias = Callable[..., Any]
 Group: TypeAlias = dict[str, Any]
+
+DISTANCES: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+"""Losses of torch.nn.functional that are a distance of a prediction to a target."""
 
 
 @contextmanager

@@ -10,32 +10,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gainstage.probe.arguments import CLASSIFICATION, DISTANCES, looked_at
 from gainstage.probe.graph import value_of, value_there
 from gainstage.probe.recorder import Recorder
 
-CLASSIFICATION: Final[frozenset[Callable[..., Any]]] = frozenset({F.cross_entropy, F.nll_loss})
-REGRESSION: Final[frozenset[Callable[..., Any]]] = frozenset(
-    {
-        F.mse_loss,
-        F.l1_loss,
-        F.smooth_l1_loss,
-        F.huber_loss,
-        F.binary_cross_entropy,
-        F.binary_cross_entropy_with_logits,
-        F.poisson_nll_loss,
-    }
-)
+REGRESSION: Final[frozenset[Callable[..., Any]]] = DISTANCES | {
+    F.binary_cross_entropy,
+    F.binary_cross_entropy_with_logits,
+    F.poisson_nll_loss,
+}
 LOSSES: Final = CLASSIFICATION | REGRESSION
-_SYMMETRIC: Final = frozenset({F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss})
 _LOGITS: Final = frozenset({F.binary_cross_entropy_with_logits})
 _SAME: Final = 1e-4
 _SCALER: Final = 3
 """Smallest power of two that is taken for a gradient scaler's factor."""
 _LOOKS: Final = 8
-"""Calls whose scores are looked at, and rows of each."""
-_ROWS: Final = 64
-_ROUNDING: Final = 1e-2
-"""How far probabilities in sixteen bits may sum from one."""
+"""Calls whose arguments are looked at."""
 _NEAR: Final = 0.25
 """How much of the loss may come from elsewhere (a penalty) for the comparison to stand."""
 
@@ -65,16 +55,19 @@ class Criterion:
         loss: Tensor,
     ) -> None:
         """Take in one call of a loss function of :data:`LOSSES`."""
-        if loss.numel() != 1:
-            return
         prediction = args[0] if args else kwargs.get("input")
         target = args[1] if len(args) > 1 else kwargs.get("target", kwargs.get("targets"))
         if not isinstance(prediction, Tensor) or not isinstance(target, Tensor):
             return
+        self._seen += 1
+        if self._seen <= _LOOKS:
+            self.note(looked_at(function, prediction, target))
+        if loss.numel() != 1:
+            return
         self.facts["loss"] = function.__name__
-        self._look_at(function, prediction)
-        if function in CLASSIFICATION and kwargs.get("weight") is not None:
-            chance = math.nan  # the best constant depends on the weights' share of each batch
+        if function is F.poisson_nll_loss or kwargs.get("weight") is not None:
+            # no loss that ends at zero; or the best constant depends on each batch's weights
+            chance = math.nan
         elif function in CLASSIFICATION:
             chance = self._entropy(prediction, target, kwargs)
         else:
@@ -96,20 +89,9 @@ class Criterion:
         value = self.unscaled(value_of(roots, weights))
         recorder.add_run(loss=value, chance_loss=self.take(value))
 
-    def looked_at(self, squashed_twice: dict[str, str]) -> None:
-        """Note what the graph behind a loss shows: raw scores that are none."""
-        if squashed_twice:
-            self.facts["squashed_twice"] = squashed_twice
-
-    def _look_at(self, function: Callable[..., Any], prediction: Tensor) -> None:
-        """In the first calls: are scores probabilities, by whatever means they came to be so?"""
-        self._seen += 1
-        if self._seen > _LOOKS or function not in CLASSIFICATION or prediction.dim() < 2:
-            return
-        rows = prediction.detach().movedim(1, -1).reshape(-1, prediction.shape[1])[:_ROWS].double()
-        sums = rows.sum(1)
-        if len(rows) > 1 and bool((rows >= 0).all()) and bool(((sums - 1).abs() < _ROUNDING).all()):
-            self.looked_at({"loss": function.__name__, "input": "probabilities"})
+    def note(self, facts: dict[str, Any]) -> None:
+        """Keep what the arguments of a loss, or the graph behind it, have shown first."""
+        self.facts = {**facts, **self.facts}
 
     def unscaled(self, loss: float) -> float:
         """A backward's loss without the factor, a large power of two, of a gradient scaler."""
@@ -173,7 +155,7 @@ class Criterion:
         if prediction.shape != target.shape:
             return math.nan
         if target.requires_grad:  # trained as well: of two views, say; or the two were swapped
-            if prediction.requires_grad or function not in _SYMMETRIC:
+            if prediction.requires_grad or function not in DISTANCES:
                 self.facts["targets"] = "trained"
                 return math.nan
             target = prediction
@@ -186,6 +168,11 @@ class Criterion:
         self._rows += rows.shape[0]
         mean = self._total / self._rows
         if function in _LOGITS:
+            pull = kwargs.get("pos_weight")
+            if pull is not None:  # each hit counts that often
+                hits = mean * pull.detach().expand_as(target)[0].reshape(-1).double()
+                mean = hits / (hits + 1 - mean)
             mean = torch.logit(mean.clamp(1e-6, 1 - 1e-6))
         kept = {k: v for k, v in kwargs.items() if k not in {"input", "target"}}
-        return float(function(mean.expand_as(rows), rows, **kept))
+        best = mean.expand_as(rows).reshape(target.shape)
+        return float(function(best, rows.reshape(target.shape), **kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -44,6 +45,20 @@ _PASSES_ON: Final = frozenset(
 )
 
 
+_ARITHMETIC: Final = frozenset(
+    {"Mean", "Sum", "Pow", "Abs", "Mul", "Div", "Add", "Neg", "Sqrt", "View", "Squeeze"}
+)
+"""What makes a loss of differences."""
+
+_DISTANCES: Final = {
+    "Sub": "a difference",
+    "MseLoss": "mse_loss",
+    "SmoothL1Loss": "smooth_l1_loss",
+    "HuberLoss": "huber_loss",
+}
+"""What compares a prediction with a target, and by which name its users know it."""
+
+
 def leaves(roots: list[Tensor]) -> list[Tensor]:
     """The leaf tensors that a backward from `roots` will reach, in order of computation.
 
@@ -66,6 +81,69 @@ def leaves(roots: list[Tensor]) -> list[Tensor]:
                 seen.add(parent)
                 pending.append(parent)
     return found[::-1]
+
+
+def misfits(roots: Sequence[Tensor]) -> dict[str, dict[str, str]]:
+    """What the graph behind a loss shows of arguments that do not fit it, by the facts' names.
+
+    Args:
+        roots: where the backward begins.
+    """
+    found = {"squashed_twice": squashed_twice(roots), "broadcast": broadcast(roots)}
+    return {name: told for name, told in found.items() if told}
+
+
+def broadcast(roots: Sequence[Tensor]) -> dict[str, str]:
+    """Whether a column was subtracted from a row, so that each meets every other.
+
+    Args:
+        roots: where the backward begins.
+
+    Returns:
+        ``loss``, ``input`` and ``target``, the shapes as text; empty if there is nothing of the
+        kind. A parameter that all samples share is meant to be broadcast.
+
+    Example:
+        >>> import torch
+        >>> w, x, y = torch.ones(3, 1, requires_grad=True), torch.ones(8, 3), torch.ones(8)
+        >>> broadcast([(x @ w - y).square().mean()])
+        {'loss': 'a difference', 'input': '8 x 1', 'target': '8'}
+    """
+    pending = [r.grad_fn for r in roots if r.grad_fn is not None]
+    seen: set[Any] = set(pending)
+    while pending and len(seen) < _NEAR_ROOT:
+        node = pending.pop(0)
+        name = _name(node)
+        parents = [parent for parent, _ in node.next_functions if parent is not None]
+        if name in _DISTANCES and len(parents) == 1 and len(node.next_functions) == 2:
+            told = _outer(name, node, parents[0])
+            if told:
+                return told
+        new = [parent for parent in parents if parent not in seen]
+        if name in _ARITHMETIC:
+            seen.update(new)
+            pending += new
+    return {}
+
+
+def _outer(name: str, node: Any, parent: Any) -> dict[str, str]:
+    """The shapes, where a vector became a table by meeting a constant."""
+    spread = parent if _name(parent) == "Expand" else node
+    source = parent.next_functions[0][0] if spread is parent else parent
+    shape, whole = _shape(source), _shape(spread)
+    length = max(shape, default=0)
+    vector = length > 1 and sorted(shape) in ([length], [1, length])
+    if not vector or whole != (length, length) or _name(source).startswith("torch::"):
+        return {}
+    other = (length,) if shape == (length, 1) else (length, 1)
+    told = [" x ".join(map(str, one)) for one in (shape, other)]
+    return {"loss": _DISTANCES[name], "input": told[0], "target": told[1]}
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    """Of what a node computes; ``()`` where torch does not tell."""
+    told = getattr(node, "_input_metadata", None)
+    return tuple(told[0].shape) if told else ()
 
 
 def squashed_twice(roots: Sequence[Tensor]) -> dict[str, str]:
@@ -134,7 +212,7 @@ def value_there(roots: Sequence[Tensor], weights: Any = None) -> Tensor | None:
 
 
 def _scalar(root: Tensor, weight: Tensor | None) -> float:
+    if root.is_complex():  # its size has no sign
+        return math.nan
     value = local(root.detach())
-    if root.numel() == 1:
-        return float(value)
     return float((value if weight is None else value * weight.detach()).sum())

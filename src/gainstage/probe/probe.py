@@ -18,7 +18,7 @@ from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
 from gainstage.probe.governor import Effort, Governor, Pace
 from gainstage.probe.gradients import Gradients
-from gainstage.probe.graph import squashed_twice
+from gainstage.probe.graph import misfits
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.origins import note
 from gainstage.probe.parameters import Parameters
@@ -121,7 +121,7 @@ class Probe:
         """Find and name the leaves of this graph, where they may be new."""
         self._leaves.discover(roots, thoroughly=thoroughly)
         if thoroughly:
-            self.forward.criterion.looked_at(squashed_twice(roots))
+            self.forward.criterion.note(misfits(roots))
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:

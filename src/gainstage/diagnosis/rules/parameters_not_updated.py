@@ -3,13 +3,14 @@
 Problem: a sound gradient arrives at some parameters at every step, and no step ever changes them.
 
 Why: the optimiser was made from other parameters (a layer added afterwards, a list instead of a
-``ModuleList``, a generator that was used up), ``step()`` is never called, the rate is zero, or
-the update is computed and not written back.
+``ModuleList``, a generator that was used up), ``step()`` is never called, the gradients are
+cleared between the backward pass and the step, the rate is zero, or the update is computed and not
+written back.
 
 What to do: pass all parameters to the optimiser
 (``torch.optim.Adam(model.parameters())``, after the model is complete), call
-``optimizer.step()``; if the layer is frozen on purpose, say so with ``requires_grad_(False)``,
-which also saves its gradient.
+``optimizer.step()`` after the backward pass and ``optimizer.zero_grad()`` before it; if the layer
+is frozen on purpose, say so with ``requires_grad_(False)``, which also saves its gradient.
 
 Harmless when: the layer is frozen on purpose and the training learns well.
 
@@ -38,6 +39,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     stuck = [w for w in evidence.weights if _stuck(w)]
     if not stuck:
+        yield from _cleared(evidence)
         return
     all_of_them = len(stuck) == len(evidence.weights)
     names = [w.site.name for w in stuck]
@@ -60,6 +62,33 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "elasticity": median(stuck[0].elasticity),
         },
         threshold={"update": 0.0, "elasticity": PULL},
+    )
+
+
+def _cleared(evidence: Evidence) -> Iterable[Finding]:
+    """Nothing of what each backward pass made was left when the optimiser stepped."""
+    updates = evidence.recording.of_kind("update")
+    kept = evidence.run("kept_grad")
+    kept = kept[np.isfinite(kept)]
+    gone = len(kept) >= PATIENCE and not kept.any()
+    if not updates or not (gone or not evidence.recording.of_kind("grad")):
+        return
+    moved = [evidence.series(site, "rms") for site in updates]
+    steps = max(int(np.isfinite(series).sum()) for series in moved)
+    if steps < PATIENCE or any(np.nan_to_num(series).any() for series in moved):
+        return
+    yield Finding(
+        code="parameters-not-updated",
+        severity="error",
+        confidence=0.95 if steps >= 4 * PATIENCE else 0.7,
+        site=updates[0].name,
+        since_step=evidence.step_at(0),
+        message=(
+            "No weight ever changes: when the optimiser steps, what the backward pass made is "
+            "gone. The gradients are cleared between the two."
+        ),
+        evidence={"steps": steps, "gradient_left": 0.0},
+        threshold={"update": 0.0},
     )
 
 

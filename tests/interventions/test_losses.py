@@ -1,0 +1,68 @@
+"""Interventions on what a loss is given: scores, logarithms, shapes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gainstage.interventions import Change, applied
+
+
+def change(name, **params):
+    return applied([Change(name, params)])
+
+
+def test_the_softmax_before_cross_entropy_is_unwound():
+    logits = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True)
+    target = torch.tensor([1])
+    wanted = F.cross_entropy(logits, target)
+    (gradient,) = torch.autograd.grad(wanted, logits)
+    with change("remove-softmax"):
+        got = F.cross_entropy(logits.softmax(1), target)
+        assert F.cross_entropy(logits, target) == wanted
+    assert got.item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert torch.allclose(torch.autograd.grad(got, logits)[0], gradient, atol=1e-5)
+
+
+def test_the_sigmoid_before_a_loss_of_logits_is_unwound():
+    logits, target = torch.tensor([1.5, -2.0], requires_grad=True), torch.tensor([1.0, 1.0])
+    wanted = F.binary_cross_entropy_with_logits(logits, target)
+    with change("remove-softmax"):
+        got = F.binary_cross_entropy_with_logits(torch.sigmoid(logits), target)
+    assert got.item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_a_yardstick_has_the_value_of_the_logits_and_the_gradient_of_the_script():
+    logits, target = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True), torch.tensor([1])
+    own = F.cross_entropy(logits.softmax(1), target)
+    (gradient,) = torch.autograd.grad(own, logits)
+    with change("remove-softmax", keep_gradient=True):
+        measured = F.cross_entropy(logits.softmax(1), target)
+    assert measured.item() == pytest.approx(F.cross_entropy(logits, target).item(), rel=1e-5)
+    assert torch.allclose(torch.autograd.grad(measured, logits)[0], gradient, atol=1e-6)
+
+
+def test_scores_become_logarithms_of_probabilities():
+    scores = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]])
+    target = torch.tensor([1, 0])
+    wanted = F.cross_entropy(scores, target)
+    with change("normalise-scores"):
+        assert F.nll_loss(scores, target) == wanted
+        assert nn.NLLLoss()(scores, target) == wanted
+        assert F.nll_loss(scores.log_softmax(1), target).item() == pytest.approx(wanted.item())
+        assert F.nll_loss(scores[0], target[0]) == F.cross_entropy(scores[0], target[0])
+
+
+@pytest.mark.parametrize("loss", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+@pytest.mark.parametrize("shapes", [((4, 1), (4,)), ((4,), (4, 1)), ((4, 1), (1, 4))])
+def test_targets_take_the_shape_of_the_predictions(loss, shapes):
+    x, y = torch.arange(4.0), torch.arange(4.0) * 2
+    wanted = getattr(F, loss)(x, y)
+    with change("match-shapes"):
+        assert getattr(F, loss)(x.reshape(shapes[0]), y.reshape(shapes[1])) == wanted
+
+
+def test_a_single_target_for_all_is_left_as_it_is():
+    x = torch.arange(4.0)[:, None]
+    with change("match-shapes"):
+        assert F.mse_loss(x, torch.zeros(1, 1).expand(4, 1)) == (x * x).mean()
