@@ -111,6 +111,7 @@ def level_diagram(
         stop: last step of the range (included); None for the last recorded.
 
     Example:
+        >>> from gainstage.records import Site
         >>> a, b = Site(0, "a", "output", "a", "Linear", 0), Site(1, "b", "output", "b", "Tanh", 1)
         >>> from gainstage.recording import MemoryRecording
         >>> run = MemoryRecording([a, b], {(0, "rms"): [1.0], (1, "rms"): [0.1]})
