@@ -186,7 +186,7 @@ def _browser(server: _Server, cookie: str, run: str) -> list[Line]:
 
 
 def _opened(playwright: Any, chromium: str, server: _Server, run: str) -> float:
-    """Seconds from the navigation until levels and loss are drawn, in a browser of its own.
+    """Seconds from the navigation until levels and loss are drawn, in a browser that has started.
 
     Nothing is attached to it meanwhile, as with a user: a browser that is inspected parses plotly's
     five megabytes four times over. The page's own marks are read afterwards.
@@ -195,20 +195,32 @@ def _opened(playwright: Any, chromium: str, server: _Server, run: str) -> float:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         flags = [*_FLAGS, "--no-first-run", "--disable-background-networking"]
         flags += ["--remote-debugging-port=0", f"--user-data-dir={profile}"]
-        command = [chromium, *flags, url]
+        command = [chromium, *flags, "about:blank"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
             try:
                 lines = iter(process.stderr) if process.stderr else iter(())
                 address = next(line for line in lines if "DevTools listening on" in line)
                 time.sleep(_SETTLED)
+                _open_tab(address, url)
+                time.sleep(_SETTLED)
                 browser = playwright.chromium.connect_over_cdp(address.split()[-1])
-                page = browser.contexts[0].pages[0]
+                tabs = browser.contexts[0].pages
+                page = next(tab for tab in tabs if str(server.port) in tab.url)
                 while not all(marks := page.evaluate(_MARKS)):
                     page.wait_for_timeout(500)
                 browser.close()
             finally:
                 process.terminate()
     return float(max(marks)) / 1e3
+
+
+def _open_tab(address: str, url: str) -> None:
+    """A new tab, by a question that attaches nothing to it."""
+    (port,) = re.findall(r"127\.0\.0\.1:(\d+)/", address)
+    connection = http.client.HTTPConnection(_HOST, int(port))
+    connection.request("PUT", f"/json/new?{quote(url, safe='')}")
+    connection.getresponse().read()
+    connection.close()
 
 
 def _zoomed(browser: Any, server: _Server, cookie: str, run: str) -> float:
