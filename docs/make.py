@@ -10,11 +10,16 @@ from pathlib import Path
 import figures
 from film import film
 from playwright.sync_api import Browser, Page, sync_playwright
+from slim import slim
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 IMAGES = DOCS / "img"
 CHROMIUM = ["/usr/bin/chromium", "/usr/bin/google-chrome"]
+PLAYED = {
+    "playground": "#play=descent&surface=rosenbrock&lr=0.0008&momentum=0.95&points=200",
+    "playground-stack": "#play=stack&activation=tanh&depth=24&scheme=xavier_normal",
+}
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -35,6 +40,8 @@ def pictures() -> None:
         lab = [gainstage, "lab", "run", "surfaces", "--quick", "--dir", f"{folder}/lab"]
         subprocess.run(lab, cwd=ROOT, check=False)  # noqa: S603
         photograph_live(chromium, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        photograph_playground(folder, IMAGES)
 
 
 def photograph(
@@ -52,6 +59,7 @@ def photograph(
     view.wait_for_timeout(2000)
     view.screenshot(path=picture)
     view.close()
+    slim(picture)
     print(picture)
 
 
@@ -78,6 +86,32 @@ def photograph_live(chromium: Browser, folder: str) -> None:
         address = server.stdout.readline().split()[-1]  # for another browser
         photograph(chromium, address, IMAGES / "experiment.png", 1180, experiment)
         server.terminate()
+
+
+def photograph_playground(folder: str, pictures: Path) -> None:
+    """Save an optimiser on a surface, and a stack of layers, as the playground shows them."""
+    with served(folder) as address, browser() as chromium:
+        view = chromium.new_page(viewport={"width": 1280, "height": 1000})
+        view.goto(address)
+        view.wait_for_selector("#runs")
+        for name, chosen in PLAYED.items():
+            view.goto(view.url.partition("#")[0] + chosen)
+            view.wait_for_selector("#value .main-svg, #histograms .main-svg", timeout=120_000)
+            view.wait_for_timeout(1500)
+            view.screenshot(path=pictures / f"{name}.png")
+            slim(pictures / f"{name}.png")
+            print(pictures / f"{name}.png")
+
+
+@contextlib.contextmanager
+def served(folder: str) -> Iterator[str]:
+    """`gainstage ui` over a folder, and its address."""
+    command = [sys.executable, "-u", "-m", "gainstage", "ui", folder, "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        try:
+            yield server.stdout.readline().split()[-1]
+        finally:
+            server.terminate()
 
 
 @contextlib.contextmanager

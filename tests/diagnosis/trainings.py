@@ -172,6 +172,10 @@ SICK = {
         "parameters-not-updated",
         Chain(loss=flat_loss(), grad_l2=0.0, ratio=0.0, run={"kept_grad": 0.0}),
     ),
+    "alike until rounding tells them apart": (
+        "symmetric-weights",
+        Chain(loss=falling_loss(2.3, 1.3), unit_spread=np.where(T < 100, 0.0, 0.5)),
+    ),
     "nobody clears the gradients": (
         "gradients-not-zeroed",
         Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, run={"stale_grad": T > 0}),
@@ -255,7 +259,7 @@ SICK = {
     "statistics of another network": ("train-eval-gap", Chain(running_gap=30.0)),
     "an evaluation on other scales": (
         "train-eval-gap",
-        Chain(facts={"evaluation": {"site": "0", "shift": 4.0, "batches": 3}}),
+        Chain(facts={"evaluation": {"site": "0", "shift": 40.0, "batches": 3}}),
     ),
     "statistics that lag": ("train-eval-gap", Chain(running_gap=2.5)),
     "nothing but the loss is odd, and its batches are noisy": (

@@ -414,3 +414,28 @@ def test_each_call_without_a_module_is_told_by_its_order_since_the_last_backward
             (first + second).sum().backward()
             assert first[0].item() == pytest.approx(math.tanh(0.5))
             assert second[0].item() == pytest.approx(math.tanh(1.0))
+
+
+@pytest.mark.parametrize("name", ["reinitialise", "disturb-weights"])
+def test_points_at_which_a_gradient_is_asked_for_are_no_weights(name):
+    points = torch.linspace(0, 6, 7)[:, None].requires_grad_()
+    weight = torch.ones(1, 1, requires_grad=True)
+    with change(name):
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        (points @ weight).sum().backward()
+    assert torch.equal(points.detach(), torch.linspace(0, 6, 7)[:, None])
+    assert weight.item() != 1.0
+    assert optimizer.param_groups[0]["params"] == [weight]
+
+
+def test_parameters_join_a_group_that_a_scheduler_knows():
+    layers = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    with change("add-missing-parameters"):
+        optimizer = torch.optim.SGD(layers[0].parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=10)
+        for _ in range(3):
+            layers(torch.ones(1, 1)).sum().backward()
+            optimizer.step()
+            scheduler.step()
+    assert len(optimizer.param_groups) == 1
+    assert len(optimizer.param_groups[0]["params"]) == 4

@@ -66,7 +66,7 @@ def run_told(recording: Recording) -> dict[str, Any]:
         "started": float(info.started),
         "status": info.status,
         "outcome": info.outcome,
-        "seconds": float(info.seconds),
+        "seconds": recording.seconds,
         "probe_seconds": float(info.probe_seconds),
         "overhead": float(info.overhead) if info.probe_seconds else None,
         "detail": info.detail,

@@ -130,7 +130,7 @@ def _headline(page: Page, recording: Recording, healthy: bool, severities: list[
         told = f"{plural(len(severities), 'finding')}: {', '.join(parts)}"
         page.line(Text(told, style=_STYLES["error" if counts["error"] else "warning"]))
     loss = loss_chart(recording)
-    facts = [plural(len(recording.steps), "step"), duration(info.seconds)]
+    facts = [plural(len(recording.steps), "step"), duration(recording.seconds)]
     facts += ["stopped at the limit"] if info.status == "stopped" else []
     facts += [f"overhead {info.overhead:.1%}"] if info.probe_seconds else []
     facts += ["read by samples"] if info.detail == "sampled" else []

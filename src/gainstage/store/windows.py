@@ -30,6 +30,8 @@ from gainstage.recording import Window
 from gainstage.sketch import Histogram
 from gainstage.sketch.histogram import pack
 
+__all__ = ["KEEP", "SIZES", "Merger", "StoredWindow", "Superseded", "Window", "cover", "finest"]
+
 SIZES: Final = (1, 10, 100, 1000)
 """Steps in a window; each size divides the next."""
 

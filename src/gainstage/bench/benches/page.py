@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from gainstage.bench import playing
 from gainstage.bench.bench import BENCHES, Line, Outcome, Settings
 from gainstage.bench.longrun import write_long_run
 
@@ -33,6 +34,7 @@ _PROMISES: Final = {
     "server: started": 1.0,
     "page: opened, levels and loss drawn": 1.0,
     "page: zoomed, heat map redrawn": 0.2,
+    **playing.PROMISES,
 }
 """Seconds."""
 
@@ -78,6 +80,7 @@ def measure(sites: int, steps: int) -> Outcome:
             lines += [
                 Line("server: started", server.ready, "s"),
                 *_answers(server, cookie, run.stem),
+                *playing.answers(server.port, cookie),
                 *_browser(server, cookie, run.stem),
                 Line("server: most memory", _memory(server.process.pid), "MB"),
             ]
@@ -178,8 +181,14 @@ def _browser(server: _Server, cookie: str, run: str) -> list[Line]:
         opened = [_opened(playwright, found, server, run) for _ in range(_ROUNDS)]
         browser = playwright.chromium.launch(executable_path=found, args=list(_FLAGS))
         zoomed = [_zoomed(browser, server, cookie, run) for _ in range(_ROUNDS)]
+        context = browser.new_context()
+        name, value = cookie.split("=", 1)
+        url = f"http://{_HOST}:{server.port}/"
+        context.add_cookies([{"name": name, "value": value, "url": url}])
+        lines = playing.drawn(context.new_page(), url)
         browser.close()
     return [
+        *lines,
         Line("page: opened, levels and loss drawn", float(np.median(opened)), "s"),
         Line("page: zoomed, heat map redrawn", float(np.median(zoomed)), "s"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
@@ -16,15 +17,19 @@ from starlette.routing import Route
 
 from gainstage.errors import GainstageError, RunFileError
 from gainstage.render.live.answers import VIEWS, Answers, asked, encode
-from gainstage.render.live.guard import Guard, Keys
+from gainstage.render.live.guard import ASKING, Guard, Keys
 from gainstage.render.live.lab import LabShelf, lab_asked
+from gainstage.render.live.playground import PATH, Playground
 from gainstage.render.live.shelf import Shelf
 from gainstage.render.live.stream import Streams
+from gainstage.render.live.worker import Worker
 from gainstage.render.report import bundle
 from gainstage.render.static_files import MODULES, plotly_source, static_text, unneeded_styles
 
 _READERS: Final = 3
 """Answers that are worked on at the same time; others wait for their turn."""
+
+_LOG: Final = logging.getLogger("gainstage")
 
 _SCRIPT: Final = "text/javascript"
 _ENTRY: Final = "live.js"
@@ -42,6 +47,7 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
     readers = anyio.CapacityLimiter(_READERS)
     streams = Streams(shelf)
     lab = LabShelf(shelf.folder)
+    worker = Worker()
 
     def tells(
         answer: Callable[[Any], Any], read: Callable[[Mapping[str, str]], Any] = asked
@@ -57,9 +63,11 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         del app
         yield
         shelf.close()
+        worker.close()
 
     views = {name: tells(functools.partial(answers.view, name)) for name in VIEWS}
-    files = {f"/static/{name}": _file(name) for name in (*MODULES, "page.css", "plotly.js")}
+    served = (*MODULES, "page.css", "playground.css", "plotly.js")
+    files = {f"/static/{name}": _file(name) for name in served}
     routes = [
         Route("/", _page, methods=["GET"]),
         Route("/api/runs", tells(lambda _: answers.runs(), _nothing), methods=["GET"]),
@@ -71,11 +79,13 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         Route("/api/experiment", tells(lab.experiment, lab_asked), methods=["GET"]),
         Route("/api/landscape", tells(lab.landscape, lab_asked), methods=["GET"]),
         Route("/api/events", streams.endpoint, methods=["GET"]),
+        Route(PATH, Playground(worker).endpoint, methods=[*ASKING]),
         *(Route(path, file, methods=["GET"]) for path, file in files.items()),
     ]
-    handlers: dict[Any, Any] = {GainstageError: _told, HTTPException: _refused}
+    handlers: dict[Any, Any] = {GainstageError: _told, HTTPException: _refused, Exception: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
-    return Guard(app, keys, port, frozenset(files), static_text("locked.html"))
+    public = frozenset(files)
+    return Guard(app, keys, port, public, static_text("locked.html"), frozenset({PATH}))
 
 
 def _nothing(parameters: Mapping[str, str]) -> None:
@@ -117,6 +127,16 @@ async def _told(request: Request, error: Exception) -> Response:
     del request
     status = 404 if isinstance(error, RunFileError) else 400
     return Response(encode({"error": str(error)}), status, media_type="application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A mistake of ours: the page says so, and the terminal says where."""
+    _LOG.error("The live page failed at %s", request.url.path, exc_info=error)
+    told = (
+        f"Gainstage failed at this: {type(error).__name__}: {error}. "
+        "The terminal says where; please report it."
+    )
+    return Response(encode({"error": told}), 500, media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
