@@ -400,3 +400,34 @@ def test_a_file_elsewhere_is_called_by_its_last_name(tmp_path, monkeypatch):
     made = {"optimizer": f"{tmp_path / 'train.py'}:5"}
     _, diff = rewritten([Change.of("scale-learning-rate", factor=0.1)], made)
     assert diff.startswith("--- a/train.py\n+++ b/train.py\n")
+
+
+CONFIGURED = """\
+import torch
+cfg, hist = {}, {}
+cfg["epochs"] = 30
+base_lr = 0.1
+model = torch.nn.Linear(4, 3)
+opt = torch.optim.SGD(model.parameters(), lr=cfg["lr"])  # optimizer
+"""
+
+
+@pytest.mark.parametrize("given", ['cfg["lr"]', "base_lr * 32", "rate()"])
+def test_a_rate_that_has_no_name_is_written_nowhere(lines, given):
+    text = CONFIGURED.replace('lr=cfg["lr"]', f"lr={given}")
+    where, told = lines(text, Change.of("scale-learning-rate", factor=0.1))
+    assert (where, told) == ("train.py:6", [])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "wrap(torch.optim.SGD(model.parameters(), lr=0.5), 3.0)",
+        "torch.optim.SGD(list(model.parameters()), lr=0.5)",
+        'torch.optim.SGD([{"params": model.parameters()}], lr=0.5)',
+    ],
+)
+def test_the_rate_is_that_of_the_call_that_is_given_the_parameters(lines, given):
+    text = CONFIGURED.replace('torch.optim.SGD(model.parameters(), lr=cfg["lr"])', given)
+    _, told = lines(text, Change.of("scale-learning-rate", factor=0.1))
+    assert told == [f"-opt = {given}", f"+opt = {given.replace('lr=0.5', 'lr=0.05')}"]

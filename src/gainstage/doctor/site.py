@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from gainstage.doctor.source import Source
+
+_CONTAINERS: Final = frozenset({"list", "tuple", "set", "iter", "chain"})
+"""Calls that only pass parameters on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +28,26 @@ class Site:
     args: tuple[str, ...] = ()
 
     def optimizer_call(self) -> ast.Call | None:
-        """The call that made the optimiser: the outermost that has parameters to optimise."""
+        """The call that made the optimiser: the innermost whose first argument holds parameters.
+
+        Where none is seen to (``SGD(weights)``), the outermost.
+        """
         calls = [
             call
             for call in self.source.all(ast.Call)
             if call.lineno <= self.lines.get("optimizer", -1) <= (call.end_lineno or 0)
             and call.args
             and not name_of(call.func).startswith("parameters")
+            and name_of(call.func) not in _CONTAINERS
         ]
+        holding = [call for call in calls if self._holds_parameters(call.args[0])]
+        if holding:
+            return max(holding, key=lambda c: (c.lineno, c.col_offset))
         return min(calls, key=lambda c: (c.lineno, c.col_offset), default=None)
+
+    def _holds_parameters(self, given: ast.expr) -> bool:
+        calls = self.source.all(ast.Call, given)
+        return any(name_of(call.func).endswith("parameters") for call in calls)
 
     def stepped(self) -> tuple[ast.stmt, str] | None:
         """The statement that steps, and what the optimiser is called there."""

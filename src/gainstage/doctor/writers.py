@@ -51,8 +51,11 @@ def _number(
 def _assigned(site: Site, name: str) -> ast.expr | None:
     """The one number that a name is given: ``lr = 0.1``, ``lr: float = 0.1``, or an option's.
 
-    The default of an option that was given says nothing.
+    The default of an option that was given says nothing; nor does what has no name, such as
+    ``cfg["lr"]`` or a sum.
     """
+    if not name:
+        return None
     found: list[ast.expr | None] = []
     for node in ast.walk(site.source.tree):
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
