@@ -431,3 +431,19 @@ def test_the_rate_is_that_of_the_call_that_is_given_the_parameters(lines, given)
     text = CONFIGURED.replace('torch.optim.SGD(model.parameters(), lr=cfg["lr"])', given)
     _, told = lines(text, Change.of("scale-learning-rate", factor=0.1))
     assert told == [f"-opt = {given}", f"+opt = {given.replace('lr=0.5', 'lr=0.05')}"]
+
+
+def test_what_logs_is_no_logarithm(lines):
+    text = (
+        "import math, torch, wandb\n"
+        "opt = torch.optim.SGD(ps, lr=0.1)  # optimizer\n"
+        "p = torch.sigmoid(h)\n"
+        "loss = -torch.log(p).mean()\n"
+        'wandb.log({"loss": loss})\n'
+        "logger.log(20, loss)\n"
+        'self.log("loss", loss)\n'
+        "journal.log()\n"
+        "math.log(3)\n"
+    )
+    _, told = lines(text, Change.of("guard-functions", least=1e-7))
+    assert told == ["-loss = -torch.log(p).mean()", "+loss = -torch.log(p.clamp_min(1e-07)).mean()"]

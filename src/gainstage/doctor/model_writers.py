@@ -158,16 +158,22 @@ def draw(change: Change, site: Site) -> list[Edit]:
 
 
 def guard(change: Change, site: Site) -> list[Edit]:
-    """``torch.log(p)`` becomes ``torch.log(p.clamp_min(1e-7))``, and so on."""
+    """``torch.log(p)`` becomes ``torch.log(p.clamp_min(1e-7))``, ``p.log()`` likewise.
+
+    A method that is given something is none of a tensor: ``logger.log(loss)``.
+    """
     source, least = site.source, f".clamp_min({change['least']:g})"
     edits: list[Edit] = []
     for call in source.all(ast.Call):
         if name_of(call.func) not in _GUARDED or not isinstance(call.func, ast.Attribute):
             continue
-        module = name_of(call.func.value)
-        if module in {"math", "np", "numpy"}:
+        given = bool(call.args or call.keywords)
+        if isinstance(call.func.value, ast.Name) and call.func.value.id == "torch" and call.args:
+            inner = call.args[0]
+        elif not given and not isinstance(source.parent(call), ast.Expr):
+            inner = call.func.value
+        else:
             continue
-        inner = call.args[0] if module == "torch" and call.args else call.func.value
         text = source.segment(inner)
         plain = isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript, ast.Call))
         edits.append(source.replace(inner, (text if plain else f"({text})") + least))
