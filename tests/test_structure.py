@@ -92,7 +92,7 @@ COVERED_BY = {
         "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("model_writers", "site", "writers")),
+        (f"doctor/{name}.py" for name in ("activation_writers", "model_writers", "site", "writers")),
         "doctor/test_rewrite.py",
     ),
     "render/page.py": "render/test_text.py",

@@ -447,3 +447,78 @@ def test_what_logs_is_no_logarithm(lines):
     )
     _, told = lines(text, Change.of("guard-functions", least=1e-7))
     assert told == ["-loss = -torch.log(p).mean()", "+loss = -torch.log(p.clamp_min(1e-07)).mean()"]
+
+
+CROWDED = """\
+import torch
+model = torch.nn.Linear(4, 3)
+opt = torch.optim.SGD(model.parameters(), lr=0.5)  # optimizer
+for x, y in data:
+    loss = model(x).sum(); loss.backward()  # backward
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3); opt.step()  # step
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change.of("unclip"),
+        Change.of("zero-gradients"),
+        Change.of("clip-gradients", norm=1.0),
+        Change.of("skip-non-finite"),
+    ],
+)
+def test_a_line_of_several_statements_is_left_as_it_is(lines, change):
+    where, told = lines(CROWDED, change)
+    assert where.startswith("train.py:")
+    assert told == []
+
+
+ACCUMULATED = MODULE.replace("    opt.step()", "    if step % 4 == 3:\n        opt.step()")
+
+
+def test_gradients_that_add_up_over_several_passes_are_cleared_after_the_step(lines, tmp_path):
+    _, told = lines(ACCUMULATED, change := Change.of("zero-gradients"))
+    assert told == ["+opt.zero_grad()"]
+    made = {"optimizer": 5, "backward": 8, "step": 11}
+    _, diff = rewritten([change], {k: f"{tmp_path / 'train.py'}:{n}" for k, n in made.items()})
+    assert "         opt.step()  # step\n+        opt.zero_grad()\n" in diff
+
+
+@pytest.mark.parametrize(("extra", "number"), [("", 2), ("scaler.unscale_(opt)\n    ", 1)])
+def test_gradients_are_clipped_as_they_are_and_not_as_they_were_scaled(lines, extra, number):
+    text = MODULE.replace("opt.step()", f"{extra}scaler.step(opt)")
+    _, told = lines(text, Change.of("clip-gradients", norm=1.0))
+    unscaled = ["+scaler.unscale_(opt)", "+torch.nn.utils.clip_grad_norm_(model.parameters(), 1)"]
+    assert told == unscaled[2 - number :]
+
+
+def test_a_step_that_makes_its_own_gradients_has_nothing_before_it(lines):
+    text = MODULE.replace("opt.step()", "opt.step(closure)")
+    assert lines(text, Change.of("clip-gradients", norm=1.0))[1] == []
+
+
+ANSWERING = """\
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 1)
+        self.act = nn.Tanh()
+        self.prob = nn.Sigmoid()
+    def forward(self, x):
+        p = self.prob(self.last(self.act(self.first(x))))
+        return p
+opt = torch.optim.SGD(net.parameters(), lr=5.0)  # optimizer
+"""
+
+
+def test_an_activation_that_gives_the_models_answer_is_no_hidden_one(lines):
+    _, told = lines(ANSWERING, Change.of("rectify"))
+    assert told == ["-self.act = nn.Tanh()", "+self.act = nn.ReLU()"]
+    assert lines(ANSWERING.replace("nn.Tanh()", "wrap(x=nn.Tanh())"), Change.of("rectify"))[1] == []
+
+
+def test_a_block_whose_shapes_may_differ_gets_no_skip_connection(lines):
+    text = BLOCKS.replace("Block() for _ in range(9)", "Block(8, 16) for _ in range(9)")
+    assert lines(text, Change.of("skip-connections"))[1] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.site import Site
-from gainstage.doctor.source import Edit, Source
+from gainstage.doctor.source import CrowdedLineError, Edit, Source
 from gainstage.doctor.writers import WRITERS
 
 
@@ -32,14 +32,14 @@ def rewritten(
     lines = {key: at for key, (file, at) in places.items() if file == path}
     site = Site(source, lines, tuple(args))
     edits: list[Edit] = []
-    for change in changes:
-        found = WRITERS[change.name](change, site) if change.name in WRITERS else []
-        if not found:
-            return f"{source.name}:{line}", ""
-        edits += found
     try:
+        for change in changes:
+            found = WRITERS[change.name](change, site) if change.name in WRITERS else []
+            if not found:
+                return f"{source.name}:{line}", ""
+            edits += found
         diff = source.diff(edits)
-    except SyntaxError:  # what cannot be read back is not offered
+    except (SyntaxError, CrowdedLineError):  # what cannot be read back is not offered
         return f"{source.name}:{line}", ""
     first = min(edit.start for edit in edits)
     return f"{source.name}:{source.text.count(chr(10), 0, first) + 1}", diff

@@ -50,16 +50,29 @@ class Site:
         return any(name_of(call.func).endswith("parameters") for call in calls)
 
     def stepped(self) -> tuple[ast.stmt, str] | None:
-        """The statement that steps, and what the optimiser is called there."""
+        """The statement that steps, and what the optimiser is called there.
+
+        None where the step is given a closure, which makes its gradients itself.
+        """
         statement = self.source.at(ast.Expr, self.lines.get("step", -1))
-        if statement is None or not isinstance(statement.value, ast.Call):
+        call = statement.value if statement else None
+        if statement is None or not isinstance(call, ast.Call):
             return None
-        call = statement.value
-        if call.args and isinstance(call.args[0], (ast.Name, ast.Attribute)):
+        if self.scaler():
             return statement, self.source.segment(call.args[0])  # scaler.step(optimizer)
-        if isinstance(call.func, ast.Attribute):
+        if isinstance(call.func, ast.Attribute) and not call.args and not call.keywords:
             return statement, self.source.segment(call.func.value)
         return None
+
+    def scaler(self) -> str:
+        """What the scaler of the loss is called where it steps; ``""`` without one."""
+        statement = self.source.at(ast.Expr, self.lines.get("step", -1))
+        call = statement.value if statement else None
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return ""
+        name = self.source.segment(call.func.value)
+        given = call.args and isinstance(call.args[0], (ast.Name, ast.Attribute))
+        return name if given and "scaler" in name.lower() else ""
 
     def model(self) -> tuple[ast.stmt, str] | None:
         """The statement that makes the optimiser, and the module whose parameters it is given."""

@@ -28,6 +28,10 @@ class Edit:
     text: str
 
 
+class CrowdedLineError(Exception):
+    """A statement shares its lines with another, so that no line is its own."""
+
+
 class Source:
     """One file of the user's code.
 
@@ -106,18 +110,44 @@ class Source:
         return ast.get_source_segment(self.text, node) or ""
 
     def replace(self, node: ast.AST, text: str) -> Edit:
-        """Other text in the place of a node."""
+        """Other text in the place of a node.
+
+        Raises:
+            CrowdedLineError: it is a statement that shares its lines.
+        """
+        if isinstance(node, ast.stmt):
+            self._alone(node)
         return Edit(*self._span(node), text)
 
     def before(self, statement: ast.stmt, text: str) -> Edit:
-        """Lines before a statement, as deep as it is."""
-        start = self._starts[statement.lineno - 1]
-        indent = " " * statement.col_offset
-        lines = "".join(f"{indent}{line}\n" for line in text.splitlines())
-        return Edit(start, start, lines)
+        """Lines before a statement, as deep as it is.
+
+        Raises:
+            CrowdedLineError: it shares its lines.
+        """
+        self._alone(statement)
+        return self._lines_at(self._starts[statement.lineno - 1], statement, text)
+
+    def after(self, statement: ast.stmt, text: str) -> Edit:
+        """Lines after a statement, as deep as it is.
+
+        Raises:
+            CrowdedLineError: it shares its lines, or is the last of a file that ends without a
+                line break.
+        """
+        self._alone(statement)
+        end = statement.end_lineno or statement.lineno
+        if not self._lines[end - 1].endswith("\n"):
+            raise CrowdedLineError
+        return self._lines_at(self._starts[end], statement, text)
 
     def without(self, statement: ast.stmt) -> Edit:
-        """A statement's lines gone; ``pass`` if nothing would be left of its block."""
+        """A statement's lines gone; ``pass`` if nothing would be left of its block.
+
+        Raises:
+            CrowdedLineError: it shares its lines.
+        """
+        self._alone(statement)
         siblings = next(
             (
                 block
@@ -151,6 +181,19 @@ class Source:
             for line in lines
         )
 
+    def _alone(self, statement: ast.stmt) -> None:
+        """Refuse a statement that shares its lines with another one."""
+        start, stop = self._span(statement)
+        end = statement.end_lineno or statement.lineno
+        before = self.text[self._starts[statement.lineno - 1] : start]
+        after = self.text[stop : self._starts[end]].strip()
+        if before.strip() or (after and not after.startswith("#")):
+            raise CrowdedLineError
+
+    def _lines_at(self, start: int, statement: ast.stmt, text: str) -> Edit:
+        indent = " " * statement.col_offset
+        return Edit(start, start, "".join(f"{indent}{line}\n" for line in text.splitlines()))
+
     def _span(self, node: ast.AST) -> tuple[int, int]:
         assert isinstance(node, (ast.expr, ast.stmt, ast.keyword))  # noqa: S101 - for the types
         return (
@@ -162,6 +205,14 @@ class Source:
         """A position from what ast gives: a column counts the bytes of UTF-8."""
         row = self._lines[line - 1].encode("utf-8")[:column]
         return self._starts[line - 1] + len(row.decode("utf-8"))
+
+
+def apart(edits: list[Edit]) -> list[Edit]:
+    """The edits, if none lies in another."""
+    nested = any(
+        a is not b and a.start <= b.start and b.stop <= a.stop for a in edits for b in edits
+    )
+    return [] if nested else edits
 
 
 def _covers(node: ast.AST, line: int) -> bool:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Final
 
-from gainstage.doctor import model_writers
+from gainstage.doctor import activation_writers, model_writers
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.site import Site, is_number, name_of
 from gainstage.doctor.source import Edit
@@ -78,14 +78,23 @@ def _assigned(site: Site, name: str) -> ast.expr | None:
 
 
 def _zero(change: Change, site: Site) -> list[Edit]:
+    """``zero_grad()`` before the backward pass; after the step, where several precede one."""
     del change
-    stepped, backward = site.stepped(), site.source.at(ast.stmt, site.lines.get("backward", -1))
+    source = site.source
+    stepped, backward = site.stepped(), source.at(ast.stmt, site.lines.get("backward", -1))
     if stepped is None or backward is None:
         return []
     statement, optimizer = stepped
-    if site.source.scope(statement) is not site.source.scope(backward):
+    if source.scope(statement) is not source.scope(backward):
         return []
-    return [site.source.before(backward, f"{optimizer}.zero_grad()")]
+    passes = [c for c in source.all(ast.Call, source.scope(backward)) if _is_backward(c)]
+    if len(passes) == 1 and source.parent(statement) is source.parent(backward):
+        return [source.before(backward, f"{optimizer}.zero_grad()")]
+    return [source.after(statement, f"{optimizer}.zero_grad()")]
+
+
+def _is_backward(call: ast.Call) -> bool:
+    return name_of(call.func) == "backward"
 
 
 def _clip(change: Change, site: Site) -> list[Edit]:
@@ -100,6 +109,10 @@ def _clip(change: Change, site: Site) -> list[Edit]:
         else f'[p for g in {optimizer}.param_groups for p in g["params"]]'
     )
     call = f"torch.nn.utils.clip_grad_norm_({parameters}, {change['norm']:g})"
+    scaler = site.scaler()
+    unscaled = any(name_of(c.func) == "unscale_" for c in site.source.all(ast.Call))
+    if scaler and not unscaled:
+        call = f"{scaler}.unscale_({optimizer})\n{call}"
     return [site.source.before(statement, call)]
 
 
@@ -159,9 +172,9 @@ WRITERS: Final[dict[str, Writer]] = {
     "skip-non-finite": _skip,
     "unclip": _unclip,
     "train-mode": _train,
-    "remove-softmax": model_writers.softmax,
-    "leaky-activation": model_writers.leaky,
-    "rectify": model_writers.rectify,
+    "remove-softmax": activation_writers.softmax,
+    "leaky-activation": activation_writers.leaky,
+    "rectify": activation_writers.rectify,
     "add-missing-parameters": model_writers.missing,
     "scale-output-layer": model_writers.output,
     "reinitialise": model_writers.draw,
