@@ -267,7 +267,7 @@ def test_two_changes_are_one_diff(lines):
             "lr = 1.0\n" + TRAINER.replace("args.lr", "lr"),
             Change.of("scale-learning-rate", factor=0.1),
         ),
-        (MODULE + "z = F.softmax(a, 1)\n", Change.of("remove-softmax")),
+        (MODULE + "z = F.cross_entropy(F.softmax(a, 1), y)\n", Change.of("remove-softmax")),
     ],
 )
 def test_what_cannot_be_said_in_a_few_lines_has_a_place_but_no_diff(lines, text, change):
@@ -522,3 +522,69 @@ def test_an_activation_that_gives_the_models_answer_is_no_hidden_one(lines):
 def test_a_block_whose_shapes_may_differ_gets_no_skip_connection(lines):
     text = BLOCKS.replace("Block() for _ in range(9)", "Block(8, 16) for _ in range(9)")
     assert lines(text, Change.of("skip-connections"))[1] == []
+
+
+PROBABLE = """\
+import torch
+import torch.nn.functional as fn
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        self.fc, self.out, self.soft = nn.Linear(4, 4), nn.Linear(4, 3), nn.LogSoftmax(1)
+        self.gate = nn.Sigmoid()
+    def forward(self, x):
+        h = self.out(self.gate(self.fc(x)))
+        return fn.softmax(h, dim=1)
+opt = torch.optim.SGD(net.parameters(), lr=5.0)  # optimizer
+criterion = nn.CrossEntropyLoss()
+loss = criterion(net(x), y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("", "", ["-return fn.softmax(h, dim=1)", "+return h"]),
+        ("fn.softmax(h, dim=1)", "torch.sigmoid(h)", ["-return torch.sigmoid(h)", "+return h"]),
+        ("fn.softmax(h, dim=1)", "h.sigmoid()", ["-return h.sigmoid()", "+return h"]),
+        (
+            "        return fn.softmax(h, dim=1)",
+            "        p = fn.softmax(h, 1)\n        return p",
+            ["-p = fn.softmax(h, 1)", "+p = h"],
+        ),
+        (
+            "fn.softmax(h, dim=1)",
+            "h\n    def predict(self, x):\n        return fn.softmax(self(x), dim=1)",
+            [],
+        ),
+        (
+            "return fn.softmax(h, dim=1)",
+            "p = fn.softmax(h, 1)\n        return p.log(), p",
+            [],
+        ),
+        ("fn.softmax(h, dim=1)", "self.out(fn.softmax(h, dim=1))", []),
+        (
+            "fn.softmax(h, dim=1)\n",
+            "h\nnet = Net()\nlogits = net(x)\nloss = nn.CrossEntropyLoss()(logits.softmax(1), y)\n",
+            [
+                "-loss = nn.CrossEntropyLoss()(logits.softmax(1), y)",
+                "+loss = nn.CrossEntropyLoss()(logits, y)",
+            ],
+        ),
+        (
+            "return fn.softmax(h, dim=1)\n",
+            "return h\nprobs = fn.softmax(net(x), 1)\nloss = criterion(probs, y)\n",
+            ["-probs = fn.softmax(net(x), 1)", "+probs = net(x)"],
+        ),
+    ],
+)
+def test_only_what_the_loss_is_given_is_handed_over_as_scores(lines, old, new, wanted):
+    text = PROBABLE.replace(old, new) if old else PROBABLE
+    assert sorted(lines(text, Change.of("remove-softmax"))[1]) == sorted(wanted)
+
+
+def test_a_softmax_that_is_a_part_of_the_model_becomes_nothing(lines):
+    text = PROBABLE.replace("nn.LogSoftmax(1)", "1\n        self.soft = nn.Softmax(1)")
+    text = text.replace("fn.softmax(h, dim=1)", "self.soft(h)")
+    _, told = lines(text, Change.of("remove-softmax"))
+    assert told == ["-self.soft = nn.Softmax(1)", "+self.soft = torch.nn.Identity()"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Final
 
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.site import Site, name_of
@@ -94,23 +95,68 @@ def _is_layer(call: ast.Call) -> bool:
 
 
 def softmax(change: Change, site: Site) -> list[Edit]:
-    """The one softmax gone: a layer of a Sequential, or a call around what it is given."""
+    """The one softmax or sigmoid gone that ends the model, or that the loss is given.
+
+    It does so if ``forward`` returns what it gives, as the last of a Sequential, or as the first
+    argument of a loss; also by a name, or an attribute, that is used for nothing else.
+    """
     del change
     source = site.source
-    calls = [
-        c for c in source.all(ast.Call) if name_of(c.func) in {"Softmax", "softmax", "Sigmoid"}
-    ]
-    softmax = [c for c in calls if "oftmax" in name_of(c.func)] or calls
-    if len(softmax) != 1:
+    calls = [c for c in source.all(ast.Call) if name_of(c.func).lower() in {"softmax", "sigmoid"}]
+    ends = [call for call in calls if _ends(call, site)]
+    if len(ends) != 1:
         return []
-    call = softmax[0]
-    if name_of(call.func) != "softmax":
+    call, module = ends[0], name_of(ends[0].func)[0].isupper()
+    if module:
         return [source.replace(call, "torch.nn.Identity()")] if site.imports_torch() else []
-    method = isinstance(call.func, ast.Attribute) and name_of(call.func.value) not in {
-        "F",
-        "functional",
-        "torch",
-    }
+    method = isinstance(call.func, ast.Attribute) and not site.imported(call.func.value)
     inner = call.func.value if method and isinstance(call.func, ast.Attribute) else None
     inner = inner or (call.args[0] if call.args else None)
     return [source.replace(call, source.segment(inner))] if inner is not None else []
+
+
+def _ends(call: ast.Call, site: Site) -> bool:
+    """Whether nothing but the loss comes after a softmax, or the module of one."""
+    parent = site.source.parent(call)
+    if name_of(call.func)[0].islower():
+        return _answers(call, site)
+    if isinstance(parent, ast.Call):
+        return name_of(parent.func) == "Sequential" and parent.args[-1:] == [call]
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else None
+    if not isinstance(target, ast.Attribute):
+        return False
+    uses = [use for use in site.source.all(ast.Call) if name_of(use.func) == target.attr]
+    return len(uses) == 1 and _answers(uses[0], site)
+
+
+def _answers(node: ast.expr, site: Site) -> bool:
+    """Whether an expression is what ``forward`` returns, or what a loss is given, and no more."""
+    source = site.source
+    parent = source.parent(node)
+    if isinstance(parent, ast.Return):
+        return getattr(source.scope(node), "name", "") == "forward"
+    if isinstance(parent, ast.Call):
+        return parent.args[:1] == [node] and _is_loss(parent, site)
+    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
+        name, scope = parent.targets[0].id, source.scope(node)
+        named = [n for n in source.all(ast.Name, scope) if n.id == name]
+        uses = [n for n in named if isinstance(n.ctx, ast.Load) and n.lineno > node.lineno]
+        return len(uses) == 1 and _answers(uses[0], site)
+    return False
+
+
+def _is_loss(call: ast.Call, site: Site) -> bool:
+    """Whether a call is ``F.cross_entropy`` and its like, or of a module made as one."""
+    name = name_of(call.func)
+    if name in _LOSSES or name_of(getattr(call.func, "func", call.func)) in _LOSS_MODULES:
+        return True
+    return any(
+        isinstance(made.value, ast.Call)
+        and name_of(made.value.func) in _LOSS_MODULES
+        and any(name_of(target) == name for target in made.targets)
+        for made in site.source.all(ast.Assign)
+    )
+
+
+_LOSSES: Final = frozenset({"cross_entropy", "binary_cross_entropy_with_logits"})
+_LOSS_MODULES: Final = frozenset({"CrossEntropyLoss", "BCEWithLogitsLoss"})

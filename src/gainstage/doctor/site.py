@@ -95,6 +95,15 @@ class Site:
             for alias in node.names
         )
 
+    def imported(self, node: ast.AST) -> bool:
+        """Whether a dotted name begins with something that the file imports: ``F``, ``fn``."""
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        tree = self.source.tree
+        statements = [s for s in ast.walk(tree) if isinstance(s, (ast.Import, ast.ImportFrom))]
+        names = {a.asname or a.name.partition(".")[0] for s in statements for a in s.names}
+        return isinstance(node, ast.Name) and node.id in names
+
     def given(self, flags: Collection[str]) -> bool:
         """Whether one of an option's flags is among the script's arguments."""
         return any(arg.partition("=")[0] in flags for arg in self.args)
