@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class Source:
             for parent in ast.walk(self.tree)
             for child in ast.iter_child_nodes(parent)
         }
-        self._lines = text.splitlines(keepends=True)
+        self._lines = io.StringIO(text, newline="").readlines()  # as python counts them
+        self._end = "\r\n" if self._lines and self._lines[0].endswith("\r\n") else "\n"
         self._starts = [0]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line))
@@ -74,7 +76,8 @@ class Source:
             name = os.path.relpath(path)
             if name.startswith(os.pardir):
                 name = path.name
-            return Source(path.read_text(encoding="utf-8"), name)
+            with path.open(encoding="utf-8", newline="") as file:  # its line breaks as they are
+                return Source(file.read(), name)
         except (OSError, SyntaxError, ValueError):
             return None
 
@@ -165,7 +168,8 @@ class Source:
         """The text with all edits made."""
         text = self.text
         for edit in sorted(edits, key=lambda e: (e.start, e.stop), reverse=True):
-            text = text[: edit.start] + edit.text + text[edit.stop :]
+            new = edit.text.replace("\r\n", "\n").replace("\n", self._end)
+            text = text[: edit.start] + new + text[edit.stop :]
         return text
 
     def diff(self, edits: Sequence[Edit]) -> str:
@@ -174,7 +178,7 @@ class Source:
         ast.parse(new)
         name = self.name.replace(os.sep, "/")
         lines = difflib.unified_diff(
-            self._lines, new.splitlines(keepends=True), f"a/{name}", f"b/{name}"
+            self._lines, io.StringIO(new, newline="").readlines(), f"a/{name}", f"b/{name}"
         )
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

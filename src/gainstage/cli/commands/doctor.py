@@ -157,5 +157,5 @@ def _write_patch(console: Console, remedies: Sequence[Remedy], path: Path) -> No
     if not diffs:
         _say(console, f"\nThere is no verified fix as a diff, so '{path}' was not written.")
         return
-    path.write_text(diffs[0], encoding="utf-8")
+    path.write_bytes(diffs[0].encode())  # its line breaks are the file's
     _say(console, f"\npatch   {path}")
