@@ -305,7 +305,8 @@ for batch in data:
 model(x_test)
 """
 STANDARDISED = [
-    "+mean, deviation = x.mean(0), x.std(0).clamp_min(1e-6)",
+    "+mean, deviation = x.mean(0), x.std(0)",
+    "+deviation[deviation <= 1e-3 * deviation[deviation > 0].median()] = 1.0",
     "+x = (x - mean) / deviation",
     "+x_test = (x_test - mean) / deviation",
 ]
@@ -588,3 +589,15 @@ def test_a_softmax_that_is_a_part_of_the_model_becomes_nothing(lines):
     text = text.replace("fn.softmax(h, dim=1)", "self.soft(h)")
     _, told = lines(text, Change.of("remove-softmax"))
     assert told == ["-self.soft = nn.Softmax(1)", "+self.soft = torch.nn.Identity()"]
+
+
+def test_a_feature_that_hardly_varies_is_not_blown_up_where_it_does(lines):
+    _, told = lines(BLOCKS, Change.of("standardise-input"))
+    x = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+    x[:, 0] = 0.0
+    x[:, 1] *= 1e-9
+    x_test = torch.ones(1, 4)
+    names = {"x": x, "x_test": x_test}
+    exec("\n".join(line[1:] for line in told), names)  # noqa: S102 - what was just written
+    assert names["x"][:, 2:].std(0).tolist() == pytest.approx([1.0, 1.0])
+    assert names["x_test"].abs().max() < 10

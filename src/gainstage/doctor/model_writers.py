@@ -217,9 +217,15 @@ def standardise(change: Change, site: Site) -> list[Edit]:
     if not used or not all(variable in known for variable in used):
         return []
     first = used[0]
-    lines = [f"mean, deviation = {first}.mean(0), {first}.std(0).clamp_min(1e-6)"]
+    lines = [f"mean, deviation = {first}.mean(0), {first}.std(0)", _CONSTANT]
     lines += [f"{variable} = ({variable} - mean) / deviation" for variable in used]
     return [source.before(statement, "\n".join(lines))]
+
+
+_CONSTANT: Final = (
+    "deviation[deviation <= 1e-3 * deviation[deviation > 0].median()] = 1.0  # hardly vary"
+)
+"""What was tried does likewise: a feature that hardly varies is not blown up where it does."""
 
 
 def _variable(node: ast.expr) -> str:
