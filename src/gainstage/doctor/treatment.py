@@ -24,8 +24,12 @@ _MOST_JOBS: Final = 4
 
 _IN_COPIES: Final = (
     "Each works in a copy of the working directory as it was found; what the script writes "
-    "elsewhere, by absolute paths, each writes again."
+    "elsewhere, by absolute paths or beside it (../), each writes again{linked}."
 )
+_LINKED: Final = ", and so into {names}, too large to copy"
+_NAMED: Final = 3
+"""So many of those are named."""
+
 _IN_PLACE: Final = (
     "Each repeats all that the script does, such as the files that it writes, in place: {why}."
 )
@@ -86,7 +90,7 @@ class Treatment:
         )
         self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
         workplace.settle(run.info.started + float(run.times[0]))
-        self._in_place = workplace.told
+        self._workplace = workplace
         laboratory = Laboratory(
             workplace,
             tuple(args),
@@ -111,9 +115,26 @@ class Treatment:
         more = f"; up to {spare} more if none of them helps" if spare else ""
         return (
             f"Trying {len(self._plan.candidates)}: {names}. That takes {runs} runs of the script, "
-            f"{self._jobs} at a time, about {time} s{more} (--no-trial: none). "
-            + (_IN_PLACE.format(why=self._in_place) if self._in_place else _IN_COPIES)
+            f"{self._jobs} at a time, about {time} s{more} (--no-trial: none). " + self._where()
         )
+
+    def _where(self) -> str:
+        """Where the trials work, in a sentence, and what of the user's they may write to."""
+        if self._workplace.told:
+            return _IN_PLACE.format(why=self._workplace.told)
+        names = [f"'{name}'" for name in self._workplace.linked]
+        if len(names) > _NAMED:
+            names[_NAMED - 1 :] = [f"{len(names) - _NAMED + 1} others"]
+        linked = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+        return _IN_COPIES.format(linked=_LINKED.format(names=linked) if linked else "")
+
+    @property
+    def warning(self) -> str:
+        """What of the user's own has changed while trials ran, in a sentence; or ``""``."""
+        if self._study is None or self._workplace.told:
+            return ""
+        names = ", ".join(f"'{name}'" for name in self._workplace.written())
+        return f"While trials ran, {names}, too large to copy, was written to." if names else ""
 
     @property
     def problem(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from typing_extensions import Self
 
 LARGE: Final = 4 * 2**20
-"""Bytes of a file that is linked rather than copied."""
+"""Bytes of a file that is copied after all others, and linked where that is too much."""
 
 MANY: Final = 500
 """Files of a folder that is linked as a whole."""
@@ -26,6 +26,9 @@ MOST_FILES: Final = 3000
 MOST_BYTES: Final = 256 * 2**20
 """Files, and their bytes, that are copied for one trial; beyond, trials run in place."""
 
+MOST_LARGE: Final = 256 * 2**20
+"""Bytes of large files that are copied for one trial, the smallest first; the others are linked."""
+
 _MOST_LOOKS: Final = 10_000
 """Files whose times are remembered to see whether a linked folder is written to."""
 
@@ -36,8 +39,6 @@ _OURS: Final = (".gs", ".gs-wal", ".gs-shm")
 
 _TOO_LARGE: Final = "the working directory is too large to copy ({files} files, {megabytes} MB)"
 _WRITTEN: Final = "it writes into '{path}', which is too large to copy"
-
-
 _REFUSED: Final = "the working directory cannot be copied ({error})"
 _ALL: Final = float("inf")
 
@@ -99,8 +100,10 @@ class Workplace:
         self._linked: dict[Path, _Look] = {}
         self._files = self._bytes = 0
         self._looks = _MOST_LOOKS
+        self._large: list[Path] = []
+        self._large_bytes = 0
         self.told = ""
-        self._trying(self._add_folder, Path(self._here.anchor), _ALL)
+        self._take_in(_ALL)
 
     def __enter__(self) -> Self:
         return self
@@ -114,15 +117,31 @@ class Workplace:
         Args:
             first_step: when its training began, in seconds since the epoch.
         """
-        for path, seen in self._linked.items():
-            if self.told or _look(path, seen.most).stamp == seen.stamp:
-                continue
-            if path.is_dir() or self._bytes + path.stat().st_size > MOST_BYTES:
-                self.told = _WRITTEN.format(path=os.path.relpath(path))
-            else:
-                self._mirror(path).unlink()
-                self._trying(self._copy, path)
-        self._trying(self._add_folder, Path(self._here.anchor), first_step)
+        for path, seen in tuple(self._linked.items()):
+            self._trying(self._settle, path, seen)
+        self._take_in(first_step)
+
+    def _settle(self, path: Path, seen: _Look) -> None:
+        """See to a link after the script's first run: whether it is gone, or was written to."""
+        if not path.exists():
+            self._mirror(path).unlink(missing_ok=True)
+            del self._linked[path]
+        elif _is_other(path, seen):
+            self.told = _WRITTEN.format(path=os.path.relpath(path))
+
+    def _take_in(self, until: float) -> None:
+        self._trying(self._add_folder, Path(self._here.anchor), until)
+        self._trying(self._add_large, until)
+
+    @property
+    def linked(self) -> tuple[str, ...]:
+        """What is too large to copy, so that trials read, and may write, the one that is there."""
+        return tuple(sorted(map(os.path.relpath, self._linked)))
+
+    def written(self) -> tuple[str, ...]:
+        """What of that has changed since it was linked."""
+        changed = (path for path, seen in self._linked.items() if _is_other(path, seen))
+        return tuple(sorted(map(os.path.relpath, changed)))
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Place]:
@@ -175,7 +194,7 @@ class Workplace:
                 self._mirror(path).symlink_to(path)
 
     def _add(self, entry: os.DirEntry[str], path: Path, until: float) -> None:
-        """What is inside the script's folders: copied if it is small."""
+        """What is inside the script's folders: copied now if it is small."""
         new = not os.path.lexists(self._mirror(path))
         if entry.name.endswith(_OURS) or path == self._template.parent:
             return
@@ -190,8 +209,10 @@ class Workplace:
             return
         if entry.is_symlink():
             self._make(path).symlink_to(os.readlink(path))  # noqa: PTH115 - as it is written
-        elif entry.is_file() and (known.st_size > LARGE or not os.access(path, os.R_OK)):
+        elif entry.is_file() and not os.access(path, os.R_OK):
             self._link(path, until)
+        elif entry.is_file() and known.st_size > LARGE:
+            self._large.append(path)
         elif entry.is_file():
             self._copy(path)
 
@@ -201,6 +222,17 @@ class Workplace:
         if self._files > MOST_FILES or self._bytes > MOST_BYTES:
             raise _TooLargeError
         shutil.copy2(path, self._make(path))
+
+    def _add_large(self, until: float) -> None:
+        """Copy the large files that were found as far as that goes, and link the others."""
+        for path in sorted(self._large, key=lambda path: path.stat().st_size):
+            size = path.stat().st_size
+            if self._large_bytes + size > MOST_LARGE:
+                self._link(path, until)
+            else:
+                self._large_bytes += size
+                shutil.copy2(path, self._make(path))
+        self._large.clear()
 
     def _link(self, path: Path, until: float) -> None:
         seen = _look(path, self._looks)
@@ -250,6 +282,10 @@ def _look(path: Path, most: int) -> _Look:
     seen = [(str(p), s.st_size, s.st_mtime_ns) for p, s in itertools.islice(found, most)]
     newest = max((ns for _, _, ns in seen), default=0) / 1e9
     return _Look(hash(tuple(seen)), newest, len(seen), most)
+
+
+def _is_other(path: Path, seen: _Look) -> bool:
+    return not path.exists() or _look(path, seen.most).stamp != seen.stamp
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -141,7 +141,8 @@ def _try(console: Console, treatment: Treatment, run: Path) -> tuple[Remedy, ...
     _say(console, f"\n{treatment.cost}")
     remedies = treatment.remedies()
     print_remedies(console, remedies)
-    _say(console, treatment.problem and f"\n{treatment.problem}")
+    for told in (treatment.warning, treatment.problem):
+        _say(console, told and f"\n{told}")
     save_remedies(run, remedies)
     return remedies
 
