@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gainstage.diagnosis.progress import progress
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.child import launch
+from gainstage.doctor.hangup import HANGUP, is_heard
 from gainstage.doctor.proof import Outcome
 from gainstage.doctor.workplace import Workplace
 from gainstage.errors import GainstageError
@@ -57,7 +58,7 @@ class Laboratory:
         jobs: runs at a time.
 
     Attributes:
-        interrupted: whether Ctrl-C, or a request to terminate, ended runs.
+        interrupted: whether Ctrl-C, a request to terminate, or a closed terminal ended runs.
     """
 
     def __init__(
@@ -143,7 +144,9 @@ class Laboratory:
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
         """Let the first interrupt end the runs instead of this process."""
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if HANGUP is not None and is_heard():
+            signals.append(HANGUP)
         before = [signal.getsignal(one) for one in signals]
 
         def restore() -> None:

@@ -72,12 +72,15 @@ def command(  # noqa: PLR0913 - one argument an option
     """
     from rich.console import Console
 
-    from gainstage.doctor import Effort, Treatment, Workplace, observe, verdict
+    from gainstage.doctor import Effort, Treatment, Workplace, exit_on_hangup, observe, verdict
     from gainstage.store import rank_in
 
     console = Console()
     alone = not no_trial and rank_in(os.environ) is None
-    with Workplace(script, module=module) if alone else nullcontext() as place:
+    with (
+        exit_on_hangup(),
+        Workplace(script, module=module) if alone else nullcontext() as place,
+    ):
         seen = observe(
             script,
             args,
