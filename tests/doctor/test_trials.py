@@ -87,7 +87,8 @@ def test_what_does_not_help_with_the_first_seed_is_not_tried_with_others():
     (one,), made, _ = study({"a": [0.01, 0.9]})
     assert not one.verified
     assert made == [("a", 0)]
-    assert "so no other was tried" in one.told
+    assert one.told.startswith("Not enough better than unchanged with the script's own seed")
+    assert one.told.endswith("(learnt 0 % -> 1 %), so no other was tried.")
 
 
 def test_trials_end_at_the_first_verified_remedy():
@@ -168,8 +169,9 @@ def test_the_last_control_counts_even_if_nothing_moves_the_loss():
     ("runs", "names", "told"),
     [
         (0, [], ""),
-        (1, ["a"], "interrupted before it ran with others"),
-        (3, ["a", "b"], "interrupted before it ran with others"),
+        (1, ["a"], "interrupted before all others were run"),
+        (3, ["a", "b"], "interrupted before all others were run"),
+        (4, ["a", "b"], "interrupted before all others were run"),
         (6, ["a", "b"], "not tried with others"),
     ],
 )
@@ -186,6 +188,14 @@ def test_after_an_interrupt_what_was_run_is_told(runs, names, told):
     assert [one.verified for one in found] == [runs == 6, False][: len(names)]
     assert not names or told in found[-1].told
     assert made.interrupted == (runs < 6)
+
+
+def test_a_remedy_whose_control_did_not_run_is_not_judged_by_it():
+    laboratory = Laboratory({"unchanged": [0.0] * 2, "control": [0.001] * 2, "a": [0.9, 0.9]})
+    laboratory.ends_after = 3  # the remedy twice, the unchanged script with the other seed
+    (one,) = Study(Plan((candidate("a"),), (CONTROL,), 2, ended(0.0)), laboratory).remedies()
+    assert laboratory.made == [("a", 0), ("a", 1), ("unchanged", 1)]
+    assert "interrupted before all others were run" in one.told
 
 
 def test_the_curves_of_all_runs_are_kept_with_a_remedy():

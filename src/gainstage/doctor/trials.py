@@ -210,13 +210,19 @@ class Study:
         if broken:
             return f"It did not get through: {broken}."
         after, before = self._scores(one), self._scores(None)
+        seeds = (len(after), len(before), len(self._scores(self._control)))
+        hopeful = promising(after[0], before[0])
+        if hopeful and self.interrupted and min(seeds) < self._plan.seeds:
+            return "Better with the script's own seed; interrupted before all others were run."
         if len(after) > 1:
             return "Not better than unchanged and than the control by more than the seeds' spread."
-        if promising(after[0], before[0]) and self.interrupted:
-            return "Better with the script's own seed; interrupted before it ran with others."
-        if promising(after[0], before[0]):
+        if hopeful:
             return "Better with one seed; not tried with others, for another one is verified."
-        return "No better than unchanged with the script's own seed, so no other was tried."
+        learnt = f"{before[0]:.0%} -> {after[0]:.0%}".replace("%", " %")
+        return (
+            f"Not enough better than unchanged with the script's own seed (learnt {learnt}), so no "
+            "other was tried."
+        )
 
 
 def _curves(
