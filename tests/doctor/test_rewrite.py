@@ -601,3 +601,20 @@ def test_a_feature_that_hardly_varies_is_not_blown_up_where_it_does(lines):
     exec("\n".join(line[1:] for line in told), names)  # noqa: S102 - what was just written
     assert names["x"][:, 2:].std(0).tolist() == pytest.approx([1.0, 1.0])
     assert names["x_test"].abs().max() < 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "seen", "told"),
+    [
+        ("", "", {"rate": 5.0, "optimizers": 1}, True),
+        ("", "", {"rate": 0.2}, False),  # OneCycleLR sets another one
+        ("", "", {"optimizers": 2}, False),
+        ("model.parameters(), lr", '[{"params": ps, "lr": 3.0}], lr', {"rate": 5.0}, False),
+    ],
+)
+def test_a_rate_is_written_where_it_is_the_one_that_counts(tmp_path, old, new, seen, told):
+    (tmp_path / "train.py").write_text(MODULE.replace(old, new) if old else MODULE)
+    made = {"optimizer": f"{tmp_path / 'train.py'}:5"}
+    written = rewritten([Change.of("scale-learning-rate", factor=0.1)], made, **seen)
+    assert ("+opt" in written[1]) == told
+    assert written[0]

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from gainstage.doctor import Effort, Observation, Treatment
+from gainstage.doctor.candidates import Candidate, Change
+from gainstage.doctor.treatment import _written
 from gainstage.recording import MemoryRecording
 from gainstage.records import Finding, RunInfo, Site
 
@@ -127,3 +129,13 @@ def test_copies_are_settled_by_the_time_of_the_first_step():
     place = Workplace()
     Treatment(Observation(0, Path("a.gs"), run), (SICK,), workplace=place)
     assert place.settled == [100.5]
+
+
+@pytest.mark.parametrize(("rate", "optimizers", "told"), [(1.0, 1, 1), (0.04, 1, 0), (1.0, 2, 0)])
+def test_a_diff_is_checked_against_the_rate_that_was_recorded(tmp_path, rate, optimizers, told):
+    (tmp_path / "a.py").write_text("opt = SGD(model.parameters(), lr=1.0)\n")
+    facts = {"made": {"optimizer": f"{tmp_path / 'a.py'}:1"}, "optimizers": ["SGD"] * optimizers}
+    info = RunInfo(id="a", started=0.0, status="finished", facts=facts)
+    run = Timed([RUN], {(0, "loss"): [2.0] * 20, (0, "lr"): [rate] * 20}, info=info)
+    slower = Candidate("slower", (Change.of("scale-learning-rate", factor=0.1),), "Slower.")
+    assert bool(_written(slower, run).diff) == bool(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from gainstage.doctor.writers import WRITERS
 
 
 def rewritten(
-    changes: Sequence[Change], made: Mapping[str, str], args: Sequence[str] = ()
+    changes: Sequence[Change],
+    made: Mapping[str, str],
+    args: Sequence[str] = (),
+    *,
+    rate: float = math.nan,
+    optimizers: int = 1,
 ) -> tuple[str, str]:
     """Where a remedy is written, and a unified diff.
 
@@ -20,6 +26,8 @@ def rewritten(
         changes: all of them must be sayable for there to be a diff.
         made: ``file:line`` of the optimiser, the backward pass and the step.
         args: the script's own; what they say is not said by the file.
+        rate: the learning rate of the first step; NaN if it is not known.
+        optimizers: how many there are.
 
     Returns:
         ``file:line`` and the diff; either may be ``""``.
@@ -30,7 +38,7 @@ def rewritten(
     if source is None:
         return "", ""
     lines = {key: at for key, (file, at) in places.items() if file == path}
-    site = Site(source, lines, tuple(args))
+    site = Site(source, lines, tuple(args), rate, optimizers)
     edits: list[Edit] = []
     try:
         for change in changes:

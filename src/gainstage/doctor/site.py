@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -21,11 +22,15 @@ class Site:
         source: the file in which the optimiser was made.
         lines: of ``optimizer``, ``backward`` and ``step``, as far as they are in that file.
         args: the script's own arguments.
+        rate: the learning rate of the first step; NaN if it is not known.
+        optimizers: how many there are.
     """
 
     source: Source
     lines: Mapping[str, int]
     args: tuple[str, ...] = ()
+    rate: float = math.nan
+    optimizers: int = 1
 
     def optimizer_call(self) -> ast.Call | None:
         """The call that made the optimiser: the innermost whose first argument holds parameters.

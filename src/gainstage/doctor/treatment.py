@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import joblib
+import numpy as np
 
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.child import Observation
@@ -16,7 +18,8 @@ from gainstage.doctor.remedies import candidates, controls, reserve, yardstick
 from gainstage.doctor.rewrite import rewritten
 from gainstage.doctor.trials import Plan, Study
 from gainstage.doctor.workplace import Workplace
-from gainstage.records import Finding, Remedy, RunInfo
+from gainstage.recording import Recording
+from gainstage.records import Finding, Remedy
 from gainstage.store import rank_in
 
 _ENDED: Final = frozenset({"finished", "stopped", "failed"})
@@ -81,12 +84,12 @@ class Treatment:
             return
         measure = yardstick(findings)
         self._plan = Plan(
-            tuple(_written(one, run.info) for one in chosen),
+            tuple(_written(one, run) for one in chosen),
             controls(findings, run),
             effort.seeds,
             None if measure else outcome_of(run),
             measure,
-            tuple(_written(one, run.info) for one in reserve(findings, run, effort.most)),
+            tuple(_written(one, run) for one in reserve(findings, run, effort.most)),
         )
         self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
         workplace.settle(run.info.started + float(run.times[0]))
@@ -151,7 +154,15 @@ class Treatment:
         return tuple(self._study.remedies())
 
 
-def _written(one: Candidate, info: RunInfo) -> Candidate:
+def _written(one: Candidate, run: Recording) -> Candidate:
     """The same with how it is written in the user's file."""
-    where, diff = rewritten(one.changes, info.facts.get("made", {}), info.args)
+    facts = run.info.facts
+    rates = run.run_values("lr").astype(np.float64)
+    where, diff = rewritten(
+        one.changes,
+        facts.get("made", {}),
+        run.info.args,
+        rate=next(iter(rates[np.isfinite(rates)]), math.nan),
+        optimizers=len(facts.get("optimizers", ())),
+    )
     return replace(one, where=where, diff=diff)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -31,9 +32,13 @@ def _damp(change: Change, site: Site) -> list[Edit]:
 def _number(
     site: Site, key: str, new: Callable[[float], float], position: int | None = None
 ) -> list[Edit]:
-    """A number in the call that made the optimiser, or where the name given there got it."""
+    """A number in the call that made the optimiser, or where the name given there got it.
+
+    None where it may not be what counts: of several optimisers, beside groups of parameters with
+    numbers of their own, or a rate that was not that of the first step (a schedule's is).
+    """
     call = site.optimizer_call()
-    if call is None:
+    if call is None or site.optimizers > 1 or _has_groups(site, key):
         return []
     given = [k.value for k in call.keywords if k.arg == key]
     if not given and position is not None and len(call.args) > position:
@@ -45,7 +50,19 @@ def _number(
         node = _assigned(site, name_of(given[0]))
     if node is None:
         return []
-    return [site.source.replace(node, f"{new(float(ast.literal_eval(node))):.6g}")]
+    old = float(ast.literal_eval(node))
+    other = key == "lr" and not math.isclose(old, site.rate, rel_tol=1e-4)
+    if other and not math.isnan(site.rate):
+        return []
+    return [site.source.replace(node, f"{new(old):.6g}")]
+
+
+def _has_groups(site: Site, key: str) -> bool:
+    """Whether the file makes groups of parameters that carry a number of that name."""
+    return any(
+        {"params", key} <= {k.value for k in group.keys if isinstance(k, ast.Constant)}
+        for group in site.source.all(ast.Dict)
+    )
 
 
 def _assigned(site: Site, name: str) -> ast.expr | None:
