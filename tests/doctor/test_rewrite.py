@@ -55,7 +55,7 @@ def lines(tmp_path, monkeypatch):
             for what in ("optimizer", "backward", "step")
             if line.endswith(f"# {what}")
         }
-        where, diff = rewritten(changes, made)
+        where, diff, _ = rewritten(changes, made)
         rows = [r for r in diff.splitlines() if r[:1] in "+-" and r[:3] not in {"+++", "---"}]
         return where, [r[0] + r[1:].strip().partition("  #")[0] for r in rows]
 
@@ -234,7 +234,7 @@ def test_what_is_written_to_draw_weights_again_is_what_was_tried(lines, tmp_path
         "opt = torch.optim.SGD(model.parameters(), lr=5.0)  # optimizer\n"
     )
     lines(text, change := Change.of("reinitialise", activation="tanh", recurrent=()))
-    _, diff = rewritten([change], {"optimizer": f"{tmp_path / 'train.py'}:6"})
+    _, diff, _ = rewritten([change], {"optimizer": f"{tmp_path / 'train.py'}:6"})
     subprocess.run(["git", "apply"], input=diff.encode(), cwd=tmp_path, check=True)  # noqa: S607
     written, tried = {}, {}
     for names, code in ((written, (tmp_path / "train.py").read_text()), (tried, text)):
@@ -277,8 +277,8 @@ def test_what_cannot_be_said_in_a_few_lines_has_a_place_but_no_diff(lines, text,
 
 
 def test_without_a_place_there_is_nothing_to_write():
-    assert rewritten([Change.of("zero-gradients")], {}) == ("", "")
-    assert rewritten([Change.of("zero-gradients")], {"optimizer": "/nowhere.py:3"}) == ("", "")
+    assert rewritten([Change.of("zero-gradients")], {})[:2] == ("", "")
+    assert rewritten([Change.of("zero-gradients")], {"optimizer": "/nowhere.py:3"})[:2] == ("", "")
 
 
 BLOCKS = """\
@@ -390,7 +390,7 @@ def test_an_option_that_was_given_is_not_written_into_its_default(tmp_path, monk
     change = Change.of("scale-learning-rate", factor=0.1)
     assert "+parser" in rewritten([change], made, ["--epochs", "3"])[1]
     for args in (["--lr", "0.5"], ["--lr=0.5"]):
-        where, diff = rewritten([change], made, args)
+        where, diff, _ = rewritten([change], made, args)
         assert (where, diff) == ("train.py:16", "")
 
 
@@ -399,7 +399,7 @@ def test_a_file_elsewhere_is_called_by_its_last_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "train.py").write_text(MODULE)
     made = {"optimizer": f"{tmp_path / 'train.py'}:5"}
-    _, diff = rewritten([Change.of("scale-learning-rate", factor=0.1)], made)
+    _, diff, _ = rewritten([Change.of("scale-learning-rate", factor=0.1)], made)
     assert diff.startswith("--- a/train.py\n+++ b/train.py\n")
 
 
@@ -482,7 +482,7 @@ def test_gradients_that_add_up_over_several_passes_are_cleared_after_the_step(li
     _, told = lines(ACCUMULATED, change := Change.of("zero-gradients"))
     assert told == ["+opt.zero_grad()"]
     made = {"optimizer": 5, "backward": 8, "step": 11}
-    _, diff = rewritten([change], {k: f"{tmp_path / 'train.py'}:{n}" for k, n in made.items()})
+    _, diff, _ = rewritten([change], {k: f"{tmp_path / 'train.py'}:{n}" for k, n in made.items()})
     assert "         opt.step()  # step\n+        opt.zero_grad()\n" in diff
 
 
@@ -618,3 +618,12 @@ def test_a_rate_is_written_where_it_is_the_one_that_counts(tmp_path, old, new, s
     written = rewritten([Change.of("scale-learning-rate", factor=0.1)], made, **seen)
     assert ("+opt" in written[1]) == told
     assert written[0]
+
+
+def test_the_file_that_a_diff_makes_is_told_too(tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(MODULE)
+    change = Change.of("scale-learning-rate", factor=0.1)
+    patch = rewritten([change], {"optimizer": f"{file}:5"}).patch
+    assert patch.file == str(file)
+    assert patch.text == MODULE.replace("lr=5.0", "lr=0.5")

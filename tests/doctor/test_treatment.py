@@ -33,6 +33,9 @@ class Workplace:
     def written(self):
         return self.changed
 
+    def holds(self, file):
+        return file.endswith(".py") and not self.told
+
     def settle(self, first_step):
         self.settled.append(first_step)
 
@@ -138,4 +141,8 @@ def test_a_diff_is_checked_against_the_rate_that_was_recorded(tmp_path, rate, op
     info = RunInfo(id="a", started=0.0, status="finished", facts=facts)
     run = Timed([RUN], {(0, "loss"): [2.0] * 20, (0, "lr"): [rate] * 20}, info=info)
     slower = Candidate("slower", (Change.of("scale-learning-rate", factor=0.1),), "Slower.")
-    assert bool(_written(slower, run).diff) == bool(told)
+    cost = Treatment(Observation(0, tmp_path, run), (SICK,), workplace=Workplace()).cost
+    assert ("One is of the script as the diff writes it." in cost) == bool(told)
+    one = _written(slower, run, Workplace())
+    assert bool(one.diff) == (one.patch is not None) == bool(told)
+    assert _written(slower, run, Workplace("in place")).patch is None

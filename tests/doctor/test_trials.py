@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gainstage.diagnosis.progress import progress
-from gainstage.doctor.candidates import Candidate, Change
+from gainstage.doctor.candidates import Candidate, Change, Patch
 from gainstage.doctor.proof import Outcome
 from gainstage.doctor.trials import Plan, Study
 
@@ -40,7 +40,7 @@ class Laboratory:
 
     def _run(self, trial):
         names = (change.name + "*" * len(change.params) for change in trial.changes)
-        name = "+".join(names) or "unchanged"
+        name = trial.patch.file if trial.patch else "+".join(names) or "unchanged"
         if len(self.made) >= self.ends_after:
             self.interrupted = True
             return None
@@ -48,7 +48,7 @@ class Laboratory:
         return ended(self.shares[name][trial.seed], self.told.get(name, ""))
 
 
-NONE = ("unchanged", "control", "other")
+NONE = ("unchanged", "control", "other", "a.py")
 
 
 def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, reserve=(), **told):
@@ -224,3 +224,28 @@ def test_of_two_that_help_alike_the_one_that_is_a_diff_goes_first():
     assert (found[0].name, found[0].diff, found[0].where) == ("b", "--- a", "train.py:3")
     found, _, _ = study({**shares, "b": [0.5, 0.5]}, more={"b": {"diff": "--- a"}})
     assert found[0].name == "a"
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.9, True), (0.3, True), (0.0, False)])
+def test_a_diff_that_does_not_do_what_the_trial_did_is_dropped(share, kept):
+    more = {"a": {"diff": "--- a", "where": "a.py:3", "patch": Patch("a.py", "")}}
+    (one,), made, plan = study({"a": [0.9, 0.8], "a.py": [share]}, more=more)
+    assert made.count(("a.py", 0)) == 1
+    assert plan.runs == (len(made), len(made))
+    assert (one.verified, one.where, one.change) == (True, "a.py:3", "Do a.")
+    assert bool(one.diff) == kept
+    assert ("it did not do the same" in one.told) != kept
+    assert "not run" not in one.told
+
+
+def test_a_diff_that_could_not_be_run_is_told_as_such():
+    (one,), _, _ = study({"a": [0.9, 0.8]}, more={"a": {"diff": "--- a"}})
+    assert one.diff
+    assert one.told.endswith("Its diff was not run as it is written.")
+
+
+def test_the_diff_of_what_is_not_verified_is_not_run():
+    more = {"a": {"diff": "--- a", "patch": Patch("a.py", "")}}
+    (one,), made, _ = study({"a": [0.0, 0.8], "a.py": [0.9]}, more=more)
+    assert ("a.py", 0) not in made
+    assert one.diff

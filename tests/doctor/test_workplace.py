@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gainstage.doctor import workplace
+from gainstage.doctor.candidates import Patch
 from gainstage.doctor.workplace import Workplace
 
 
@@ -175,3 +176,16 @@ def test_a_disk_that_refuses_is_told(monkeypatch):
     monkeypatch.setattr(workplace.shutil, "copy2", full)
     with Workplace("train.py") as made:
         assert made.told.endswith("cannot be copied ([Errno 28] No space left on device)")
+
+
+def test_a_trial_may_have_another_version_of_a_file_that_is_copied(project):
+    patch = Patch(str(project / "train.py"), "new\r\n")
+    with Workplace("train.py") as made:
+        assert made.holds(patch.file)
+        assert not made.holds(str(project / "no.py"))
+        assert not made.holds(str(project.parent / "above.txt"))  # linked
+        with made.place(patch) as place:
+            assert (place.folder / "train.py").read_bytes() == b"new\r\n"
+        with made.place() as place:
+            assert (place.folder / "train.py").read_text() == "train.py"
+    assert (project / "train.py").read_text() == "train.py"

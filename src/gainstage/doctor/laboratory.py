@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.diagnosis.progress import progress
-from gainstage.doctor.candidates import Change
+from gainstage.doctor.candidates import Change, Patch
 from gainstage.doctor.child import launch
 from gainstage.doctor.hangup import HANGUP, is_heard
 from gainstage.doctor.proof import Outcome
@@ -40,10 +40,11 @@ Losses: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run to make: which changes, and which seed."""
+    """One run to make: which changes, which seed, and which version of a file."""
 
     changes: tuple[Change, ...]
     seed: int
+    patch: Patch | None = None
 
 
 class Laboratory:
@@ -114,7 +115,7 @@ class Laboratory:
         }
         given = self._workplace.input if self._workplace.input.exists() else os.devnull
         with (
-            self._workplace.place() as place,
+            self._workplace.place(trial.patch) as place,
             log.open("wb") as out,
             open(given, "rb") as stdin,  # noqa: PTH123 - a path of either kind
         ):

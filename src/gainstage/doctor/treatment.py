@@ -83,17 +83,17 @@ class Treatment:
             self._study = None
             return
         measure = yardstick(findings)
+        workplace.settle(run.info.started + float(run.times[0]))
+        self._workplace = workplace
         self._plan = Plan(
-            tuple(_written(one, run) for one in chosen),
+            tuple(_written(one, run, workplace) for one in chosen),
             controls(findings, run),
             effort.seeds,
             None if measure else outcome_of(run),
             measure,
-            tuple(_written(one, run) for one in reserve(findings, run, effort.most)),
+            tuple(_written(one, run, workplace) for one in reserve(findings, run, effort.most)),
         )
         self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
-        workplace.settle(run.info.started + float(run.times[0]))
-        self._workplace = workplace
         laboratory = Laboratory(
             workplace,
             tuple(args),
@@ -115,10 +115,12 @@ class Treatment:
         each = self._seen.seconds / self._jobs
         time = " to ".join(dict.fromkeys(f"{n * each:.0f}" for n in (few, most)))
         spare = self._plan.reserve_runs
+        checked = "One is of the script as the diff writes it. " if self._plan.checks else ""
         more = f"; up to {spare} more if none of them helps" if spare else ""
         return (
             f"Trying {len(self._plan.candidates)}: {names}. That takes {runs} runs of the script, "
-            f"{self._jobs} at a time, about {time} s{more} (--no-trial: none). " + self._where()
+            f"{self._jobs} at a time, about {time} s{more} (--no-trial: none). {checked}"
+            + self._where()
         )
 
     def _where(self) -> str:
@@ -154,15 +156,17 @@ class Treatment:
         return tuple(self._study.remedies())
 
 
-def _written(one: Candidate, run: Recording) -> Candidate:
-    """The same with how it is written in the user's file."""
+def _written(one: Candidate, run: Recording, workplace: Workplace) -> Candidate:
+    """The same with how it is written in the user's file, and as what trials may run that."""
     facts = run.info.facts
     rates = run.run_values("lr").astype(np.float64)
-    where, diff = rewritten(
+    where, diff, patch = rewritten(
         one.changes,
         facts.get("made", {}),
         run.info.args,
         rate=next(iter(rates[np.isfinite(rates)]), math.nan),
         optimizers=len(facts.get("optimizers", ())),
     )
-    return replace(one, where=where, diff=diff)
+    if patch and not workplace.holds(patch.file):
+        patch = None
+    return replace(one, where=where, diff=diff, patch=patch)

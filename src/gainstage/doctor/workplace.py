@@ -13,6 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from typing_extensions import Self
 
+from gainstage.doctor.candidates import Patch
+from gainstage.doctor.listing import OURS, entries_of, files_of
+
 LARGE: Final = 4 * 2**20
 """Bytes of a file that is copied after all others, and linked where that is too much."""
 
@@ -34,8 +37,6 @@ _MOST_LOOKS: Final = 10_000
 
 _NEIGHBOURS: Final = 5000
 """Entries of a folder above the script's that are linked, so that ``../data`` is there."""
-
-_OURS: Final = (".gs", ".gs-wal", ".gs-shm")
 
 _TOO_LARGE: Final = "the working directory is too large to copy ({files} files, {megabytes} MB)"
 _WRITTEN: Final = "it writes into '{path}', which is too large to copy"
@@ -143,15 +144,28 @@ class Workplace:
         changed = (path for path, seen in self._linked.items() if _is_other(path, seen))
         return tuple(sorted(map(os.path.relpath, changed)))
 
+    def holds(self, file: str) -> bool:
+        """Whether trials have a copy of that file, and so could have another version of it."""
+        if self.told:
+            return False
+        mirror = self._mirror(Path(file))
+        return mirror.is_file() and mirror.resolve().is_relative_to(self._template)
+
     @contextlib.contextmanager
-    def place(self) -> Iterator[Place]:
-        """A place for one trial, gone when the block ends."""
+    def place(self, patch: Patch | None = None) -> Iterator[Place]:
+        """A place for one trial, gone when the block ends.
+
+        Args:
+            patch: what a file that it :meth:`holds` is to hold there.
+        """
         if self.told:
             yield Place(self._here, self._target)
             return
         root = Path(tempfile.mkdtemp(prefix="trial-", dir=self._temporary.name)).resolve()
         try:
             shutil.copytree(self._template, root, symlinks=True, dirs_exist_ok=True)
+            if patch:
+                _under(root, Path(patch.file)).write_bytes(patch.text.encode())
             target = Path(self._target)
             if not self._module and target.is_absolute():
                 target = _under(root, target.parent.resolve() / target.name)
@@ -183,7 +197,7 @@ class Workplace:
         if until == _ALL:  # later, a folder comes with the first file that is kept in it
             self._mirror(folder).mkdir(parents=True, exist_ok=True)
         inside = any(root in (folder, *folder.parents) for root in self._roots)
-        entries = _entries(folder)
+        entries = entries_of(folder)
         for entry in entries:
             path = folder / entry.name
             if path in self._above:
@@ -196,7 +210,7 @@ class Workplace:
     def _add(self, entry: os.DirEntry[str], path: Path, until: float) -> None:
         """What is inside the script's folders: copied now if it is small."""
         new = not os.path.lexists(self._mirror(path))
-        if entry.name.endswith(_OURS) or path == self._template.parent:
+        if entry.name.endswith(OURS) or path == self._template.parent:
             return
         if entry.is_dir(follow_symlinks=False):
             if new and (entry.name == ".git" or _is_large(path)):
@@ -257,19 +271,10 @@ def _under(root: Path, path: Path) -> Path:
     return root / path.relative_to(path.anchor)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder, as far as one may look."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return []
-
-
 def _is_large(folder: Path) -> bool:
     """Whether a folder holds too much to copy, or is an environment of python's."""
     size = 0
-    for files, (path, known) in enumerate(_files(folder), start=1):
+    for files, (path, known) in enumerate(files_of(folder), start=1):
         size += known.st_size if known.st_size <= LARGE else 0
         if files > MANY or size > HEAVY or path.name == "pyvenv.cfg":
             return True
@@ -278,7 +283,7 @@ def _is_large(folder: Path) -> bool:
 
 def _look(path: Path, most: int) -> _Look:
     """Remember a file, or the files of a folder, as they are."""
-    found = _files(path) if path.is_dir() else iter([(path, path.stat())])
+    found = files_of(path) if path.is_dir() else iter([(path, path.stat())])
     seen = [(str(p), s.st_size, s.st_mtime_ns) for p, s in itertools.islice(found, most)]
     newest = max((ns for _, _, ns in seen), default=0) / 1e9
     return _Look(hash(tuple(seen)), newest, len(seen), most)
@@ -286,15 +291,3 @@ def _look(path: Path, most: int) -> _Look:
 
 def _is_other(path: Path, seen: _Look) -> bool:
     return not path.exists() or _look(path, seen.most).stamp != seen.stamp
-
-
-def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """The files of a folder and what is known of them, without what python itself writes."""
-    for entry in _entries(folder):
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name != "__pycache__":
-                yield from _files(path)
-        elif not entry.name.endswith(_OURS):
-            with contextlib.suppress(OSError):  # gone by now
-                yield path, entry.stat(follow_symlinks=False)
