@@ -1,4 +1,4 @@
-"""Make the figures of docs/initialization.md: `python docs/figures.py`; `make docs` does so too."""
+"""Make the figures of the pages on initialisation: `python docs/figures.py`, or `make docs`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from slim import slim
 from torch import nn
 
 import gainstage as gs
 from gainstage.bench.nets import Transformer, plain_cnn, plain_mlp
-from gainstage.render.init_figures import FAINT, MEASURED, PREDICTED, canvas
+from gainstage.render.canvas import FAULT, FORWARD, MUTED, new_axes, new_figure
 
 IMAGES = Path(__file__).resolve().parent / "img"
 
@@ -20,27 +21,28 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     for draw in (gains, depth, both_ways, networks, audit):
         draw()
+    for picture in IMAGES.glob("init_*.png"):
+        slim(picture)
 
 
 def gains() -> None:
     """Forward gains, and torch's where it has any."""
     names = sorted(gs.init.GAINS, key=lambda n: gs.init.GAINS[n].forward)
-    figure, axes = canvas(1, 1, size=(8.5, 3.6))
-    axis = axes[0][0]
+    figure = new_figure(8.5, 3.6)
+    axis = new_axes(figure, "", "", "gain")
     at = np.arange(len(names))
-    axis.bar(at - 0.2, [gs.gain(n) for n in names], 0.38, color=PREDICTED, label="forward")
+    axis.bar(at - 0.2, [gs.gain(n) for n in names], 0.38, color=FORWARD, label="forward")
     back = [gs.gain(n, "backward") for n in names]
-    axis.bar(at + 0.2, np.minimum(back, 3), 0.38, color=FAINT, label="backward")
+    axis.bar(at + 0.2, np.minimum(back, 3), 0.38, color=MUTED, label="backward")
     for x, value in zip(at, back, strict=True):
         if value > 3:
             axis.annotate(f"{value:.1f}", (x + 0.2, 3), ha="center", va="bottom", fontsize=8)
     known = {n: value for n in names if (value := torch_gain(n)) is not None}
-    axis.plot([names.index(n) - 0.2 for n in known], list(known.values()), "D", color=MEASURED,
+    axis.plot([names.index(n) - 0.2 for n in known], list(known.values()), "D", color=FAULT,
               markersize=5, label="torch.nn.init.calculate_gain")  # fmt: skip
     axis.set_xticks(at, names, rotation=60, ha="right", fontsize=8)
-    axis.set_ylabel("gain")
     axis.legend(frameon=False, fontsize=9, loc="upper left")
-    figure.savefig(IMAGES / "init_gains.png", dpi=130)
+    figure.savefig(IMAGES / "init_gains.png")
 
 
 def torch_gain(name: str) -> float | None:
@@ -53,7 +55,9 @@ def torch_gain(name: str) -> float | None:
 
 def depth() -> None:
     """Second moments of activations over depth, against the variance map: who settles where."""
-    figure, axes = canvas(1, 2, size=(11, 3.8))
+    figure = new_figure(11, 3.8)
+    left = new_axes(figure, "Second moment of the activations", "layer", "", place=(1, 2, 1))
+    right = new_axes(figure, "The same, logarithmic", "layer", "", place=(1, 2, 2))
     cases = (
         ("tanh, gain 1 (Xavier)", "tanh", nn.Tanh, 1.0),
         ("tanh, gain 5/3 (torch)", "tanh", nn.Tanh, 5 / 3),
@@ -67,24 +71,19 @@ def depth() -> None:
         path = gs.init.VarianceMap.of(fn, gain).trajectory(1.0, 39)
         power = [q / gs.gain(fn, std=q**0.5) ** 2 for q in path]
         measured = second_moments(activation, gain)
-        for axis in axes[0]:
+        for axis in (left, right):
             axis.plot(steps, power, color=colour, linewidth=1.5, label=name)
             axis.plot(steps, measured, ".", color=colour, markersize=4)
-    left, right = axes[0]
     left.axhline(0.25, color="black", linewidth=0.8, linestyle=":")
     left.annotate("0.25 of the folklore", (40, 0.26), ha="right", fontsize=8)
     left.set_ylim(0, 1.1)
-    left.set_title("second moment of the activations", loc="left", fontsize=10)
     right.set_xscale("log")
     right.set_yscale("log")
     right.set_ylim(3e-3, 1)
     right.plot(steps, 0.5 / steps, color="black", linewidth=0.8, linestyle=":")
     right.annotate("1/(2 depth)", (9, 0.075), fontsize=8)
-    right.set_title("the same, logarithmic", loc="left", fontsize=10)
-    for axis in axes[0]:
-        axis.set_xlabel("layer")
     left.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
-    figure.savefig(IMAGES / "init_depth.png", dpi=130)
+    figure.savefig(IMAGES / "init_depth.png")
 
 
 def second_moments(activation: type[nn.Module], gain: float) -> list[float]:
@@ -108,26 +107,27 @@ def second_moments(activation: type[nn.Module], gain: float) -> list[float]:
 
 def both_ways() -> None:
     """A deep tanh network cannot keep both levels."""
-    figure, axes = canvas(1, 2, size=(11, 3.6))
+    figure = new_figure(11, 3.6)
+    axes = [
+        new_axes(figure, title, "layer", "level in dB", place=(1, 2, place))
+        for place, title in enumerate(("Forward", "Backward"), 1)
+    ]
     x = torch.randn(256, 256, generator=torch.Generator().manual_seed(1))
-    cases = (("kaiming_normal", {}, "forward gain 1.5925", PREDICTED),
-             ("kaiming_normal", {"mode": "fan_out"}, "backward gain 1.4674", MEASURED))  # fmt: skip
+    cases = (("kaiming_normal", {}, "forward gain 1.5925", FORWARD),
+             ("kaiming_normal", {"mode": "fan_out"}, "backward gain 1.4674", FAULT))  # fmt: skip
     for scheme, options, name, colour in cases:
         model = plain_mlp(40, 256, nn.Tanh)
         gs.init.apply_(model, scheme, generator=0, **options)
         stages = [s for s in gs.predict(model, x).stages if s.op == "linear"]
         back = stages[-1].grad
         ways = [[s.rms for s in stages], [s.grad / back for s in stages]]
-        for axis, levels in zip(axes[0], ways, strict=True):
+        for axis, levels in zip(axes, ways, strict=True):
             axis.plot(range(1, 41), 20 * np.log10(levels), ".-", color=colour, label=name, lw=1)
-    for axis, title in zip(axes[0], ("forward", "backward"), strict=True):
-        axis.set_title(title, loc="left", fontsize=10)
-        axis.set_xlabel("layer")
-        axis.set_ylabel("level in dB")
-        axis.axhline(0, color=FAINT, linewidth=0.8)
-    axes[0][0].set_ylim(-5, 5)
-    axes[0][1].legend(frameon=False, fontsize=9)
-    figure.savefig(IMAGES / "init_tanh.png", dpi=130)
+    for axis in axes:
+        axis.axhline(0, color=MUTED, linewidth=0.8)
+    axes[0].set_ylim(-5, 5)
+    axes[1].legend(frameon=False, fontsize=9)
+    figure.savefig(IMAGES / "init_tanh.png")
 
 
 def networks() -> None:

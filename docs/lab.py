@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from sklearn.datasets import make_moons
+from slim import slim
 from torch import nn
 
 import gainstage as gs
@@ -59,10 +60,14 @@ def main() -> None:
         page.append(section(one.number, one.name, one.manual, json.loads(kept.read_text("utf-8"))))
         for picture in PICTURES.get(one.name, []):
             source = RUNS / one.name / f"{picture}.png"
-            shutil.copyfile(source, IMAGES / f"{one.name}-{picture}.png")
+            small = IMAGES / f"{one.name}-{picture}.png"
+            shutil.copyfile(source, small)
+            slim(small)
     (DOCS / "experiments.md").write_text("\n".join(page), "utf-8")
     averages().savefig(IMAGES / "optimizers-averages.png")
     gs.landscape.figure_losses(own_training()).savefig(IMAGES / "landscapes-training.png")
+    for drawn in ("optimizers-averages", "landscapes-training"):
+        slim(IMAGES / f"{drawn}.png")
     print(DOCS / "experiments.md")
 
 
@@ -129,8 +134,8 @@ def own_training() -> object:
     spans = [(math.floor(a), math.ceil(b)) for a, b in zip(low, high, strict=True)]
     return gs.landscape.plane(
         model,
-        nn.functional.cross_entropy,
         batch,
+        nn.functional.cross_entropy,
         directions,
         x=spans[0],
         y=spans[1],

@@ -25,6 +25,7 @@ from click.testing import CliRunner
 loaded = {}
 def note(what):
     heavy = ("torch", "numba", "plotly", "pandas", "matplotlib", "sklearn", "rich", "numpy")
+    heavy += ("tensorboard", "wandb", "mlflow", "trackio", "lightning", "transformers", "ray")
     loaded[what] = [name for name in heavy if name in sys.modules]
 
 import gainstage
@@ -36,6 +37,7 @@ run, folder = sys.argv[1:]
 for args in (
     ["--help"], ["--version"], ["doctor", "--help"], ["run", "--help"], ["explain"],
     ["explain", "dead-units"], ["ui", "--help"], ["runs", "--dir", folder],
+    ["export", "--help"], ["import", "--help"],
     ["show", run], ["compare", run, run], ["report", run],
 ):
     result = CliRunner().invoke(command, args)
@@ -48,6 +50,9 @@ from gainstage.render.live.guard import Keys
 from gainstage.render.live.shelf import Shelf
 make_app(Shelf(folder), Keys(), 1)
 note("ui")
+import gainstage.foreign
+gainstage.sinks.choose(print)
+note("sinks")
 print(json.dumps(loaded))
 """
 
@@ -73,6 +78,12 @@ def loaded(tmp_path_factory):
 def test_the_reading_half_leaves_torch_out(loaded):
     for what, modules in loaded.items():
         assert not {"torch", "numba", "pandas", "matplotlib", "sklearn"} & set(modules), what
+
+
+def test_no_extra_is_loaded_before_it_is_used(loaded):
+    extras = {"tensorboard", "wandb", "mlflow", "trackio", "lightning", "transformers", "ray"}
+    for what, modules in loaded.items():
+        assert not extras & set(modules), what
 
 
 def test_plotly_is_loaded_for_reports_alone(loaded):

@@ -34,7 +34,8 @@ COVERED_BY = {
         (f"diagnosis/{name}.py" for name in ("evidence", "operations", "progress", "rule")),
         "diagnosis/test_rules.py",
     ),
-    "landscape/canvas.py": "landscape/test_figures.py",
+    "landscape/contours.py": "landscape/test_figures.py",
+    "render/canvas.py": "plot/test_plot.py",
     **dict.fromkeys(
         (f"landscape/{name}.py" for name in ("evaluator", "lossmap", "mapping")),
         "landscape/test_maps.py",
@@ -76,6 +77,9 @@ COVERED_BY = {
         (path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("init/propagation/[a-z]*")),
         "init/test_prediction.py",
     ),
+    "sinks/reading.py": "sinks/test_outlet.py",  # plain data, handed on there
+    "probe/settings.py": "probe/test_watch.py",  # what watch is told
+    "bench/playing.py": "bench/benches/test_page.py",  # a part of that bench
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there
     **dict.fromkeys(
         ("init/gaussian.py", "init/moments.py", "init/weight_gradients.py"),
@@ -83,7 +87,7 @@ COVERED_BY = {
     ),
     "init/planning.py": "init/test_applying.py",
     **dict.fromkeys(("init/metering.py", "init/balancing.py"), "init/test_calibration.py"),
-    "init/expected_loss.py": "init/test_auditing.py",
+    **dict.fromkeys(("init/expected_loss.py", "init/faults.py"), "init/test_auditing.py"),
     "theory/results.py": "init/test_auditing.py",  # plain data, read through each tool
     "render/init_tables.py": "init/test_auditing.py",
     # what a remedy is, what each finding suggests; how a fix is found in a file and written
@@ -92,7 +96,10 @@ COVERED_BY = {
         "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("activation_writers", "model_writers", "site", "writers")),
+        (
+            f"doctor/{name}.py"
+            for name in ("activation_writers", "model_writers", "site", "writers")
+        ),
         "doctor/test_rewrite.py",
     ),
     "doctor/listing.py": "doctor/test_workplace.py",  # its view of the folders

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gainstage import landscape as landscape
     from gainstage import optim as optim
     from gainstage import plot as plot
+    from gainstage import sinks as sinks
     from gainstage.diagnosis import diagnose as diagnose
     from gainstage.errors import GainstageError as GainstageError
     from gainstage.init.gains import gain as gain
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from gainstage.run import Diagnosis as Diagnosis
     from gainstage.run import Run as Run
     from gainstage.run import open as open  # noqa: A004 - as in tarfile, gzip and PIL
+    from gainstage.sweeps import Sweep as Sweep
+    from gainstage.sweeps import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -40,6 +43,7 @@ _HOMES = {
     "Recording": "gainstage.recording",
     "Run": "gainstage.run",
     "Site": "gainstage.records",
+    "Sweep": "gainstage.sweeps",
     "Watch": "gainstage.probe.watch",
     "diagnose": "gainstage.diagnosis",
     "gain": "gainstage.init.gains",
@@ -50,6 +54,8 @@ _HOMES = {
     "plot": "gainstage",
     "predict": "gainstage.init.prediction",
     "profile": "gainstage.probe.profile",
+    "sinks": "gainstage",
+    "sweep": "gainstage.sweeps",
     "watch": "gainstage.probe.watch",
 }
 

@@ -85,10 +85,11 @@ _TABLE = (
     Quantity(
         "feature_spread",
         "feature spread",
-        "σ_max/σ_min",
+        "σ_95/σ_5",
         "",
         ("input",),
-        "Ratio of the largest to the smallest standard deviation over the features that vary.",
+        "Ratio of the 95th to the 5th percentile of the standard deviations of the features that "
+        "vary.",
     ),
     Quantity(
         "feature_offset",

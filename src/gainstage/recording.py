@@ -44,6 +44,17 @@ class Recording(ABC):
         return self.steps
 
     @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds since the start of the run until each step ended: [T]; NaN if unknown."""
+        return np.full(len(self.steps), np.nan)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run: what it said in the end, or else how far it has come."""
+        known = self.times[np.isfinite(self.times)]
+        return float(self.info.seconds) or float(known[-1] if len(known) else 0.0)
+
+    @property
     @abstractmethod
     def events(self) -> tuple[Event, ...]:
         """What happened, in order."""

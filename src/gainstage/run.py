@@ -18,6 +18,8 @@ from gainstage.store import find_run, open_recording
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gainstage.sinks import Sink
+
 
 class Diagnosis(Sequence[Finding]):
     """The findings on a run, main one first; printing it gives the verdict as text.
@@ -107,6 +109,25 @@ class Run:
     def frame(self) -> pd.DataFrame:
         """All series as a pandas frame: one row a step, columns (site, kind, quantity)."""
         return self.recording.frame()
+
+    def send(self, sink: Sink) -> int:
+        """Hand every step on to a sink, as a live watch would have, and then the findings.
+
+        Args:
+            sink: a function of one :class:`gainstage.sinks.Reading`, a tracker, or what
+                :func:`gainstage.sinks.choose` made of one.
+
+        Returns:
+            How many steps it was given.
+
+        Example:
+            >>> run.send(gs.sinks.TensorBoard("logs"))  # doctest: +SKIP
+            400
+        """
+        from gainstage.sinks.stored import send  # noqa: PLC0415 - few need it
+
+        findings = self.diagnose()
+        return send(self.recording, sink, tuple(findings))
 
     def _repr_html_(self) -> str:
         """The report, for a notebook; its charts need 5 MB of script each time it is shown."""

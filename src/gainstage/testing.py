@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gainstage.recording import MemoryRecording
-from gainstage.records import Kind, RunInfo, Site
+from gainstage.records import Event, Kind, RunInfo, Site
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -61,6 +62,7 @@ class Chain:
         update_zeros: likewise in the updates.
         nan_at: name, kind and step from which a tensor holds NaN.
         facts: what is known of the training.
+        events: what happened.
 
     Example:
         >>> from gainstage.diagnosis import diagnose
@@ -94,6 +96,7 @@ class Chain:
     update_zeros: float = 0.0
     nan_at: tuple[str, Kind, int] | None = None
     facts: dict[str, Any] = field(default_factory=lambda: {"loss": "cross_entropy"})
+    events: Sequence[Event] = ()
 
     def recording(self) -> MemoryRecording:
         """The chain as a recording."""
@@ -118,7 +121,7 @@ class Chain:
         for quantity, value in {**usual, **self.input}.items():
             draft.put(entry, quantity, value)
         info = RunInfo(id="handmade", started=0.0, facts=self.facts)
-        return MemoryRecording(draft.sites, draft.values, info=info)
+        return MemoryRecording(draft.sites, draft.values, info=info, events=self.events)
 
     def _linear(self, draft: _Draft, layer: int) -> None:
         name, order = str(2 * layer), 2 * layer

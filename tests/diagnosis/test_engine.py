@@ -71,6 +71,18 @@ def test_of_two_that_may_cause_each_other_the_earlier_is_the_cause(first):
     assert ranked[1].because == (first,)
 
 
+def test_nothing_is_the_cause_of_its_own_cause():
+    names = ("exploding-gradient", "overconfident-start", "oscillating-loss")
+    sure = (0.90, 0.92, 0.95)
+    found = [
+        Finding(code, "error", confidence, "0", 0, "")
+        for code, confidence in zip(names, sure, strict=True)
+    ]
+    ranked = rank(found, {code: RULES[code] for code in names})
+    assert any(not finding.because for finding in ranked)
+    assert not ranked[0].because
+
+
 def test_ranks_count_from_one_and_nothing_is_lost_in_any_order():
     found = [finding(code) for code in "abcd"]
     for order in itertools.permutations(found):

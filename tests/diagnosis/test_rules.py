@@ -374,3 +374,40 @@ def test_a_sure_start_is_that_of_the_last_layer_with_weights():
     ended = MemoryRecording([*recording.sites, after_it], values, info=recording.info)
     (found,) = (f for f in diagnose(ended) if f.code == "overconfident-start")
     assert found.site == last.name
+
+
+def test_an_evaluation_beyond_what_was_trained_on_is_a_warning_where_the_training_is_good():
+    facts = {"evaluation": {"site": "0", "shift": 4.0, "batches": 3}}
+    found = of("train-eval-gap", Chain(facts=facts))
+    assert [f.severity for f in found] == ["warning"]
+    found = of("train-eval-gap", Chain(facts=facts, loss=flat_loss()))
+    assert [f.severity for f in found] == ["error"]
+
+
+def test_rare_labels_are_no_reason_to_call_an_even_start_sure():
+    facts = {"loss": "binary_cross_entropy_with_logits"}
+    slow = falling_loss(0.71, 0.08)
+    assert not of("overconfident-start", Chain(loss=slow, chance=0.1, facts=facts))
+    assert of("overconfident-start", Chain(loss=slow * 5, chance=0.1, facts=facts))
+
+
+def test_quiet_inputs_are_no_fault_where_a_normalisation_follows():
+    quiet = {"rms": 0.02}
+    assert of("unnormalized-input", Chain(loss=flat_loss(), input=quiet))
+    assert not of("unnormalized-input", Chain(loss=flat_loss(), input=quiet, running_gap=0.1))
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_loss_whose_best_constant_is_right_is_judged(level):
+    assert diagnose(Chain(loss=falling_loss(1.0, 0.1) * level, chance=0.0).recording()) == ()
+
+
+def test_a_rule_that_fails_is_told_and_takes_no_other_with_it(monkeypatch):
+    def broken(_):
+        return 1 / 0
+
+    failing = replace(RULES["oscillating-loss"], check=broken)
+    monkeypatch.setitem(RULES._members, "oscillating-loss", failing)
+    with pytest.warns(RuntimeWarning, match="oscillating-loss failed .*zero"):
+        found = diagnose(Chain(loss=flat_loss(), dead=1.0).recording())
+    assert [f.code for f in found] == ["dead-units"]

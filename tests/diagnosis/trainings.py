@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gainstage.records import Event
 from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
 
 SWELLING = np.linspace(0, 70, 6)
@@ -22,6 +23,14 @@ def broken_loss(at: int) -> np.ndarray:
 
 
 SICK = {
+    "ranks that step their own ways": (
+        "ranks-disagree",
+        Chain(loss=flat_loss(), events=(Event(3, "ranks-disagree", "0.weight", {"steps": 190}),)),
+    ),
+    "a rank that died": (
+        "rank-missing",
+        Chain(loss=flat_loss(), events=(Event(150, "rank-missing", "", {"rank": 1}),)),
+    ),
     "fading chain": ("vanishing-gradient", Chain(loss=flat_loss(), backward_db=FADING)),
     "first layers without pull": (
         "vanishing-gradient",
@@ -172,6 +181,10 @@ SICK = {
         "parameters-not-updated",
         Chain(loss=flat_loss(), grad_l2=0.0, ratio=0.0, run={"kept_grad": 0.0}),
     ),
+    "alike until rounding tells them apart": (
+        "symmetric-weights",
+        Chain(loss=falling_loss(2.3, 1.3), unit_spread=np.where(T < 100, 0.0, 0.5)),
+    ),
     "nobody clears the gradients": (
         "gradients-not-zeroed",
         Chain(loss=after(1, 2.3, 9.0) + flat_loss(0.0), ratio=0.5, run={"stale_grad": T > 0}),
@@ -255,7 +268,7 @@ SICK = {
     "statistics of another network": ("train-eval-gap", Chain(running_gap=30.0)),
     "an evaluation on other scales": (
         "train-eval-gap",
-        Chain(facts={"evaluation": {"site": "0", "shift": 4.0, "batches": 3}}),
+        Chain(facts={"evaluation": {"site": "0", "shift": 40.0, "batches": 3}}),
     ),
     "statistics that lag": ("train-eval-gap", Chain(running_gap=2.5)),
     "nothing but the loss is odd, and its batches are noisy": (

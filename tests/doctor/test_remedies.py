@@ -206,3 +206,11 @@ def test_what_only_hides_a_fault_is_suggested_after_what_removes_it(growth, firs
     found = suggested(finding("non-finite", loss_growth_before=growth), recording("relu"))
     assert found[0].changes[0].name == first
     assert [bool(one.caveat) for one in found[:3]] == [False, False, True]
+
+
+def test_the_logarithm_of_probabilities_is_taken_where_the_loss_wants_such():
+    run = recording("Linear", "softmax")
+    (one,) = suggested(finding("softmax-before-cross-entropy", loss="nll_loss"), run)
+    assert [change.name for change in one.changes] == ["take-logarithm"]
+    assert yardstick([finding("softmax-before-cross-entropy", loss="nll_loss")]) == ()
+    assert yardstick([finding("softmax-before-cross-entropy", loss="cross_entropy")])

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gainstage.errors import UnknownNameError
+from gainstage.errors import UnknownNameError, UsageError
 from gainstage.init.activations import activation
 from gainstage.theory.gains import GAINS
 
@@ -46,3 +46,16 @@ def test_parameters_are_told_in_the_name():
 def test_an_unknown_name_is_told():
     with pytest.raises(UnknownNameError, match="There are: celu, elu"):
         activation("qqqq")
+
+
+def test_what_draws_is_refused_and_leaves_the_global_generator_alone():
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return x + torch.randn_like(x)
+
+    state = torch.get_rng_state()
+    with pytest.raises(UsageError, match="depends on others, or on chance"):
+        activation(Noisy())
+    with pytest.raises(UsageError, match="AlphaDropout has no gain: what it drops"):
+        activation(nn.AlphaDropout(1e-6))
+    assert torch.equal(torch.get_rng_state(), state)

@@ -144,8 +144,72 @@ def test_mistakes_are_told():
         gs.init.apply_(nn.Sequential(nn.LazyLinear(4)), "normal")
     with pytest.raises(UsageError, match="Give a batch"):
         gs.init.apply_(Dependent(), "kaiming_normal")
-    with pytest.raises(UsageError, match=r"no parameter 'x'; there are: 0.weight"):
+    with pytest.raises(UsageError, match=r"0\.weight is on the device meta.*to_empty"):
+        gs.init.apply_(net().to("meta"), "kaiming_normal")
+    with pytest.raises(UnknownNameError, match=r"no parameter 'x'\. There are: 0\.weight, 0\.b"):
         gs.init.apply_(net(), "normal")["x"]
+    with pytest.raises(UnknownNameError, match=r"Did you mean '0\.weight' or"):
+        gs.init.apply_(net(), "normal")["0.wieght"]
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")  # of torch's own
+@pytest.mark.parametrize("scheme", gs.init.SCHEMES)
+def test_an_empty_weight_is_left(scheme):
+    model = nn.Sequential(nn.Linear(0, 4), nn.ReLU(), nn.Linear(4, 4))
+    table = gs.init.apply_(model, scheme)
+    assert table["0.weight"].why == "empty"
+    assert table["2.weight"].action == "drawn"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_narrow_and_wide_weights_are_the_same_numbers(dtype):
+    one, other = net(), net().to(dtype)
+    for model in (one, other):
+        gs.init.apply_(model, "orthogonal", generator=1)
+    assert other[2].weight.dtype == dtype
+    close = dtype != torch.float64  # which is drawn as such
+    a, b = one[2].weight.detach().to(dtype), other[2].weight.detach()
+    assert torch.equal(a, b) == close
+    assert float(b.double().square().mean().sqrt()) == pytest.approx(
+        float(a.double().square().mean().sqrt()), rel=1e-2
+    )
+
+
+def test_complex_weights_are_left_and_read_as_of_no_law():
+    model = nn.Sequential(nn.Linear(8, 8, dtype=torch.complex64))
+    assert gs.init.apply_(model, "lecun_normal")["0.weight"].why == "complex"
+    assert gs.init.audit(model)["0.weight"].law == ""
+
+
+def test_weights_that_are_not_contiguous_are_drawn_in_place():
+    model = net()
+    model[2].weight = nn.Parameter(torch.empty(128, 128).T)
+    gs.init.apply_(model, "sparse")
+    assert int((model[2].weight.detach()[0] != 0).sum()) == 15
+
+
+class Addmm(nn.Module):
+    """A layer as GPT-2 is kept by others: its weight the other way round."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(16, 64)), nn.Parameter(torch.zeros(64))
+
+    def forward(self, x):
+        return torch.addmm(self.bias, x, self.weight)
+
+
+@pytest.mark.parametrize("batch", [None, torch.randn(8, 16)])
+def test_a_layer_by_addmm_has_its_fan_in_first(batch):
+    model = nn.Sequential(nn.Tanh(), Addmm())
+    if batch is None:
+        from gainstage.init.wiring import of_modules
+
+        wiring = of_modules(model)
+        assert wiring.vertices[wiring.of_weights()[id(model[1].weight)]].flipped
+        return
+    row = gs.init.apply_(model, "kaiming_normal", batch=batch)["1.weight"]
+    assert (row.fan_in, row.fan_out, row.activation) == (16, 64, "tanh")
 
 
 def test_a_scheme_without_gains_needs_no_wiring():
@@ -164,3 +228,16 @@ def test_the_table_is_told():
 def test_a_thousand_layers_are_drawn_in_seconds():
     layers = [m for _ in range(1000) for m in (nn.Linear(64, 64), nn.Tanh())]
     assert len(gs.init.apply_(nn.Sequential(*layers), "orthogonal").rows) == 2000
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.LeakyReLU(0.1), nn.LeakyReLU(0.3), nn.PReLU(init=0.1), nn.PReLU(init=0.5), nn.RReLU(),
+     nn.RReLU().eval(), nn.Softplus(beta=2), nn.Softplus(beta=3)],
+)  # fmt: skip
+def test_a_gain_that_is_remembered_is_that_of_the_module(module):
+    """Activations that are described alike share a gain; others, and learnt ones, do not."""
+    for _ in range(2):
+        net = nn.Sequential(nn.Linear(4, 4), module, nn.Linear(4, 4))
+        drawn = gs.init.apply_(net, "kaiming_normal")
+        assert drawn["2.weight"].gain == float(gs.gain(module))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import gainstage as gs
-from gainstage.errors import UsageError
+from gainstage.errors import UnknownNameError, UsageError
 from gainstage.init.auditing import ALPHA
 
 from .nets import ByHand, Transformer, plain_mlp
@@ -145,6 +145,20 @@ def test_the_first_loss_is_held_against_what_is_expected():
     assert math.isnan(plain.loss.chance)
 
 
+def test_classes_are_counted_where_the_loss_sees_them():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(16, 5)
+
+        def forward(self, x):
+            return self.head(x).flatten(0, 1)
+
+    batch = torch.randn(4, 7, 16), torch.randint(5, (28,))
+    loss = gs.init.audit(Net(), batch, nn.CrossEntropyLoss()).loss
+    assert loss.chance == pytest.approx(math.log(5))
+
+
 def test_bare_parameters_and_ties():
     audit = gs.init.audit(ByHand(), torch.randn(2, 5, 16))
     assert audit["query"].role == "weight"
@@ -159,8 +173,28 @@ def test_mistakes_are_told():
         gs.init.audit(plain_mlp(2, 4), alpha=2)
     with pytest.raises(UsageError, match="audit needs a batch as well"):
         gs.init.audit(plain_mlp(2, 4), loss_fn=nn.CrossEntropyLoss())
-    with pytest.raises(UsageError, match="no parameter 'x'"):
+    with pytest.raises(UnknownNameError, match="no parameter 'x'"):
         gs.init.audit(plain_mlp(2, 4))["x"]
+    with pytest.raises(UsageError, match="on the device meta"):
+        gs.init.audit(plain_mlp(2, 4).to("meta"))
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_weights_that_are_not_finite_are_a_finding(value):
+    model = plain_mlp(2, 16)
+    with torch.no_grad():
+        model[2].weight[0, 0] = value
+    audit = gs.init.audit(model)
+    assert [(f.code, f.site) for f in audit.findings] == [("non-finite", "2.weight")]
+    assert "2.weight" in str(audit)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")  # of torch's own
+def test_empty_and_bfloat16_weights_are_read():
+    model = nn.Sequential(nn.Linear(0, 8), nn.ReLU(), nn.Linear(64, 64)).to(torch.bfloat16)
+    audit = gs.init.audit(model)
+    assert audit.findings == ()
+    assert audit["0.weight"].law == ""
 
 
 def test_the_table_is_told():

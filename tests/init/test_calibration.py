@@ -22,6 +22,16 @@ def batch(*shape, seed=0):
 
 TOKENS = torch.randint(100, (4, 12), generator=G().manual_seed(0))
 
+
+class Addmm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(16, 64)), nn.Parameter(torch.zeros(64))
+
+    def forward(self, x):
+        return torch.addmm(self.bias, x, self.weight)
+
+
 CASES = {
     "mlp": (lambda: plain_mlp(10, 64), batch(64, 64)),
     "tanh": (lambda: plain_mlp(10, 64, nn.Tanh), batch(64, 64)),
@@ -33,6 +43,19 @@ CASES = {
     "lstm": (lambda: nn.LSTM(16, 24, 2, bidirectional=True), batch(5, 4, 16)),
     "gru": (lambda: nn.GRU(16, 24, 2, batch_first=True), batch(5, 4, 16)),
     "rnn": (lambda: nn.RNN(16, 24), batch(5, 4, 16)),
+    "addmm": (Addmm, batch(64, 16)),
+    "bag": (lambda: nn.EmbeddingBag(50, 16), torch.arange(48).view(12, 4)),
+    "pair": (
+        lambda: nn.Bilinear(5, 4, 16),
+        {"input1": batch(32, 5), "input2": batch(32, 4, seed=1)},
+    ),
+    "lstm cell": (lambda: nn.LSTMCell(16, 24), batch(32, 16)),
+    "gru cell": (lambda: nn.GRUCell(16, 24), batch(32, 16)),
+    "rnn cell": (lambda: nn.RNNCell(16, 24), batch(32, 16)),
+    "one signal": (lambda: nn.Conv1d(4, 8, 3), batch(4, 20)),
+    "one image": (lambda: nn.Conv2d(3, 8, 3), batch(3, 9, 9)),
+    "float64": (lambda: plain_mlp(4, 32).double(), batch(64, 32).double()),
+    "bfloat16": (lambda: plain_mlp(4, 32).to(torch.bfloat16), batch(64, 32).to(torch.bfloat16)),
 }
 
 
@@ -148,12 +171,25 @@ def test_the_two_directions_can_be_shared():
         assert abs(20 * np.log10(forward)) > 2
 
 
+def test_of_a_recurrent_layer_nothing_is_shared_between_the_directions():
+    model = nn.RNN(16, 24, bias=False)
+    x = batch(5, 4, 16)
+    gs.init.calibrate_(model, x)
+    kept = model.weight_hh_l0.detach().clone()
+    gs.init.calibrate_(model, x, balance=0.5)
+    assert torch.equal(model.weight_hh_l0, kept)
+
+
 def test_mistakes_are_told():
     model = plain_mlp(2, 8)
     with pytest.raises(UsageError, match=r"balance must lie in 0\.\.1"):
         gs.init.calibrate_(model, batch(4, 8), balance=2.0)
     with pytest.raises(UsageError, match="'head' matches no parameter of the model"):
         gs.init.calibrate_(model, batch(4, 8), targets={"head": 0.0})
+    with pytest.raises(UsageError, match="The batch is empty"):
+        gs.init.calibrate_(model, batch(0, 8))
+    with pytest.raises(UsageError, match="on the device meta"):
+        gs.init.calibrate_(plain_mlp(2, 8).to("meta"), batch(4, 8))
     with pytest.raises(UsageError, match="not of one form"):
         gs.init.calibrate_(model, batch(4, 8), more=[{"x": batch(4, 8)}])
     with pytest.raises(UsageError, match="cannot be joined along their first axis"):

@@ -1,6 +1,8 @@
 """Gains equal closed forms to 1e-10; where a deep stack settles, and in which phase it is."""
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -103,7 +105,7 @@ def test_modules_with_parameters_of_their_own():
         (nn.Softmax(0), "outputs depend on each other"),
         ("softmax", "softmax has no gain"),
         (nn.LayerNorm(8), "a normalisation sets the level itself"),
-        (nn.Dropout(0.5), "is not elementwise"),
+        (nn.Dropout(0.5), "what it drops is up to chance"),
         (lambda x: x.cumsum(0), "is not elementwise"),
         (lambda x: x * 0, "is zero wherever"),
         (torch.log, "not finite at -"),
@@ -172,3 +174,10 @@ def test_biases_make_an_ordered_stack_settle():
     assert stack.phase == "ordered"
     assert 0 < stack.correlation_length < 20
     assert stack(0.0) == pytest.approx(0.09)
+
+
+def test_a_gain_is_copied_with_its_error():
+    found = gain("gelu")
+    for again in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):  # noqa: S301
+        assert again == found
+        assert again.error == found.error

@@ -40,6 +40,13 @@ def test_a_size_that_is_a_tenth_off_is_rejected(law):
         assert p_value(look(drawn(law, seed, (100, 100))), law, 0.27) < 1e-3
 
 
+def test_the_largest_of_uniform_weights_tells_what_their_variance_does_not():
+    seen = look(drawn("uniform", 0))
+    assert abs(seen.rms / 0.306 - 1) < 0.03  # within the deviation of the variance of 1600
+    assert p_value(seen, "uniform", 0.3) > 0.01
+    assert p_value(seen, "uniform", 0.306) < 1e-6
+
+
 def test_structure_goes_before_shape():
     assert look(torch.full((5, 5), 0.1)).law == "constant"
     assert look(torch.zeros(5, 5)).law == "constant"

@@ -1,9 +1,10 @@
 """The weights of a model: roles, fans, ties."""
 
-import torch
+import pytest
 from torch import nn
 
-from gainstage.init.layers import bare, is_uninitialised, weights_of
+from gainstage.errors import UsageError
+from gainstage.init.layers import bare, check_values, weights_of
 from gainstage.theory.fans import Fans
 
 from .nets import ByHand, Transformer
@@ -72,6 +73,8 @@ def test_a_bare_matrix_waits_for_a_trace():
 
 
 def test_lazy_and_meta_parameters_have_no_values():
-    assert is_uninitialised(nn.LazyLinear(3).weight)
-    assert is_uninitialised(torch.empty(2, device="meta"))
-    assert not is_uninitialised(nn.Linear(2, 2).weight)
+    check_values(nn.Linear(2, 2))
+    with pytest.raises(UsageError, match="weight has no values yet; run a batch"):
+        check_values(nn.LazyLinear(3))
+    with pytest.raises(UsageError, match="weight is on the device meta, without values"):
+        check_values(nn.Linear(2, 2, device="meta"))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import gainstage as gs
-from gainstage.errors import UsageError
+from gainstage.errors import UnknownNameError, UsageError
 
 from .nets import ByHand, ResidualMlp, Transformer, plain_cnn, plain_mlp
 
@@ -156,6 +156,120 @@ def test_the_model_is_left_as_it_was():
     assert all(p.grad is None for p in model.parameters())
 
 
+class Calling(nn.Module):
+    """A layer, a function of what it puts out and of a parameter, and a layer."""
+
+    def __init__(self, function, width=64):
+        super().__init__()
+        self.a, self.b = nn.Linear(64, width), nn.Linear(width, 64)
+        self.w = nn.Parameter(torch.randn(width, width) / width**0.5)
+        self.function = function
+
+    def forward(self, x):
+        return self.b(self.function(self.a(x), self.w))
+
+
+KNOWN = {
+    "by keyword": lambda h, _: torch.add(input=h, other=1.0).mul(other=2.0),
+    "matmul by keyword": lambda h, w: torch.matmul(h, other=w),
+    "mm": lambda h, w: torch.mm(h, mat2=w),
+    "addmm": lambda h, w: torch.addmm(w[0], h, w),
+    "view": lambda h, _: h.view(-1, 8, 8).transpose(1, 2).contiguous().view(h.shape[0], -1),
+    "view as": lambda h, _: h.reshape(-1, 8, 8).view_as(h),
+    "converted": lambda h, _: h.to(torch.float64).float().type_as(h),
+    "joined by keyword": lambda h, _: torch.cat(tensors=h.chunk(2, dim=1), dim=1),
+    "power of a number": lambda h, _: h.pow(torch.tensor(2.0)),
+    "multiplied twice": lambda h, _: h * 0.5 * 2,
+    "subtracted": lambda h, _: 1.0 - h,
+}
+UNKNOWN = {
+    "powers by unit": lambda h, w: h.abs() ** w[0].abs(),
+    "a weight of the data's": lambda h, _: nn.functional.linear(h, (h.T @ h) / 64),
+    "einsum": lambda h, w: torch.einsum("ni,ij->nj", h, w),
+    "scales of the data's": lambda h, _: nn.functional.layer_norm(h, (64,), weight=h[0]),
+    "divided": lambda h, _: h / (1 + h.abs()),
+    "sorted": lambda h, _: h.sort(dim=1).values,
+    "fewer values": lambda h, _: nn.functional.scaled_dot_product_attention(
+        h.view(1, -1, 64), h.view(1, -1, 64), h.view(1, -1, 64)[..., :32]
+    ).repeat(1, 1, 2)[0],
+    "one sample's maxima": lambda h, _: nn.functional.max_pool1d(h, 2).repeat(1, 2),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_call_is_known_however_it_is_written(name):
+    forward, backward = over_seeds(lambda: Calling(KNOWN[name]), batch(64, 64), seeds=4)
+    assert np.abs(forward.mean(0)).max() < 1.5
+    assert np.abs(backward.mean(0)).max() < 1.5
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_of_a_call_that_no_rule_knows_the_level_is_measured(name):
+    levels = gs.predict(Calling(UNKNOWN[name]), batch(64, 64))
+    assert not all(s.modelled for s in levels.stages)
+    for stage in levels.stages:
+        if not stage.modelled:
+            assert stage.predicted_rms == pytest.approx(stage.rms)
+
+
+def test_a_view_of_images_is_known():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 32, 3, padding=1), nn.Linear(32 * 64, 16)
+
+        def forward(self, x):
+            return self.head(self.conv(x).view(x.shape[0], -1))
+
+    forward, _ = over_seeds(Net, batch(16, 3, 8, 8), seeds=4)
+    assert np.abs(forward.mean(0)).max() < 1.0
+
+
+def test_outputs_without_a_gradient_do_not_take_the_place_of_others():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(16, 8)
+
+        def forward(self, x):
+            scores = self.a(x)
+            return {"chosen": scores.argmax(1), "constant": torch.ones(2), "scores": scores}
+
+    x, y = batch(32, 16), torch.arange(32) % 8
+    levels = gs.predict(Net(), (x, y), lambda out, y: F.cross_entropy(out["scores"], y))
+    assert levels["a"].predicted_grad == pytest.approx(levels["a"].grad)
+
+
+def test_a_signal_of_almost_nothing_is_predicted():
+    model = plain_mlp(400, 8, nn.Tanh)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.13) if parameter.dim() > 1 else nn.init.zeros_(parameter)
+    last = gs.predict(model, batch(4, 8)).stages[-1]
+    assert last.predicted_rms < 1e-100
+
+
+def test_a_loss_that_is_none_is_told():
+    model, data = plain_mlp(2, 8), (batch(4, 8), batch(4, 8))
+    with pytest.raises(UsageError, match=r"must return a scalar tensor, but returned \(4, 8\)"):
+        gs.predict(model, data, lambda out, y: out - y)
+    with pytest.raises(UsageError, match="The batch is empty"):
+        gs.predict(model, batch(0, 8))
+    with pytest.raises(UsageError, match="The batch is complex"):
+        gs.predict(model, batch(4, 8) + 0j)
+    with pytest.raises(UsageError, match="does not depend on any parameter"):
+        gs.predict(model, data, lambda out, y: (out.detach() - y).mean())
+
+
+def test_the_table_tells_measured_predicted_and_their_difference():
+    levels = gs.predict(plain_mlp(2, 16), batch(8, 16))
+    told = str(levels).splitlines()[1].split()
+    stage = levels.stages[0]
+    figures = 20 * math.log10(stage.rms), 20 * math.log10(stage.predicted_rms), stage.forward_db
+    assert told[:2] == ["0", "linear"]
+    assert told[2:5] == [f"{figures[0]:.1f}", f"{figures[1]:.1f}", f"{figures[2]:+.1f}"]
+    assert figures[2] == pytest.approx(figures[0] - figures[1])
+
+
 def test_mappings_and_stages_by_name():
     class Net(nn.Module):
         def __init__(self):
@@ -168,5 +282,5 @@ def test_mappings_and_stages_by_name():
     levels = gs.predict(Net(), {"x": batch(4, 8)})
     assert levels["a"].op == "linear"
     assert repr(levels).startswith("<Prediction: 1 stages, forward within ")
-    with pytest.raises(UsageError, match="no stage 'b'; there are: a"):
+    with pytest.raises(UnknownNameError, match=r"no stage 'b'\. There are: a"):
         levels["b"]

@@ -26,9 +26,12 @@ def test_a_name_is_one_of_torchs(name):
     assert exists(name) or name in known_elsewhere
 
 
+MEASURED = {"einsum", "baddbmm"}  # of any form: their level is measured
+
+
 @pytest.mark.parametrize("name", ["UNARY", "NORMS", "ADDS", "MOVES", "LEVELLERS"])
 def test_moments_pass_through_by_a_rule(name):
-    missing = [one for one in LISTS[name] if one not in RULES]
+    missing = [one for one in LISTS[name] - MEASURED if one not in RULES]
     assert not missing
 
 

@@ -108,3 +108,11 @@ def test_a_forward_that_depends_on_data_wants_a_batch():
         of_modules(Dependent())
     model = Dependent()
     assert neighbours(traced(model, torch.randn(2, 8)), model)["b.weight"] == ("relu", "")
+
+
+@pytest.mark.parametrize("drop", [nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout])
+def test_dropping_a_little_is_no_activation_and_nothing_is_drawn(drop):
+    model = nn.Sequential(nn.Linear(4, 4), nn.SELU(), drop(1e-6), nn.Linear(4, 4))
+    state = torch.get_rng_state()
+    assert neighbours(of_modules(model), model)["3.weight"] == ("selu", "")
+    assert torch.equal(torch.get_rng_state(), state)

@@ -13,6 +13,9 @@ from gainstage.interventions import INTERVENTIONS, Change, applied
 
 PARAMS = {
     "scale-learning-rate": {"factor": 0.1},
+    "set-learning-rate": {"rate": 0.5},
+    "ramp-learning-rate": {"low": 1e-3, "high": 1.0, "steps": 4},
+    "initialise": {"scheme": "kaiming_normal"},
     "clip-gradients": {"norm": 1.0},
     "scale-output-layer": {"factor": 0.1},
 }
@@ -97,6 +100,67 @@ def test_a_scheduler_keeps_its_course_under_a_scaled_rate():
         optimizer.zero_grad()
         assert step(layer, optimizer) == pytest.approx(-0.15)
     assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_the_rate_is_set_and_schedules_and_groups_keep_their_proportion():
+    layers = [linear(), linear()]
+    groups = [{"params": layers[0].parameters()}, {"params": layers[1].parameters(), "lr": 0.4}]
+    optimizer = torch.optim.SGD(groups, lr=0.2)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+    with change("set-learning-rate", rate=1.0):
+        for layer in layers:
+            layer(torch.ones(1, 1)).sum().backward()
+        optimizer.step()
+        assert [layer.weight.item() for layer in layers] == pytest.approx([0.0, -1.0])
+        assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.4]
+        scheduler.step()
+        optimizer.step()
+    assert [layer.weight.item() for layer in layers] == pytest.approx([-0.5, -2.0])
+
+
+def test_the_rate_rises_from_step_to_step_and_stays_at_the_top():
+    layer = linear()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=7.0)
+    moved, before = [], 1.0
+    with change("ramp-learning-rate", low=1e-3, high=1.0, steps=4):
+        for _ in range(5):
+            optimizer.zero_grad()
+            after = step(layer, optimizer)
+            moved.append(before - after)
+            before = after
+            assert optimizer.param_groups[0]["lr"] == 7.0
+    assert moved == pytest.approx([1e-3, 1e-2, 1e-1, 1.0, 1.0], rel=1e-4)
+
+
+def test_weights_are_drawn_by_a_scheme_of_ones_own_choice():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(200, 400), nn.ReLU(), nn.Linear(400, 10))
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    nn.Sequential(nn.Linear(200, 400), nn.ReLU(), nn.Linear(400, 10))
+    with change("initialise", scheme="kaiming_normal"):
+        net(torch.ones(2, 200))
+        drawn = net[2].weight.detach().clone()
+        net(torch.ones(2, 200))
+    assert drawn.std().item() == pytest.approx((2 / 400) ** 0.5, rel=0.05)
+    assert torch.equal(net[2].weight, drawn)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_wiring_that_cannot_be_read_is_seen_as_it_runs():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(200, 400), nn.Linear(400, 10)
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.second(torch.relu(x) if x.sum() > 0 else torch.relu(2 * x))
+
+    net = Branching()
+    with change("initialise", scheme="kaiming_normal"):
+        net(torch.ones(2, 200))
+    assert net.second.weight.std().item() == pytest.approx((2 / 400) ** 0.5, rel=0.05)
 
 
 @pytest.mark.parametrize("how", ["backward", "grad"])
@@ -414,3 +478,28 @@ def test_each_call_without_a_module_is_told_by_its_order_since_the_last_backward
             (first + second).sum().backward()
             assert first[0].item() == pytest.approx(math.tanh(0.5))
             assert second[0].item() == pytest.approx(math.tanh(1.0))
+
+
+@pytest.mark.parametrize("name", ["reinitialise", "disturb-weights"])
+def test_points_at_which_a_gradient_is_asked_for_are_no_weights(name):
+    points = torch.linspace(0, 6, 7)[:, None].requires_grad_()
+    weight = torch.ones(1, 1, requires_grad=True)
+    with change(name):
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        (points @ weight).sum().backward()
+    assert torch.equal(points.detach(), torch.linspace(0, 6, 7)[:, None])
+    assert weight.item() != 1.0
+    assert optimizer.param_groups[0]["params"] == [weight]
+
+
+def test_parameters_join_a_group_that_a_scheduler_knows():
+    layers = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    with change("add-missing-parameters"):
+        optimizer = torch.optim.SGD(layers[0].parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=10)
+        for _ in range(3):
+            layers(torch.ones(1, 1)).sum().backward()
+            optimizer.step()
+            scheduler.step()
+    assert len(optimizer.param_groups) == 1
+    assert len(optimizer.param_groups[0]["params"]) == 4

@@ -66,3 +66,13 @@ def test_a_single_target_for_all_is_left_as_it_is():
     x = torch.arange(4.0)[:, None]
     with change("match-shapes"):
         assert F.mse_loss(x, torch.zeros(1, 1).expand(4, 1)) == (x * x).mean()
+
+
+def test_probabilities_become_logarithms():
+    scores = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True)
+    target = torch.tensor([1])
+    with change("take-logarithm"):
+        got = F.nll_loss(scores.softmax(1), target)
+        kept = F.nll_loss(scores.log_softmax(1), target)
+    assert got.item() == pytest.approx(F.cross_entropy(scores, target).item(), rel=1e-5)
+    assert kept.item() == pytest.approx(got.item(), rel=1e-5)

@@ -46,3 +46,22 @@ def test_no_seed_at_all_is_none_that_could_be_moved():
     with shifted(1):
         first, second = (np.random.default_rng().random() for _ in range(2))
     assert first != second
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_seed_may_be_given_by_name(seed):
+    shift = seed * STRIDE
+    with shifted(seed):
+        torch.manual_seed(seed=4)
+        assert torch.initial_seed() == 4 + shift
+        drawn = np.random.default_rng(seed=4).integers(1000)
+        np.random.seed(seed=4)  # noqa: NPY002
+        random.seed(a=4)
+        also = random.random()  # noqa: S311
+    assert drawn == np.random.default_rng(4 + shift).integers(1000)
+    assert also == random.Random(4 + shift).random()  # noqa: S311
+
+
+def test_the_largest_seed_of_numpy_is_shifted_too():
+    with shifted(1):
+        np.random.seed(2**32 - 1)  # noqa: NPY002

@@ -61,3 +61,14 @@ def test_the_scale_of_targets_stays_once_it_is_known():
 def test_labels_that_are_whole_numbers_are_no_target_to_scale():
     with change("standardise-target"):
         assert F.l1_loss(torch.tensor([1, 5]).float(), torch.tensor([1, 3])).item() == 1.0
+
+
+def test_channels_before_a_convolution_are_the_features():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(32, 2, 20, generator=generator) * torch.tensor([1.0, 1000.0])[:, None]
+    seen = []
+    layer = nn.Conv1d(2, 1, 3)
+    layer.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with change("standardise-input"):
+        nn.Sequential(layer)(x)
+    assert torch.allclose(seen[0].std((0, 2)), torch.ones(2), atol=0.05)

@@ -39,6 +39,8 @@ def test_layers_may_be_scaled_whole_or_not_at_all(model):
     torch.testing.assert_close(layer["3.weight"].norm(), model[3].weight.norm())
     (free,) = random_directions(model, 1, normalize="none")
     assert free["3.bias"].any()
+    with pytest.raises(UsageError, match="'filter', 'layer' or 'none', and not 'filters'"):
+        random_directions(model, normalize="filters")
 
 
 def test_a_seed_makes_them_again_and_the_global_generator_is_left_alone(model):

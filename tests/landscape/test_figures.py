@@ -12,7 +12,6 @@ from gainstage.errors import MissingExtraError
 from gainstage.landscape import (
     Surface,
     animate,
-    canvas,
     figure_3d,
     figure_losses,
     figure_map,
@@ -20,6 +19,7 @@ from gainstage.landscape import (
     plane,
     race,
 )
+from gainstage.landscape.contours import levels
 
 HOLED = Surface(
     "holed", lambda x, y: torch.log(x) + y**2, ((-1, 1), (-1, 1)), ((0.5, 0.0),), "nobody"
@@ -74,7 +74,7 @@ def test_an_animation_is_a_file_of_frames(result, tmp_path):
 )
 def test_levels_rise_and_span_the_finite_values(values):
     values = np.array(values, dtype=float)
-    heights = canvas.levels(values)
+    heights = levels(values)
     assert len(heights) >= 2
     assert (np.diff(heights) > 0).all()
     finite = values[np.isfinite(values)]
@@ -101,7 +101,7 @@ def test_losses_have_a_panel_each_and_say_what_must_be_said():
     data = torch.arange(4.0)[:, None], torch.zeros(4, 1)
     losses = {"mse": nn.functional.mse_loss, "l1": nn.functional.l1_loss}
     points = [dict(model.named_parameters())] * 2
-    found = plane(model, losses, data, size=3, trajectory=points)
+    found = plane(model, data, losses, size=3, trajectory=points)
     figure = figure_losses(found)
     assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["mse", "l1"]
     assert figure.get_supxlabel() == "BatchNorm: statistics of the batch"
@@ -112,6 +112,14 @@ def test_losses_have_a_panel_each_and_say_what_must_be_said():
 def test_a_line_is_drawn_as_a_curve():
     model, data = nn.Linear(1, 1), (torch.ones(2, 1), torch.zeros(2, 1))
     direction = {"bias": torch.ones(1)}
-    found = line(model, nn.functional.mse_loss, data, direction, size=5)
+    found = line(model, data, nn.functional.mse_loss, direction, size=5)
     (curve,) = figure_losses(found).axes[0].lines
     np.testing.assert_allclose(curve.get_ydata(), found.values[0, 0])
+
+
+def test_what_is_nothing_beside_the_range_reads_zero():
+    figure = figure_map("steep-optima", size=61)
+    figure.canvas.draw()
+    told = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert told[-1] == "0"
+    assert all("e-" not in text for text in told)

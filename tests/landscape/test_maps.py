@@ -7,8 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gainstage.errors import UsageError
-from gainstage.landscape import LossMap, between, line, loss_map, plane, random_directions
+import gainstage as gs
+from gainstage.errors import RunFileError, UsageError
+from gainstage.landscape import (
+    LossMap,
+    between,
+    figure_losses,
+    line,
+    loss_map,
+    plane,
+    random_directions,
+)
 from gainstage.landscape import evaluator as evaluation
 
 
@@ -104,7 +113,7 @@ def test_every_point_is_the_models_own_loss(kind, stacked, monkeypatch):
     monkeypatch.setattr(evaluation, "SMALL", 2**30 if stacked else 0)
     model, data = seeded(MODELS[kind]), batch()
     directions = random_directions(model, normalize="none")
-    found = plane(model, F.cross_entropy, data, directions, size=3)
+    found = plane(model, data, F.cross_entropy, directions, size=3)
     assert found.complete
     check(found, model, F.cross_entropy, data, directions)
 
@@ -113,15 +122,39 @@ def test_tied_weights_move_wherever_they_are_used():
     model = seeded(Tied)
     data = torch.arange(6).view(2, 3), torch.tensor([1, 2])
     directions = random_directions(model)
-    found = plane(model, F.cross_entropy, data, directions, size=3)
+    found = plane(model, data, F.cross_entropy, directions, size=3)
+    check(found, model, F.cross_entropy, data, directions)
+
+
+class ReadOut(nn.Module):
+    """A table that is also multiplied by, without being registered twice."""
+
+    def __init__(self, transposed):
+        super().__init__()
+        self.embedding, self.transposed = nn.Embedding(7, 4), transposed
+
+    def forward(self, x):
+        h = torch.tanh(self.embedding(x)).mean(1)
+        weight = self.embedding.weight
+        return h @ weight.T if self.transposed else F.linear(h, weight)
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_a_table_that_is_read_out_by_hand_moves_there_too(stacked, transposed, monkeypatch):
+    monkeypatch.setattr(evaluation, "SMALL", 2**30 if stacked else 0)
+    model = seeded(lambda: ReadOut(transposed))
+    data = torch.arange(6).view(2, 3), torch.tensor([1, 2])
+    directions = random_directions(model)
+    found = plane(model, data, F.cross_entropy, directions, size=3)
     check(found, model, F.cross_entropy, data, directions)
 
 
 @pytest.mark.parametrize("memory", [1, 3000, 2**30])
 def test_memory_changes_nothing_but_the_number_of_points_at_once(memory):
     model, data = seeded(MODELS["dense"]), batch()
-    whole = plane(model, F.cross_entropy, data, size=5)
-    found = plane(model, F.cross_entropy, data, size=5, memory=memory)
+    whole = plane(model, data, F.cross_entropy, size=5)
+    found = plane(model, data, F.cross_entropy, size=5, memory=memory)
     torch.testing.assert_close(found.values, whole.values)
 
 
@@ -147,7 +180,7 @@ def test_batch_norm_uses_the_statistics_that_the_map_says():
         "running": (running, "running statistics of the origin"),
     }
     for way, (prepare, note) in ways.items():
-        found = plane(model, F.cross_entropy, data, directions, size=3, batch_norm=way)
+        found = plane(model, data, F.cross_entropy, directions, size=3, batch_norm=way)
         check(found, model, F.cross_entropy, data, directions, prepare=prepare)
         assert note in found.note
 
@@ -159,17 +192,17 @@ def test_batch_norm_uses_the_statistics_that_the_map_says():
         moved(data[0])
         moved.eval()
 
-    found = plane(model, F.cross_entropy, data, directions, size=3, batch_norm="recalibrated")
+    found = plane(model, data, F.cross_entropy, directions, size=3, batch_norm="recalibrated")
     check(found, model, F.cross_entropy, data, directions, prepare=recalibrate)
     assert "measured anew" in found.note
-    assert not plane(MODELS["dense"](), F.cross_entropy, data, size=2).note
+    assert not plane(MODELS["dense"](), data, F.cross_entropy, size=2).note
 
 
 def test_the_model_is_left_as_it_was():
     model, data = normed(), batch()
     model.train()
     before = copy.deepcopy(model.state_dict())
-    plane(model, F.cross_entropy, data, size=3, batch_norm="recalibrated")
+    plane(model, data, F.cross_entropy, size=3, batch_norm="recalibrated")
     assert model.training
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
@@ -178,17 +211,17 @@ def test_the_model_is_left_as_it_was():
 def test_several_losses_share_the_outputs():
     model, data = seeded(MODELS["dense"]), (batch()[0], torch.zeros(8, 3))
     losses = {"mse": F.mse_loss, "l1": F.l1_loss}
-    found = plane(model, losses, data, size=3)
+    found = plane(model, data, losses, size=3)
     assert found.names == ("mse", "l1")
     for index, loss in enumerate(losses.values()):
-        alone = plane(model, loss, data, size=3)
+        alone = plane(model, data, loss, size=3)
         torch.testing.assert_close(found.values[index], alone.values[0])
 
 
 def test_a_map_over_two_weights_is_the_loss_with_these_weights():
     model, data = seeded(MODELS["dense"]), batch()
     found = loss_map(
-        model, F.cross_entropy, data, ("0.bias[3]", (-1, 1)), ("2.weight[2, 1]", (-2, 3)), size=3
+        model, data, F.cross_entropy, ("0.bias[3]", (-1, 1)), ("2.weight[2, 1]", (-2, 3)), size=3
     )
     assert found.axes == ("0.bias[3]", "2.weight[2, 1]")
     for row, y in enumerate((-2, 0.5, 3)):
@@ -202,17 +235,31 @@ def test_a_map_over_two_weights_is_the_loss_with_these_weights():
 def test_a_line_leads_from_one_checkpoint_to_the_other():
     start, end, data = seeded(MODELS["dense"]), MODELS["dense"](), batch()
     direction = between(start.state_dict(), end.state_dict())
-    found = line(start, F.cross_entropy, data, direction, x=(0, 1), size=5)
+    found = line(start, data, F.cross_entropy, direction, x=(0, 1), size=5)
     assert found.values.shape == (1, 1, 5)
     for index, model in ((0, start), (-1, end)):
         expected = F.cross_entropy(model(data[0]), data[1]).detach()
         torch.testing.assert_close(found.values[0, 0, index], expected)
 
 
+def test_whole_state_dicts_lead_from_one_model_with_batch_norm_to_the_other():
+    start, end, data = normed(), normed(), batch(32)
+    for model, size in ((start, 1.0), (end, 3.0)):
+        for _ in range(3):
+            model(size * batch(64)[0])
+    states = start.state_dict(), end.state_dict()
+    found = line(
+        end, data, F.cross_entropy, between(*states), origin=states[0], size=3, x=(0, 1),
+        batch_norm="running",
+    )  # fmt: skip
+    expected = F.cross_entropy(start.eval()(data[0]), data[1]).detach()
+    torch.testing.assert_close(found.values[0, 0, 0], expected)
+
+
 def test_losses_that_are_not_finite_stay_on_the_map():
     model, data = nn.Linear(1, 1), (torch.ones(2, 1), torch.zeros(2, 1))
     found = loss_map(
-        model, lambda o, _: o.log().mean(), data, ("bias", (-1, 1)), ("weight", (0, 0)), size=3
+        model, data, lambda o, _: o.log().mean(), ("bias", (-1, 1)), ("weight", (0, 0)), size=3
     )
     assert found.values[0, 0].isfinite().tolist() == [False, False, True]
     assert found.complete
@@ -227,7 +274,7 @@ def interrupted(model, data, after):
             raise KeyboardInterrupt
         return F.cross_entropy(output, target)
 
-    return plane(model, loss, data, size=4)
+    return plane(model, data, loss, size=4)
 
 
 def test_an_interrupted_map_keeps_its_rows_and_can_be_resumed(monkeypatch, tmp_path):
@@ -238,15 +285,15 @@ def test_an_interrupted_map_keeps_its_rows_and_can_be_resumed(monkeypatch, tmp_p
     assert part.values[0, :2].isfinite().all()
     assert part.values[0, 2:].isnan().all()
     part.save(tmp_path / "part.npz")
-    whole = plane(model, F.cross_entropy, data, size=4, resume=LossMap.load(tmp_path / "part.npz"))
+    whole = plane(model, data, F.cross_entropy, size=4, resume=LossMap.load(tmp_path / "part.npz"))
     assert whole.complete
-    torch.testing.assert_close(whole.values, plane(model, F.cross_entropy, data, size=4).values)
+    torch.testing.assert_close(whole.values, plane(model, data, F.cross_entropy, size=4).values)
 
 
 def test_a_kept_map_is_the_same_again(tmp_path):
     model, data = normed(), batch()
     directions, points = random_directions(model), [dict(model.named_parameters())] * 3
-    found = plane(model, F.cross_entropy, data, directions, size=3, trajectory=points)
+    found = plane(model, data, F.cross_entropy, directions, size=3, trajectory=points)
     found.save(tmp_path / "map.npz")
     again = LossMap.load(tmp_path / "map.npz")
     torch.testing.assert_close(again.path, torch.zeros(3, 2), atol=1e-5, rtol=0)
@@ -254,9 +301,35 @@ def test_a_kept_map_is_the_same_again(tmp_path):
     assert (again.names, again.axes, again.note) == (found.names, found.axes, found.note)
 
 
+def test_a_map_can_be_kept_in_the_file_of_its_run(tmp_path):
+    model, data = seeded(MODELS["dense"]), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gs.watch(model, optimizer, dir=tmp_path) as run:
+        optimizer.zero_grad()
+        F.cross_entropy(model(data[0]), data[1]).backward()
+        optimizer.step()
+    found = plane(model, data, F.cross_entropy, size=3)
+    found.save(run.path)
+    found.save(run.path, "again")
+    again = LossMap.load(gs.open(run.path).path, "again")
+    assert torch.equal(again.values, found.values)
+    assert len(gs.open(run.path).recording.steps) == 1
+    with pytest.raises(RunFileError, match=r"no map 'line'\. There are: 'again', 'plane'"):
+        LossMap.load(run.path, "line")
+
+
+@pytest.mark.parametrize("name", ["map.png", "map"])
+def test_a_map_is_kept_as_nothing_else(name, tmp_path):
+    found = plane(seeded(MODELS["dense"]), batch(), F.cross_entropy, size=2)
+    with pytest.raises(UsageError, match=r"in a run \(\.gs\) or as an archive \(\.npz\)"):
+        found.save(tmp_path / name)
+    with pytest.raises(UsageError, match="and not in"):
+        LossMap.load(tmp_path / name)
+
+
 def refused(**changes):
     model = seeded(MODELS["dense"])
-    arguments = {"model": model, "loss": F.cross_entropy, "batch": batch(), "size": 2, **changes}
+    arguments = {"model": model, "batch": batch(), "loss_fn": F.cross_entropy, "size": 2, **changes}
     return lambda: plane(**arguments)
 
 
@@ -272,28 +345,43 @@ DENSE = {name: p.detach() for name, p in seeded(MODELS["dense"]).named_parameter
             refused(origin={"0.weight": torch.ones(2, 2)}),
             r"origin is of another model: it has '",
         ),
+        (refused(batch=torch.ones(8, 6)), r"The batch is \(inputs, targets\), and not a Tensor\."),
+        (refused(batch=(1, 2, 3)), "and not a tuple of 3"),
+        (refused(model=nn.ReLU()), "ReLU has no weights, so its loss has no map"),
+        (refused(model=nn.Linear(6, 3).to("meta")), "Linear has weights on the device meta"),
+        (refused(size=0), "at least one point along an axis; its size is 0"),
         (refused(batch_norm="none"), "'batch' or 'recalibrated' or 'running', and not 'none'"),
         (
-            refused(resume=plane(nn.Linear(6, 3), F.cross_entropy, batch(), size=3)),
+            refused(resume=plane(nn.Linear(6, 3), batch(), F.cross_entropy, size=3)),
             "ask for the same x, y and size",
         ),
         (
             lambda: loss_map(
-                nn.Linear(2, 1), F.mse_loss, batch(), ("wieght", (0, 1)), ("bias", (0, 1))
+                nn.Linear(2, 1), batch(), F.mse_loss, ("wieght", (0, 1)), ("bias", (0, 1))
             ),
             "no weight 'wieght'. There are: weight, bias",
         ),
         (
             lambda: loss_map(
-                nn.Linear(2, 1), F.mse_loss, batch(), ("weight", (0, 1)), ("bias", (0, 1))
+                nn.Linear(2, 1), batch(), F.mse_loss, ("weight", (0, 1)), ("bias", (0, 1))
             ),
             r"is \[1, 2\]: write 'weight\[0, 0\]'",
         ),
         (
             lambda: loss_map(
-                nn.Linear(2, 1), F.mse_loss, batch(), ("weight[0, 2]", (0, 1)), ("bias", (0, 1))
+                nn.Linear(2, 1), batch(), F.mse_loss, ("weight[0, 2]", (0, 1)), ("bias", (0, 1))
             ),
             "is no element of 'weight'",
+        ),
+        (
+            lambda: loss_map(
+                nn.Linear(2, 1),
+                batch(),
+                F.mse_loss,
+                ("weight[0, 1]", (0, 1)),
+                ("weight[0, -1]", (0, 1)),
+            ),
+            r"both axes are 'weight\[0, 1\]'",
         ),
     ],
 )
@@ -305,7 +393,7 @@ def test_maps_that_cannot_be_made_are_refused(call, message):
 def test_an_error_of_the_model_itself_is_not_hidden():
     data = torch.ones(3, 5), torch.zeros(3, dtype=torch.long)
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes"):
-        plane(MODELS["dense"](), F.cross_entropy, data, size=2)
+        plane(MODELS["dense"](), data, F.cross_entropy, size=2)
 
 
 @pytest.mark.parametrize("stacked", [True, False])
@@ -314,16 +402,26 @@ def test_a_map_is_as_exact_as_its_model(dtype, close, stacked, monkeypatch):
     monkeypatch.setattr(evaluation, "SMALL", 2**30 if stacked else 0)
     model, data = seeded(MODELS["dense"]).to(dtype), (batch()[0].to(dtype), batch()[1])
     directions = random_directions(model)
-    found = plane(model, F.cross_entropy, data, directions, size=3)
+    found = plane(model, data, F.cross_entropy, directions, size=3)
     for row, y in enumerate(found.y.tolist()):
         for column, x in enumerate(found.x.tolist()):
             expected = by_hand(model, F.cross_entropy, data, directions, x, y).item()
             assert found.values[0, row, column].item() == pytest.approx(expected, rel=close)
 
 
+def test_the_way_of_narrow_weights_can_be_drawn_and_kept(tmp_path):
+    model = seeded(MODELS["dense"]).to(torch.bfloat16)
+    data = batch()[0].to(torch.bfloat16), batch()[1]
+    points = [dict(model.named_parameters())] * 2
+    found = plane(model, data, F.cross_entropy, size=3, trajectory=points)
+    figure_losses(found)
+    found.save(tmp_path / "map.npz")
+    assert torch.equal(LossMap.load(tmp_path / "map.npz").path, torch.zeros(2, 2))
+
+
 def test_a_map_tells_its_size_and_range_and_wants_its_arguments_in_order():
     model, batch = nn.Linear(1, 1), (torch.ones(4, 1), torch.zeros(4, 1))
-    found = plane(model, nn.functional.mse_loss, batch, size=3)
+    found = plane(model, batch, nn.functional.mse_loss, size=3)
     assert repr(found).startswith("<LossMap 3 x 3 of mse_loss: ")
-    with pytest.raises(UsageError, match="model, loss and batch, in this order, but the"):
-        plane(model, batch, nn.functional.mse_loss)
+    with pytest.raises(UsageError, match="in this order, but loss_fn is a tuple"):
+        plane(model, nn.functional.mse_loss, batch)

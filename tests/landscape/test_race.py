@@ -1,5 +1,7 @@
 """Races: published ends, many starts, any optimiser, what is measured, what diverges."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -104,6 +106,9 @@ def test_a_neighbourhood_is_reached_where_it_is_not_left_again():
     result = race(circling, {"SGD": sgd(1.0)}, [[0.5, 0.0], [0.0, 0.01]], 3)
     assert result.steps_to_optimum(0.1).tolist() == [[-1, 0]]
     assert result.steps_to_optimum(0.6).tolist() == [[0, 0]]
+    passing = torch.tensor([[0.5, 0.0], [0.05, 0.0], [0.5, 0.0], [0.05, 0.0], [0.0, 0.0]])
+    passed = replace(result, trajectories=passing[None, None])
+    assert passed.steps_to_optimum(0.1).tolist() == [[3]]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 import gainstage as gs
 from gainstage.errors import MissingExtraError, UnknownNameError, UsageError
 from gainstage.plot import paper
+from gainstage.render import canvas
+from gainstage.views import loss_chart
 
 FIGURES = {
     "loss": gs.plot.loss,
@@ -57,10 +60,23 @@ def test_the_level_diagram_has_the_levels(recordings):
     assert backward.get_title(loc="left") == "Backward"
 
 
-def test_the_loss_has_its_points(vanishing):
+def test_a_level_that_is_far_from_its_reference_stands_out(recordings):
+    forward, backward = gs.plot.levels(recordings.handmade()).axes
+    found = {}
+    for axes in (forward, backward):
+        for marks in (c for c in axes.collections if len(c.get_offsets())):
+            for point, colour in zip(marks.get_offsets(), marks.get_facecolors(), strict=False):
+                found[axes, round(float(point[0]))] = to_hex(colour)
+    red = {level for (axes, level), colour in found.items() if colour == canvas.FAULT}
+    assert red == {-100}  # 60 dB below the -40 at which the gradient enters
+
+
+def test_the_loss_has_its_points_and_what_chance_gives(vanishing):
     axes = gs.plot.loss(vanishing).axes[0]
     drawn = axes.lines[0].get_ydata()
     assert np.allclose(drawn, vanishing.run_values("loss"), rtol=1e-4)
+    chance = loss_chart(vanishing).chance
+    assert [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"] == [chance]
 
 
 def test_an_unknown_map_lists_those_there_are(vanishing):

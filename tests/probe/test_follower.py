@@ -55,6 +55,58 @@ def test_each_error_is_told_once(tmp_path):
     assert "(vanishing-gradient; more by `gainstage show" in " ".join(messages)
 
 
+def _sick(folder):
+    net = nn.Sequential(*(layer for _ in range(12) for layer in (nn.Linear(4, 4), nn.Sigmoid())))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    follower = Follower({"dir": folder})
+    follower.begin(net, [optimizer])
+    _steps(net, optimizer)
+    return follower, net, optimizer
+
+
+def test_a_run_that_was_moved_away_does_not_end_the_training(tmp_path):
+    follower, net, optimizer = _sick(tmp_path)
+    follower.run.path.rename(tmp_path / "elsewhere.gs")
+    with pytest.warns(RuntimeWarning, match=r"could not judge .*does not exist"):
+        found = follower.look()
+    assert len(found) == 0
+    assert not found.healthy
+    _steps(net, optimizer)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        follower.look()
+    assert told == []
+    (tmp_path / "elsewhere.gs").rename(follower.run.path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert len(follower.look())
+    assert any("vanishing-gradient" in str(one.message) for one in told)
+    follower.end()
+
+
+def test_a_rule_that_raises_does_not_end_the_training(tmp_path, monkeypatch):
+    follower, _, _ = _sick(tmp_path)
+
+    def broken(*_):
+        msg = "a rule of somebody"
+        raise ZeroDivisionError(msg)
+
+    monkeypatch.setattr("gainstage.run.diagnose", broken)
+    with pytest.warns(RuntimeWarning, match="could not judge .*ZeroDivisionError: a rule of some"):
+        assert len(follower.look()) == 0
+    follower.end()
+
+
+def test_warnings_that_are_errors_do_not_end_the_training(tmp_path):
+    follower, _, _ = _sick(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert any(finding.severity == "error" for finding in follower.look())
+        follower.run.path.unlink()
+        assert len(follower.look()) == 0
+        follower.end()
+
+
 def test_a_loop_that_never_ends_it_is_ended_with_the_process(tmp_path):
     code = f"""
 import torch

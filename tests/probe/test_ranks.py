@@ -195,6 +195,7 @@ def test_a_killed_rank_does_not_take_the_run_away(tmp_path):
     missing = [event for event in merged.events if event.code == "rank-missing"]
     ((who, since),) = [(event.data["rank"], event.step) for event in missing]
     assert who == 1
+    assert "rank-missing" in [finding.code for finding in gs.diagnose(merged)]
     assert since < 2  # what was not written when the rank was killed is lost
     counts = merged.values(merged.site("layers.0", "output"), "count").tolist()
     assert counts[:2] == [(4 + 5 if step < since else 4) * 10 for step in range(2)]

@@ -1,11 +1,13 @@
 """Files that cannot be read: every one gives a sentence, or NaN and a count; never a crash."""
 
+import json
 import os
 import random
 import re
 import resource
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +121,14 @@ def test_tables_of_another_make_are_refused(run_file):
     refused(run_file, "was altered (its tables are not those of a run)")
 
 
+def _info(name, value):
+    """The statement that puts another value into a field of the run's info."""
+    text = codec.to_json(INFO)
+    whole = text.replace(f'"{name}": {json.dumps(json.loads(text)[name])}', f'"{name}": {value}')
+    assert whole != text
+    return f"UPDATE meta SET json = '{whole}'"  # noqa: S608
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -134,6 +144,13 @@ def test_tables_of_another_make_are_refused(run_file):
         ("DELETE FROM meta", "is empty"),
         ('UPDATE event SET json = \'{"step": "x", "code": ""}\'', "Expected `int`, got `str`"),
         ("UPDATE finding SET json = 'NaN'", "a Finding cannot be read"),
+        (_info("started", "NaN"), "its started are nan"),
+        (_info("started", "1e300"), "its started are 1e+300"),
+        (_info("seconds", "-1.0"), "its seconds are -1.0"),
+        (_info("probe_seconds", "Infinity"), "its probe_seconds are inf"),
+        (_info("facts", '{"loss": {}}'), "Expected `str`, got `object` - at `$.loss`"),
+        (_info("facts", '{"optimizers": 3}'), "Expected `array`, got `int`"),
+        (_info("facts", '{"evaluation": {"shift": "x"}}'), "Expected `float`, got `str`"),
         ("UPDATE rollup SET min = 'much'", "a rollup of series 0"),
     ],
 )
@@ -166,12 +183,51 @@ def test_damaged_rows_become_nan_and_are_counted(tmp_path, table, column, finish
         assert {len(found) for found in left.values()} == {24}
 
 
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("frame", (900, 1.0, 2.5, bytes(10))),
+        ("block", (900, 2.5, bytes(40))),
+        ("chunk", (0, 0, 2.5, bytes(10))),
+        ("hist", (0, 1, 900, 2.5, bytes(10))),
+    ],
+)
+def test_a_count_that_is_no_whole_number_is_damage_though_its_checksum_fits(run_file, table, row):
+    *numbers, blob = row
+    crc = codec.checksum(blob, *numbers)
+    marks = ", ".join("?" * (len(row) + 1))
+    change(run_file, f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *numbers, crc, blob)  # noqa: S608
+    damaged, _ = read_everything(run_file)
+    assert damaged == 1
+    assert [run.problem for run in list_runs(run_file.parent)] == [""]
+
+
+@pytest.mark.parametrize("first", [-1, 899, 2**62])
+def test_a_block_whose_steps_are_not_those_that_it_claims_is_damage(run_file, first):
+    blob = codec.pack_steps(np.array([first, first + 1]), np.zeros(2))
+    step0 = 900 if first < 2**62 else first
+    crc = codec.checksum(blob, step0, 2)
+    change(run_file, "INSERT INTO block VALUES (?, 2, ?, ?)", step0, crc, blob)
+    damaged, left = read_everything(run_file)
+    assert damaged == 1
+    assert {len(found) for found in left.values()} == {40}
+
+
 def test_steps_that_do_not_ascend_are_refused(run_file):
     steps, times = np.array([3, 4], dtype=np.int64), np.zeros(2)
     blob = codec.pack_steps(steps, times)
-    crc = codec.checksum(blob, 900, 2)
-    change(run_file, "INSERT INTO block VALUES (900, 2, ?, ?)", crc, blob)
+    crc = codec.checksum(blob, 3, 2)
+    change(run_file, "INSERT INTO block VALUES (3, 2, ?, ?)", crc, blob)
     refused(run_file, "its steps do not ascend")
+
+
+def test_a_step_beyond_all_counting_is_refused(run_file):
+    blob = codec.pack_values(np.zeros(6, dtype=np.float32))
+    row = (2**63 - 1, 1.0, 6)
+    change(
+        run_file, "INSERT INTO frame VALUES (?, ?, ?, ?, ?)", *row, codec.checksum(blob, *row), blob
+    )
+    refused(run_file, "its steps reach 9223372036854775807")
 
 
 def test_row_of_a_gigabyte_is_not_read(run_file):
@@ -198,6 +254,39 @@ def test_findings_are_not_saved_to_what_is_no_run(tmp_path, run_file):
     change(run_file, "CREATE TRIGGER t AFTER DELETE ON finding BEGIN DELETE FROM site; END")
     with pytest.raises(RunFileError, match="it has triggers, which no run has"):
         save_findings(run_file, [])
+
+
+def hot_journal(run_file, names):
+    """A journal as one that a killed writer of several databases at once would leave."""
+    magic = bytes.fromhex("d9d505f920a163d7")
+    pages = run_file.stat().st_size // schema.PAGE_SIZE
+    head = magic + struct.pack(">IIIII", 0, 0, pages, 512, schema.PAGE_SIZE)
+    name = os.fsencode(names)
+    locked = 2**30 // schema.PAGE_SIZE + 1
+    tail = struct.pack(">I", locked) + name + struct.pack(">II", len(name), sum(name)) + magic
+    run_file.with_name(run_file.name + "-journal").write_bytes(head.ljust(512, b"\0") + tail)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_journal_that_names_another_file_does_not_delete_it(tmp_path, run_file, linked):
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine\n")
+    hot_journal(run_file, precious)
+    path = run_file
+    if linked:
+        path = tmp_path / "linked.gs"
+        path.symlink_to(run_file)
+    refused(path, "was altered (its journal names another file)")
+    with pytest.raises(RunFileError, match="names another file"):
+        save_findings(path, [])
+    assert precious.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("companion", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: Path(p).symlink_to("elsewhere")])
+def test_what_stands_beside_a_run_file_is_a_plain_file(run_file, companion, make):
+    make(str(run_file) + companion)  # SQLite would wait at a pipe for ever
+    refused(run_file, f"was altered ('a.gs{companion}' beside it is no plain file)")
 
 
 def test_nothing_can_be_written_through_a_reader(run_file):

@@ -1,4 +1,5 @@
 import builtins
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from gainstage.errors import MissingExtraError
 from gainstage.records import RunInfo, Series, Site
-from gainstage.store import StoredRecording, Writer
+from gainstage.store import Excerpt, MergedRecording, StoredRecording, Writer
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
@@ -50,6 +51,23 @@ def check_overview(run, quantity, found):
     low, mean, high = overview.min[finite], overview.mean[finite], overview.max[finite]
     slack = 1e-12 * np.abs(mean) + 1e-300
     assert np.all((low <= mean + slack) & (mean <= high + slack))
+
+
+def test_a_run_that_has_not_said_how_long_it_took_tells_how_far_it_has_come(tmp_path, make_run):
+    make_run(tmp_path / "a.gs", range(9), compact_every=4, finish=False)
+    assert StoredRecording(tmp_path / "a.gs").seconds == 1.0
+    assert Excerpt(StoredRecording(tmp_path / "a.gs"), 0, 4).seconds == 1.0
+    connection = sqlite3.connect(tmp_path / "a.gs", isolation_level=None)
+    connection.execute("UPDATE frame SET crc = 0")  # step 8: when it ended is not known
+    connection.close()
+    assert StoredRecording(tmp_path / "a.gs").seconds == 7 / 8
+    make_run(tmp_path / "b" / "rank0.gs", range(9), finish=False)
+    assert MergedRecording(tmp_path / "b").seconds == 1.0
+    with Writer(tmp_path / "c.gs", RunInfo("c", 0.0, seconds=3.5)) as writer:
+        writer.add([Site(0, "run", "run", "", "", 0)], [])
+        assert StoredRecording(tmp_path / "c.gs").seconds == 3.5
+    make_run(tmp_path / "d.gs", [], finish=False)
+    assert StoredRecording(tmp_path / "d.gs").seconds == 0.0
 
 
 def test_overview_of_blocks_and_tail(tmp_path, make_run):

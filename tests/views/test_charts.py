@@ -60,6 +60,15 @@ class TestHeatMaps:
         assert maps["dead_units"].cells[0] == (0.0, 0.25, 0.25, 0.5)
         assert maps["update_ratio"].cells[0] == pytest.approx((-3, -3, None, -3))
 
+    def test_units_that_are_saturated_for_every_sample_are_told_from_elements_that_are(self):
+        site = Site(0, "act", "output", "act", "Tanh", 0)
+        values = {(0, "saturated"): [0.8, 0.8], (0, "saturated_units"): [0.25, 0.5]}
+        maps = {m.title: m.cells for m in heat_maps(MemoryRecording([site], values)).maps}
+        assert maps == {
+            "Saturated units": ((0.25, 0.5),),
+            "Saturated elements": ((0.8, 0.8),),
+        }
+
     def test_silence_is_none_with_a_flag(self, recordings):
         grad = next(m for m in heat_maps(recordings.handmade()).maps if m.key == "output_grad")
         assert grad.cells[0][3] is None

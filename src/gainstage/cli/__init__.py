@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pkgutil
+import sys
+import traceback
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import IO, Any
@@ -83,5 +85,15 @@ def gainstage() -> None:
 
 
 def main() -> None:
-    """Entry point: a known error is one sentence and exit code 2, never a traceback."""
-    gainstage()
+    """Entry point: a known error is one sentence and exit code 2, never a traceback.
+
+    What is not known, a fault of the tool's own, is told with its traceback, and is 2 as well: 1
+    would say that faults were found.
+    """
+    try:
+        gainstage()
+    except Exception:  # noqa: BLE001 - told whole
+        traceback.print_exc()
+        told = "This is a fault of gainstage itself; please report it with the lines above."
+        click.echo(f"gainstage: {told}", err=True)
+        sys.exit(2)

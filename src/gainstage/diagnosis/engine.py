@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -40,17 +41,27 @@ def diagnose(recording: Recording, codes: Iterable[str] | None = None) -> tuple[
     rules = [RULES[code] for code in (RULES if codes is None else codes)]
     if not len(recording.steps):
         return ()
-    found = [finding for rule in rules if not rule.fallback for finding in rule.check(evidence)]
+    found = [f for rule in rules if not rule.fallback for f in _checked(rule, evidence)]
     if not found:
-        found = [finding for rule in rules if rule.fallback for finding in rule.check(evidence)]
+        found = [f for rule in rules if rule.fallback for f in _checked(rule, evidence)]
     told = [_say_sampled(finding, recording) for finding in found]
     return rank(told, {rule.code: rule for rule in rules})
+
+
+def _checked(rule: Rule, evidence: Evidence) -> list[Finding]:
+    """What a rule finds; one that fails does not take the verdict of the others with it."""
+    try:
+        return list(rule.check(evidence))
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is told
+        msg = f"The rule {rule.code} failed ({error!r}) and says nothing; please report it."
+        warnings.warn(msg, RuntimeWarning, stacklevel=3)
+        return []
 
 
 def rank(found: list[Finding], rules: dict[str, Rule]) -> tuple[Finding, ...]:
     """Order findings, causes before symptoms and each by its weight, and number them from 1."""
     settled = [replace(f, severity="warning") if _unsure(f) else f for f in found]
-    explained = [replace(f, because=_because(f, settled, rules)) for f in settled]
+    explained = _explained(settled, rules)
     ordered = sorted(explained, key=lambda f: (bool(f.because), -_weight(f)))
     return tuple(replace(f, rank=i) for i, f in enumerate(ordered, start=1))
 
@@ -67,6 +78,21 @@ def _say_sampled(finding: Finding, recording: Recording) -> Finding:
     if known.size:
         evidence["relative_error_of_rms"] = round(float(np.median(known)), 4)
     return replace(finding, evidence=evidence)
+
+
+def _explained(found: list[Finding], rules: dict[str, Rule]) -> list[Finding]:
+    """Each with what it is because of; nothing is the cause of its own cause."""
+    causes: dict[str, tuple[str, ...]] = {}
+
+    def behind(code: str) -> set[str]:
+        direct = causes.get(code, ())
+        return {*direct}.union(*map(behind, direct))
+
+    for finding in sorted(found, key=_precedence):
+        wanted = _because(finding, found, rules)
+        allowed = [code for code in wanted if finding.code not in behind(code)]
+        causes[finding.code] = tuple(dict.fromkeys((*causes.get(finding.code, ()), *allowed)))
+    return [replace(f, because=causes[f.code]) for f in found]
 
 
 def _because(effect: Finding, found: list[Finding], rules: dict[str, Rule]) -> tuple[str, ...]:

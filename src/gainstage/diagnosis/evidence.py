@@ -111,6 +111,14 @@ class Evidence:
         last = max((s.order for s in self.outputs if s.op in PARAMETRIC), default=-1)
         return tuple(s for s in self.outputs if s.order < last)
 
+    def following(self, site: Site) -> str:
+        """The operation that receives what a site's stage puts out; ``""`` if there is none."""
+        own = next((s for s in self.outputs if s.layer == site.layer), None)
+        if own is None:
+            return ""
+        after = [s for s in self.outputs if s.order > own.order]
+        return min(after, key=lambda s: s.order).op if after else ""
+
     @cached_property
     def size(self) -> Floats:
         """The loss as a measure of changes in it: [T].

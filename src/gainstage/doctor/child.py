@@ -115,7 +115,7 @@ def observe(
         if not (value >= 0 and math.isfinite(value)):
             msg = f"{limit} must be a number from 0 (no limit) upward, but got {value}."
             raise UsageError(msg)
-    _check(target, module=module)
+    check(target, module=module)
     rank = rank_in(os.environ)
     path = new_rank_path(folder, rank) if rank else new_run_path(folder)
     options = {
@@ -171,8 +171,12 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def _check(target: str, *, module: bool) -> None:
-    """Refuse what python could not run, before a process is started for it."""
+def check(target: str, *, module: bool) -> None:
+    """Refuse what python could not run, before a process is started for it.
+
+    Raises:
+        ScriptError: there is no such script; the message says what was looked for.
+    """
     path = Path(target)
     if module:
         if _is_module(target):

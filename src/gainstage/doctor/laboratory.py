@@ -57,6 +57,7 @@ class Laboratory:
         steps: training steps of each run.
         seconds: how long the first run took.
         jobs: runs at a time.
+        limit: seconds that a run may take; by default a minute and four times the first one's.
 
     Attributes:
         interrupted: whether Ctrl-C, a request to terminate, or a closed terminal ended runs.
@@ -69,13 +70,14 @@ class Laboratory:
         *,
         module: bool = False,
         steps: int,
-        seconds: float,
+        seconds: float = 0.0,
         jobs: int,
+        limit: float | None = None,
     ) -> None:
         self._workplace = workplace
         self._args = args
         self._options = {"steps": steps, "module": module, "detail": "loss"}
-        self._patience = _GRACE + _PATIENCE * jobs * seconds
+        self._patience = _GRACE + _PATIENCE * jobs * seconds if limit is None else limit
         self._jobs = jobs
         self._running: list[subprocess.Popen[bytes]] = []
         self.interrupted = False

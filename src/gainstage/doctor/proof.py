@@ -58,7 +58,7 @@ def score(outcome: Outcome, unchanged: Outcome) -> float:
     if outcome.told or outcome.loss is None or outcome.progress is None:
         return 0.0
     reference = outcome.progress.chance
-    if unchanged.progress is None or not np.isfinite(unchanged.progress.chance):
+    if unchanged.progress is None or not unchanged.progress.chance > 0:
         reference = _unchanged_loss(outcome, unchanged)
     if not (np.isfinite(reference) and reference):
         return 0.0

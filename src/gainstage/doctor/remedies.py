@@ -99,6 +99,7 @@ def yardstick(findings: Sequence[Finding]) -> tuple[Change, ...]:
     Cross entropy of probabilities never comes near zero, so there the loss of the logits is
     recorded, while the unchanged run is still trained by its own.
     """
-    if any(f.code == "softmax-before-cross-entropy" for f in findings):
+    squashed = [f for f in findings if f.code == "softmax-before-cross-entropy"]
+    if any(f.evidence.get("loss") != "nll_loss" for f in squashed):
         return (Change.of("remove-softmax", keep_gradient=True),)
     return ()

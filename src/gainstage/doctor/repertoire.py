@@ -167,6 +167,12 @@ LOGITS: Final = Candidate(
     (Change.of("remove-softmax"),),
     "Hand the logits to the loss: leave out the softmax or sigmoid before it.",
 )
+LOGARITHM: Final = Candidate(
+    "log_softmax in the place of softmax",
+    (Change.of("take-logarithm"),),
+    "Take log_softmax in the place of softmax before nll_loss, or hand the raw scores to "
+    "cross_entropy.",
+)
 MATCH: Final = Candidate(
     "targets in the shape of the predictions",
     (Change.of("match-shapes"),),

@@ -13,6 +13,7 @@ from gainstage.doctor.repertoire import (
     GUARD,
     KEEP_GRAPH,
     LEAKY,
+    LOGARITHM,
     LOGITS,
     MATCH,
     NO_DECAY,
@@ -94,6 +95,11 @@ def _unscaled(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding
     yield STANDARDISE
     yield rate(0.01, run)
+
+
+def _probabilities(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    del run
+    yield LOGARITHM if finding.evidence.get("loss") == "nll_loss" else LOGITS
 
 
 def _far_targets(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -186,7 +192,7 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "excessive-weight-decay": _only(NO_DECAY),
     "over-clipped-gradient": _only(UNCLIP),
     "non-finite": _diverged,
-    "softmax-before-cross-entropy": _only(LOGITS),
+    "softmax-before-cross-entropy": _probabilities,
     "broadcast-loss": _only(MATCH),
     "nll-without-log-softmax": _only(NORMALISE),
     "unnormalized-target": _far_targets,
@@ -197,6 +203,8 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "gradient-underflow": _only(PRECISE),
     "train-eval-gap": _nothing,
     "loss-not-decreasing": _nothing,
+    "ranks-disagree": _nothing,
+    "rank-missing": _nothing,
 }
 """What a finding suggests, by its code."""
 

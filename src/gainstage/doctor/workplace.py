@@ -81,19 +81,22 @@ class Workplace:
     Args:
         target: path of the script, or name of a module.
         module: it is a module, as for ``python -m``.
+        here: the working directory, from which the script is called; the present one by default.
 
     Attributes:
         told: why trials run in place, in the user's own folders; ``""`` where they have copies.
         input: file for what the first run reads from its standard input.
     """
 
-    def __init__(self, target: str, *, module: bool = False) -> None:
+    def __init__(
+        self, target: str, *, module: bool = False, here: str | os.PathLike[str] | None = None
+    ) -> None:
         self._target = target
         self._module = module
-        self._here = Path.cwd()
+        self._here = Path.cwd() if here is None else Path(here).absolute()
         self._roots = [self._here]
         if not module:
-            self._roots.append(Path(target).resolve().parent)
+            self._roots.append((self._here / target).resolve().parent)
         self._above = {a for root in self._roots for a in (root, *root.parents)}
         self._temporary = tempfile.TemporaryDirectory(prefix="gainstage-")
         self._template = Path(self._temporary.name).resolve() / "template"

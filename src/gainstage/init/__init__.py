@@ -7,6 +7,8 @@ from gainstage.init.auditing import audit as audit
 from gainstage.init.calibration import Calibration as Calibration
 from gainstage.init.calibration import calibrate_ as calibrate_
 from gainstage.init.calibration import stage_levels as stage_levels
+from gainstage.init.coordinates import CoordinateCheck as CoordinateCheck
+from gainstage.init.coordinates import coordinate_check as coordinate_check
 from gainstage.init.gains import Gain as Gain
 from gainstage.init.gains import VarianceMap as VarianceMap
 from gainstage.init.gains import gain as gain

@@ -26,7 +26,16 @@ _REFUSED: Final = {
     "of the gate, E f(z)^2: ask for the gain of the gate's function",
     "softmax": "its outputs depend on each other and sum to 1; it is no activation of one variable",
     "normalization": "a normalisation sets the level itself: its gain is 1 over its input's level",
+    "dropout": "what it drops is up to chance, and what is left is enlarged for it",
 }
+
+_WORDS: Final = {
+    "GLU": "glu",
+    "Softm": "softmax",
+    "Norm": "normalization",
+    "Dropout": "dropout",
+}
+"""In the names of modules that have no gain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +128,7 @@ def _of_module(module: nn.Module) -> Function:
         low, high = module.lower, module.upper
         slope = math.sqrt((low * low + low * high + high * high) / 3)
         return lambda x: F.leaky_relu(x, slope if module.training else (low + high) / 2)
-    for word, reason in (("GLU", "glu"), ("Softm", "softmax"), ("Norm", "normalization")):
+    for word, reason in _WORDS.items():
         if word in type(module).__name__:
             _refuse(type(module).__name__, reason)
     return copy.deepcopy(module).double().cpu()
@@ -139,8 +148,9 @@ def _check_elementwise(found: Activation) -> None:
     x = np.linspace(-2.0, 2.0, 8)
     order = np.array([3, 0, 6, 1, 7, 2, 5, 4])
     try:
-        straight, mixed = found(x), found(x[order])
-        alone = found(x[:1])
+        with torch.random.fork_rng(devices=[]):  # what draws may be among what is refused
+            straight, mixed = found(x), found(x[order])
+            alone = found(x[:1])
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         msg = f"{found.name} cannot be applied to a vector of float64 ({error}): it has no gain."
         raise UsageError(msg) from error

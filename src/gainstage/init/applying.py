@@ -11,11 +11,11 @@ from typing_extensions import override
 
 from gainstage.errors import UsageError
 from gainstage.init import drawing
-from gainstage.init.layers import Weight, weights_of
+from gainstage.init.layers import Weight, check_values, weights_of
 from gainstage.init.planning import Given, Plan, carry_out, check, matches
 from gainstage.init.tape import recording
 from gainstage.init.wiring import Wiring, of_modules, of_tape
-from gainstage.theory.results import Drawn
+from gainstage.theory.results import Drawn, named
 from gainstage.theory.schemes import SCHEMES
 
 
@@ -37,13 +37,9 @@ class Initialisation:
         """The row of a parameter.
 
         Raises:
-            UsageError: there is none of that name.
+            UnknownNameError: there is none of that name.
         """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        msg = f"There is no parameter {name!r}; there are: {', '.join(r.name for r in self.rows)}."
-        raise UsageError(msg)
+        return named("parameter", self.rows, name)
 
     @override
     def __str__(self) -> str:
@@ -104,7 +100,7 @@ def apply_(  # noqa: PLR0913 - all but two are named and optional
     Raises:
         UnknownNameError: no scheme or activation has that name.
         UsageError: the scheme has no such option; an override matches nothing; the wiring cannot
-            be read without a batch; a parameter has no shape yet.
+            be read without a batch; a parameter has no values, of a lazy module or on ``meta``.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(100, 400), nn.GELU(), nn.Linear(400, 10))
@@ -128,6 +124,7 @@ def apply_(  # noqa: PLR0913 - all but two are named and optional
         dry_run,
         only,
     )
+    check_values(model)
     weights = weights_of(model)
     check(weights, plan)
     wiring = _wiring(model, batch, weights, plan)

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from gainstage.errors import UsageError
 from gainstage.init.expected_loss import expected_loss
+from gainstage.init.faults import copies, faults
 from gainstage.init.gains import gain
 from gainstage.init.laws import Look, look, p_value
-from gainstage.init.layers import Weight, bare, weights_of
+from gainstage.init.layers import Weight, bare, check_values, weights_of
 from gainstage.init.tape import recording
 from gainstage.init.wiring import Vertex, Wiring, of_modules, of_tape
 from gainstage.records import Finding
 from gainstage.theory.fans import Fans, torch_fan_in
 from gainstage.theory.plausible import plausible_stds
-from gainstage.theory.results import Audited, ExpectedLoss, Fit
+from gainstage.theory.results import Audited, ExpectedLoss, Fit, named
 from gainstage.theory.schemes import SCHEMES
 
 ALPHA: Final = 1e-3
 """False alarms per weight and scheme: how often the true scheme is rejected."""
-FACTOR: Final = 2.0
-"""Size over that of the nearest scheme that suits the layer, or the reverse, that is a finding."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,9 @@ class Audit:
         """The row of a parameter.
 
         Raises:
-            UsageError: there is none of that name.
+            UnknownNameError: there is none of that name.
         """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        msg = f"There is no parameter {name!r}; there are: {', '.join(r.name for r in self.rows)}."
-        raise UsageError(msg)
+        return named("parameter", self.rows, name)
 
     def draw(self, path: str | Path) -> None:
         """Draw each weight's size over that of the nearest scheme.
@@ -103,9 +97,11 @@ def audit(
         alpha: between 0 and 1.
 
     Raises:
-        UsageError: `alpha` is no probability, or there is a loss function but no batch.
+        UsageError: `alpha` is no probability, there is a loss function but no batch, or a
+            parameter has no values.
 
     Example:
+        >>> import torch
         >>> _ = torch.manual_seed(0)
         >>> net = nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 10))
         >>> audit(net)["0.weight"].scheme
@@ -117,11 +113,12 @@ def audit(
     if loss_fn is not None and batch is None:
         msg = "To hold the loss against what is expected, audit needs a batch as well."
         raise UsageError(msg)
+    check_values(model)
     wiring = _wiring(model, batch)
     weights = [_known(w, wiring) for w in weights_of(model)]
     rows = tuple(_row(w, wiring, alpha) for w in weights)
     loss = expected_loss(model, batch, loss_fn) if loss_fn is not None else None
-    found = [*_findings(rows), *_twins(weights)]
+    found = [*faults(rows), *copies(weights)]
     if loss is not None and loss.finding is not None:
         found.append(loss.finding)
     return Audit(rows, tuple(found), loss)
@@ -157,7 +154,8 @@ def _row(weight: Weight, wiring: Wiring | None, alpha: float) -> Audited:
     rejected = dict.fromkeys(fit.scheme for fit in tried if fit.scheme not in kept)
     following = around[1].name if around[1] else ""
     stds = [*plausible_stds(weight.op, shape, following), *(f.std for f in tried if f.std > 0)]
-    nearest = min(stds, key=lambda s: abs(math.log(s / seen.rms))) if seen.rms > 0 else math.nan
+    sized = 0 < seen.rms < math.inf
+    nearest = min(stds, key=lambda s: abs(math.log(s / seen.rms))) if sized else math.nan
     matrix = weight.parameter.detach().flatten(1)
     units = matrix.T if weight.op.startswith("ConvTranspose") else matrix
     same = len(units) > 1 and bool((units == units[:1]).all()) and seen.rms > 0
@@ -238,62 +236,4 @@ def _candidates(
         std = SCHEMES["xavier_uniform"].std(packed)
         yield Fit(
             "xavier_uniform", "all parts as one matrix", 1.0, std, p_value(seen, "uniform", std)
-        )
-
-
-def _findings(rows: Sequence[Audited]) -> Iterator[Finding]:
-    for row in rows:
-        if row.symmetric:
-            yield Finding(
-                "symmetric-weights",
-                "error",
-                0.99,
-                row.name,
-                0,
-                f"All units of {row.name} are alike, and will stay so: draw them at random.",
-                {"rms": row.rms},
-            )
-        elif row.role == "weight" and not row.fits and row.factor == row.factor:
-            off = max(row.factor, 1 / row.factor) if row.factor > 0 else math.inf
-            count = math.prod(row.shape)
-            if off < FACTOR * math.exp(4 / math.sqrt(2 * count)):
-                continue
-            way = "larger" if row.factor > 1 else "smaller"
-            yield Finding(
-                "poor-initialization",
-                "warning",
-                0.9,
-                row.name,
-                0,
-                f"{row.name} is {off:.1f} times {way} than the nearest scheme for its shape "
-                f"(rms {row.rms:.3g} against {row.nearest:.3g}).",
-                {"rms": row.rms, "rms_of_nearest_scheme": row.nearest, "factor": off},
-                {"factor": FACTOR},
-            )
-
-
-def _twins(weights: Sequence[Weight]) -> Iterator[Finding]:
-    """Weights that are copies of another: deep copies of a layer start alike."""
-    first: dict[tuple[Any, ...], Weight] = {}
-    copies: dict[str, list[str]] = {}
-    for weight in weights:
-        values = weight.parameter.detach()
-        if weight.role != "weight" or look(values).law in {None, "constant", "identity"}:
-            continue
-        key = (tuple(values.shape), float(values.double().sum()), float(values.double().norm()))
-        known = first.setdefault(key, weight)
-        if known is not weight and torch.equal(known.parameter, weight.parameter):
-            copies.setdefault(known.name, []).append(weight.name)
-    if copies:
-        name, others = next(iter(copies.items()))
-        count = sum(map(len, copies.values()))
-        yield Finding(
-            "symmetric-weights",
-            "warning",
-            0.9,
-            name,
-            0,
-            f"{count} weights hold the same numbers as another ({others[0]} as {name}): layers "
-            "were copied, not drawn anew, as nn.TransformerEncoder does; call gs.init.apply_.",
-            {"copies": copies},
         )

@@ -39,28 +39,28 @@ def balance_(model: nn.Module, batch: Any, share: float) -> None:
 
 
 def _send_back(output: Any) -> None:
-    heads = [t for t in pytree.tree_leaves(output) if isinstance(t, Tensor) and t.requires_grad]
+    heads = [t for t in _tensors(output) if t.requires_grad]
     chance = torch.Generator().manual_seed(0)
     starts = [torch.randn(h.shape, generator=chance).to(h) for h in heads]
     torch.autograd.backward(heads, starts)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
 def _scales(tape: Tape, wiring: Wiring, share: float) -> list[tuple[int, float]]:
     found = []
     for parameter, index in wiring.of_weights().items():
         node = tape.nodes[index]
-        if len(wiring.vertices[index].weights) > 2 or not node.inputs:
-            continue  # attention and recurrent layers: their insides are not on the tape
+        matrices = [w for w in _tensors((node.args, node.kwargs)) if w.dim() > 1]
+        if len(matrices) != 1 or id(matrices[0]) != parameter or not node.inputs:
+            continue  # of attention and recurrent layers the insides are not on the tape
         source = _source(tape, wiring, index)
         forward = level_db(node.rms) - level_db(source.rms)
         backward = level_db(source.grad) - level_db(node.grad)
         change = (1 - share) * forward + share * backward
-        weight = next(
-            leaf
-            for leaf in pytree.tree_leaves((node.args, node.kwargs))
-            if isinstance(leaf, Tensor) and id(leaf) == parameter
-        )
-        if weight.dim() > 1 and math.isfinite(change):
+        if math.isfinite(change):
             found.append((parameter, 10 ** (-change / 20)))
     return found
 

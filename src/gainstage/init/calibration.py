@@ -16,9 +16,9 @@ from typing_extensions import override
 from gainstage.errors import UsageError
 from gainstage.init.applying import apply_
 from gainstage.init.balancing import balance_
-from gainstage.init.layers import Weight, weights_of
+from gainstage.init.layers import Weight, check_values, weights_of
 from gainstage.init.metering import Meter, Stage
-from gainstage.init.tape import recording
+from gainstage.init.tape import check_batch, recording
 from gainstage.init.wiring import of_tape
 from gainstage.probe.profile import as_it_was, output_of
 from gainstage.quantities import level_db
@@ -82,7 +82,7 @@ def calibrate_(  # noqa: PLR0913 - all but two are named and optional
 
     Raises:
         UsageError: a level or balance makes no sense, a pattern matches nothing, batches do not fit
-            together.
+            together, are empty or complex, or a parameter has no values.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -94,7 +94,9 @@ def calibrate_(  # noqa: PLR0913 - all but two are named and optional
     if not 0 <= balance <= 1 or not math.isfinite(target):
         msg = f"balance must lie in 0..1 and target be finite, but they are {balance} and {target}."
         raise UsageError(msg)
+    check_values(model)
     whole = _joined([batch, *more])
+    check_batch(whole)
     if scheme is not None:
         apply_(model, scheme, generator=generator, batch=whole)
     levels = _Targets(model, whole, target, dict(targets or {}), branches=branches)

@@ -29,7 +29,8 @@ def expected_loss(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) 
     """
     levels = predict(model, batch, loss_fn)
     scores = next((s for s in reversed(levels.stages) if s.name), levels.stages[-1])
-    std, classes = scores.predicted_std, scores.shape[1] if len(scores.shape) > 1 else 1
+    shape = levels.output_shape
+    std, classes = scores.predicted_std, shape[1] if len(shape) > 1 else 1
     name = getattr(loss_fn, "__name__", type(loss_fn).__name__)
     if name not in {"cross_entropy", "CrossEntropyLoss"} or classes < 2:
         return ExpectedLoss(levels.loss, math.nan, math.nan, std)

@@ -40,6 +40,9 @@ class Gain(float):
         made.error = error
         return made
 
+    def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]
+        return float(self), self.error
+
 
 def gain(
     fn: str | nn.Module | Callable[[Tensor], Tensor],

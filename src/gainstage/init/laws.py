@@ -28,7 +28,8 @@ class Look:
     """What a tensor looks like.
 
     Attributes:
-        law: the likeliest of those known; None for an empty one.
+        law: the likeliest of those known; None for an empty or complex one, or if not all is
+            finite.
         count: elements that were drawn.
         rms: over all of them.
         peak: largest magnitude.
@@ -50,11 +51,13 @@ def look(tensor: Tensor) -> Look:
         >>> look(torch.rand(64, 64, generator=torch.Generator().manual_seed(0)) - 0.5).law
         'uniform'
     """
-    wide = tensor.detach().double().cpu()
-    count = wide.numel()
+    real = tensor.detach().abs() if tensor.is_complex() else tensor.detach()
+    wide, count = real.double().cpu(), tensor.numel()
     if not count:
         return Look(None, 0, 0.0, 0.0)
     rms, peak = float(wide.square().mean().sqrt()), float(wide.abs().max())
+    if tensor.is_complex() or not math.isfinite(rms):
+        return Look(None, count, rms, peak)
     law = _structure(wide, rms) or _shape(rms, peak)
     return Look(law, int((wide != 0).sum()) if law == "sparse" else count, rms, peak)
 

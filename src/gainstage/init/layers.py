@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from torch import Tensor, nn
 
+from gainstage.errors import UsageError
 from gainstage.theory import fans as fans_of
 from gainstage.theory.fans import GATES, Fans
 
@@ -34,7 +35,6 @@ class Weight:
             ``"unknown"``: a bare parameter of which only a traced batch could tell the use.
         op: operation that uses it, as :class:`gainstage.records.Site` names it.
         fans: of a weight; None for what has none.
-        module: the module that owns it.
         aliases: other names of the same parameter (tied weights).
         state: whether it multiplies a recurrent layer's state.
         flipped: whether its first axis is the input.
@@ -45,7 +45,6 @@ class Weight:
     role: Role
     op: str
     fans: Fans | None
-    module: nn.Module
     aliases: tuple[str, ...] = ()
     state: bool = False
     flipped: bool = False
@@ -62,6 +61,18 @@ class Weight:
         return (
             tuple(self.parameter.detach().chunk(count)) if count > 1 else (self.parameter.detach(),)
         )
+
+
+def check_values(model: nn.Module) -> None:
+    """Raise a UsageError unless every parameter has values: of lazy or meta modules none has."""
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            msg = f"{name} has no values yet; run a batch through the lazy module first."
+        elif parameter.is_meta:
+            msg = f"{name} is on the device meta, without values; call model.to_empty(device=...)."
+        else:
+            continue
+        raise UsageError(msg)
 
 
 def weights_of(model: nn.Module) -> list[Weight]:
@@ -85,46 +96,22 @@ def weights_of(model: nn.Module) -> list[Weight]:
             if known is None or (known.op == "Embedding" and isinstance(module, nn.Linear)):
                 found[id(parameter)] = _weight(name, own, parameter, module)
     return [
-        _with_aliases(weight, tuple(n for n in aliases[key] if n != weight.name))
+        replace(weight, aliases=tuple(n for n in aliases[key] if n != weight.name))
         for key, weight in found.items()
     ]
 
 
-def _with_aliases(weight: Weight, aliases: tuple[str, ...]) -> Weight:
-    if not aliases:
-        return weight
-    return Weight(
-        weight.name,
-        weight.parameter,
-        weight.role,
-        weight.op,
-        weight.fans,
-        weight.module,
-        aliases,
-        weight.state,
-    )
-
-
 def _weight(name: str, own: str, parameter: Tensor, module: nn.Module) -> Weight:
     op = type(module).__name__
-    if is_uninitialised(parameter):
-        return Weight(name, parameter, "unknown", op, None, module)
     if isinstance(module, _NORMS):
-        return Weight(name, parameter, "norm", op, None, module)
+        return Weight(name, parameter, "norm", op, None)
     if "bias" in own:
-        return Weight(name, parameter, "bias", op, None, module)
+        return Weight(name, parameter, "bias", op, None)
     for kinds, fans in _FANS:
         if isinstance(module, kinds) and parameter.dim() >= 2:
-            return Weight(
-                name,
-                parameter,
-                "weight",
-                op,
-                fans(module, own, tuple(parameter.shape)),
-                module,
-                state="_hh" in own,
-            )
-    return Weight(name, parameter, "unknown", op, None, module)
+            known = fans(module, own, tuple(parameter.shape))
+            return Weight(name, parameter, "weight", op, known, state="_hh" in own)
+    return Weight(name, parameter, "unknown", op, None)
 
 
 def _attention(module: nn.Module, own: str, shape: tuple[int, ...]) -> Fans:
@@ -162,23 +149,4 @@ def bare(weight: Weight, *, inputs_first: bool) -> Weight:
     shape = tuple(weight.parameter.shape)
     rows, columns = shape[-2], shape[-1]
     fans = fans_of.linear((columns, rows) if inputs_first else (rows, columns))
-    return Weight(
-        weight.name,
-        weight.parameter,
-        "weight",
-        "matmul",
-        fans,
-        weight.module,
-        weight.aliases,
-        flipped=inputs_first,
-    )
-
-
-def trained(weights: list[Weight]) -> Iterator[Weight]:
-    """Those that are not frozen."""
-    return (w for w in weights if w.parameter.requires_grad)
-
-
-def is_uninitialised(parameter: Tensor) -> bool:
-    """Whether a lazy module has not made it yet."""
-    return isinstance(parameter, nn.parameter.UninitializedParameter) or parameter.is_meta
+    return replace(weight, role="weight", op="matmul", fans=fans, flipped=inputs_first)

@@ -111,7 +111,7 @@ def _layer(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
     rest = args[3:]
     options = {k: v for k, v in kwargs.items() if k not in {"input", "weight", "bias"}}
     product = func(given["input"], given["weight"], None, *rest, **options)
-    if bias is not None and product.dim() > 2 and func is not F.linear:
+    if bias is not None and func is not F.linear:
         bias = bias.view(-1, *[1] * (weight.parameter.dim() - 2))
     meter.see_to(weight, weight.parameter.detach(), None, product, bias)
 
@@ -122,12 +122,30 @@ def _embedding(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
         meter.see_to(weight, weight.parameter.detach(), None, func(*args, **kwargs), None)
 
 
+def _bilinear(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
+    given = dict(zip(("input1", "input2", "weight", "bias"), args, strict=False)) | kwargs
+    weight = meter.weight(given["weight"])
+    if weight is not None:
+        product = func(given["input1"], given["input2"], given["weight"], None)
+        meter.see_to(weight, weight.parameter.detach(), None, product, given.get("bias"))
+
+
 def _matmul(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
-    for value in args[:2]:
+    for value in (*args[:2], kwargs.get("other"), kwargs.get("mat2")):
         weight = meter.weight(value)
         if weight is not None and weight.parameter.dim() >= 2:
             product = func(*args, **kwargs)
             meter.see_to(weight, weight.parameter.detach(), None, product, None)
+
+
+def _addmm(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
+    """``torch.addmm(bias, x, w)``, as a layer that keeps its weight the other way round."""
+    del func
+    given = dict(zip(("input", "mat1", "mat2"), args, strict=False)) | kwargs
+    weight = meter.weight(given["mat2"])
+    if weight is not None and not given.keys() & {"alpha", "beta"}:
+        matrix = weight.parameter.detach()
+        meter.see_to(weight, matrix, None, given["mat1"] @ matrix, given["input"])
 
 
 def _attention(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
@@ -160,13 +178,22 @@ def _recurrent(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
     for layer in range(layers):
         own = flat[layer * ways * size : (layer + 1) * ways * size]
         for way in range(ways):
-            weight = meter.weight(own[way * size])
-            if weight is not None:
-                for i, gate in enumerate(weight.parts):
-                    meter.see_to(weight, gate, i, F.linear(x, gate), None)
+            _gates(meter, own[way * size], x)
         at = slice(layer * ways, (layer + 1) * ways)
         state = tuple(s[at] for s in states) if isinstance(states, (tuple, list)) else states[at]
         x = func(x, state, own, biased, 1, 0.0, training, two_way, first)[0]
+
+
+def _cell(meter: Meter, func: Any, args: Any, kwargs: Any) -> None:
+    del func, kwargs
+    _gates(meter, args[2], args[0])
+
+
+def _gates(meter: Meter, matrix: Tensor, x: Tensor) -> None:
+    weight = meter.weight(matrix)
+    if weight is not None:
+        for i, gate in enumerate(weight.parts):
+            meter.see_to(weight, gate, i, F.linear(x, gate), None)
 
 
 _Handler = Callable[[Meter, Any, Any, Any], None]
@@ -175,6 +202,9 @@ _HANDLERS: Final[dict[str, _Handler]] = {
     **dict.fromkeys(_LAYERS, _layer),
     **dict.fromkeys(("matmul", "mm", "rmatmul"), _matmul),
     **dict.fromkeys(_RECURRENT, _recurrent),
-    "embedding": _embedding,
+    **dict.fromkeys(("embedding", "embedding_bag"), _embedding),
+    **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), _cell),
+    "addmm": _addmm,
+    "bilinear": _bilinear,
     "multi_head_attention_forward": _attention,
 }

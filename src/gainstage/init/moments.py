@@ -118,6 +118,21 @@ class Call:
             raise NotImplementedError
         return value
 
+    def weight(self, position: int, name: str) -> Tensor:
+        """A tensor that does not depend on the input; NotImplementedError if it is none."""
+        value = self.argument(position, name)
+        if not isinstance(value, Tensor):
+            raise NotImplementedError
+        return value
+
+    def operands(self) -> tuple[Any, Any]:
+        """Both sides of a binary operation; NotImplementedError if neither depends on the input."""
+        one = self.argument(0, "input")
+        two = self.argument(1, "other", self.kwargs.get("mat2"))
+        if not isinstance(one, Moments) and not isinstance(two, Moments):
+            raise NotImplementedError
+        return one, two
+
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument, however it was passed."""
         if len(self.args) > position:
@@ -126,6 +141,7 @@ class Call:
 
 
 Rule: TypeAlias = Callable[[Call], Moments]
+"""Raises NotImplementedError where a call is of a form that it does not know."""
 
 BINS: Final = 16
 _MOST_SAMPLES: Final = 1024

@@ -14,11 +14,14 @@ from gainstage.errors import UsageError
 from gainstage.init import drawing
 from gainstage.init.activations import activation
 from gainstage.init.gains import Direction, gain
-from gainstage.init.layers import Weight, bare, is_uninitialised
+from gainstage.init.layers import Weight, bare
 from gainstage.init.wiring import Wiring
 from gainstage.theory.fans import Fans, torch_fan_in
 from gainstage.theory.results import Drawn
 from gainstage.theory.schemes import Scheme
+
+_GAINS: dict[tuple[str, bool, Direction], float] = {}
+"""Of modules whose description is all that there is to them: a quadrature takes milliseconds."""
 
 Given = str | nn.Module | Callable[[Tensor], Tensor]
 """An activation: a name, a module or a function."""
@@ -52,11 +55,7 @@ class Plan:
 
 
 def check(weights: Sequence[Weight], plan: Plan) -> None:
-    """Raise a UsageError if there is a weight without values, or a pattern that matches none."""
-    for weight in weights:
-        if is_uninitialised(weight.parameter):
-            msg = f"{weight.name} has no values yet; run a batch through the lazy module first."
-            raise UsageError(msg)
+    """Raise a UsageError if a pattern matches none of the weights."""
     for pattern in (*plan.activations, *(plan.only or ())):
         if not any(matches(w, pattern) for w in weights):
             msg = (
@@ -87,6 +86,10 @@ def carry_out(weights: Sequence[Weight], wiring: Wiring | None, plan: Plan) -> I
             yield Drawn(weight.name, shape, "kept", "frozen")
         elif weight.role == "norm":
             yield Drawn(weight.name, shape, "kept", "of a norm")
+        elif not weight.parameter.numel():
+            yield Drawn(weight.name, shape, "kept", "empty")
+        elif weight.parameter.is_complex():
+            yield Drawn(weight.name, shape, "kept", "complex")
         elif weight.role == "bias":
             yield _bias(weight, fans_of_layer.get(weight.layer), plan)
         else:
@@ -95,7 +98,12 @@ def carry_out(weights: Sequence[Weight], wiring: Wiring | None, plan: Plan) -> I
 
 def _bias(weight: Weight, of: Weight | None, plan: Plan) -> Drawn:
     shape = tuple(weight.parameter.shape)
-    if plan.scheme.name == "torch_default" and of is not None and of.fans is not None:
+    if (
+        plan.scheme.name == "torch_default"
+        and of is not None
+        and of.fans is not None
+        and of.parameter.numel()
+    ):
         std = plan.scheme.std(_fans(of, plan))
         if not plan.dry:
             drawing.fill(weight.parameter, "uniform", std, of.fans, plan.generator)
@@ -179,7 +187,18 @@ def _activation(
     found_vertex = wiring.following(at) if plan.torch_habit else wiring.feeding(at)
     if found_vertex is None or found_vertex.function is None:
         return "", 1.0
-    return found_vertex.name, float(gain(found_vertex.function, _direction(plan)))
+    return found_vertex.name, _gain(found_vertex.function, _direction(plan))
+
+
+def _gain(function: Callable[[Tensor], Tensor] | nn.Module, direction: Direction) -> float:
+    """The gain of an activation; of torch's own modules, those that are alike are one."""
+    own = type(function).__module__ == nn.ReLU.__module__
+    if not isinstance(function, nn.Module) or not own or any(True for _ in function.parameters()):
+        return float(gain(function, direction))
+    key = (repr(function), function.training, direction)
+    if key not in _GAINS:
+        _GAINS[key] = float(gain(function, direction))
+    return _GAINS[key]
 
 
 def _direction(plan: Plan) -> Direction:

@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from typing_extensions import override
 
-from gainstage.errors import UsageError
 from gainstage.init.moments import (
     BINS,
     RULES,
@@ -25,10 +24,8 @@ from gainstage.init.moments import (
 from gainstage.init.tape import Node, Ref, Tape, recording
 from gainstage.init.vocabulary import MOVES
 from gainstage.init.weight_gradients import pairs_of, weight_gradients
-from gainstage.theory.results import PredictedStage, PredictedWeight
-
-_FAILURES: Final = (NotImplementedError, RuntimeError, TypeError, IndexError, AttributeError)
-"""What a rule meets that is called in an unknown way; its stage is then measured instead."""
+from gainstage.probe.profile import loss_for
+from gainstage.theory.results import PredictedStage, PredictedWeight, named
 
 
 @dataclass(frozen=True)
@@ -39,29 +36,21 @@ class Prediction:
         stages: in forward order.
         weights: gradients of the weight matrices whose input is a batch of vectors.
         loss: of the pass; NaN without a loss function.
-        output_rms: predicted rms of the model's first output.
+        output_shape: of the first tensor that the model returned.
     """
 
     stages: tuple[PredictedStage, ...]
     weights: tuple[PredictedWeight, ...]
     loss: float
+    output_shape: tuple[int, ...]
 
     def __getitem__(self, name: str) -> PredictedStage:
         """The stage of a name.
 
         Raises:
-            UsageError: there is none of that name.
+            UnknownNameError: there is none of that name.
         """
-        for stage in self.stages:
-            if stage.name == name:
-                return stage
-        msg = f"There is no stage {name!r}; there are: {', '.join(s.name for s in self.stages)}."
-        raise UsageError(msg)
-
-    @property
-    def output_rms(self) -> float:
-        """Predicted rms of the last stage's output."""
-        return self.stages[-1].predicted_rms
+        return named("stage", self.stages, name)
 
     def draw(self, path: str | Path, title: str = "") -> None:
         """Draw predicted and measured levels over the stages.
@@ -113,7 +102,8 @@ def predict(
             back from the output.
 
     Raises:
-        UsageError: no torch function was seen between input and output.
+        UsageError: no torch function was seen between input and output; the loss is no scalar, or
+            does not depend on any parameter; the batch is empty or complex.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -125,48 +115,45 @@ def predict(
         True
     """
     with recording(model, batch) as (tape, output):
-        heads = [t for t in pytree.tree_leaves(output) if isinstance(t, Tensor) and t.requires_grad]
-        gradients = _send_back(heads, output, batch, loss_fn)
+        heads = [t for t in pytree.tree_leaves(output) if isinstance(t, Tensor)]
+        loss, gradients = _send_back(heads, output, batch, loss_fn)
         grads = {
             name: float(p.grad.double().square().mean().sqrt())
             for name, p in model.named_parameters()
             if p.grad is not None
         }
         parameters = {id(p): name for name, p in model.named_parameters()}
-        loss = gradients[0]
-        found = _propagate(tape, batch)
-    modelled, moments = found
+        modelled, moments = _propagate(tape, batch)
     with torch.enable_grad():
-        _flow_back(tape, moments, gradients[1])
+        _flow_back(tape, moments, gradients)
     stages = tuple(
         _stage(node, name, moment, known)
         for node, name, moment, known in zip(tape.nodes, tape.names, moments, modelled, strict=True)
         if _is_stage(node)
     )
-    pairs = pairs_of(batch, gradients[1])
+    pairs = pairs_of(batch, gradients)
     weights = tuple(weight_gradients(tape, moments, parameters, grads, pairs))
-    return Prediction(stages, weights, loss)
+    return Prediction(stages, weights, loss, tuple(heads[0].shape))
 
 
 def _send_back(
     heads: list[Tensor], output: Any, batch: Any, loss_fn: Callable[..., Tensor] | None
 ) -> tuple[float, list[Tensor | None]]:
-    """Run backward; the loss and its gradient with respect to each head."""
-    if not heads:
-        return math.nan, []
-    for head in heads:
+    """Run backward; the loss, and its gradient with respect to each tensor of the output."""
+    ends = [head for head in heads if head.requires_grad]
+    for head in ends:
         head.retain_grad()
     loss = math.nan
-    if loss_fn is None:
-        chance = torch.Generator().manual_seed(0)
-        start = [torch.randn(h.shape, generator=chance).to(h) for h in heads]
-        torch.autograd.backward(heads, start)
-    else:
-        has_targets = isinstance(batch, (tuple, list)) and len(batch) == 2
-        value = loss_fn(output, batch[1]) if has_targets else loss_fn(output)
+    if loss_fn is not None:
+        value = loss_for(output, batch, loss_fn)
         loss = float(value.detach())
         value.backward()  # type: ignore[no-untyped-call]
-    return loss, [None if h.grad is None else h.grad.detach().double().cpu() for h in heads]
+    elif ends:
+        chance = torch.Generator().manual_seed(0)
+        start = [torch.randn(h.shape, generator=chance).to(h) for h in ends]
+        torch.autograd.backward(ends, start)
+    grads = [head.grad if head.requires_grad else None for head in heads]
+    return loss, [None if g is None else g.detach().double().cpu() for g in grads]
 
 
 def _propagate(tape: Tape, batch: Any) -> tuple[list[bool], list[Moments]]:
@@ -200,7 +187,7 @@ def _made_by(node: Node, moments: list[Moments], samples: int) -> tuple[bool, Mo
         call = Call(function, given[0], given[1], node.item, node.shape, training, samples)
         try:
             made = RULES[node.op](call)
-        except _FAILURES:
+        except NotImplementedError:
             return False, _as_measured(node, moments)
         if made.shape == node.shape and made.flow.shape == made.second.shape:
             return True, made
@@ -234,9 +221,11 @@ def _as_measured(node: Node, moments: list[Moments]) -> Moments:
 def _flow_back(tape: Tape, moments: list[Moments], gradients: list[Tensor | None]) -> None:
     """Send the second moment of the output's gradient back through the flows."""
     ends, starts = [], []
-    for index, gradient in zip(tape.outputs, gradients, strict=False):
+    for index, gradient in zip(tape.outputs, gradients, strict=True):
+        if index is None or gradient is None:
+            continue
         made = moments[index]
-        if gradient is not None and made.flow.requires_grad:
+        if made.flow.requires_grad:
             ends += [made.flow, made.flow_pair]
             starts += [gradient.square(), torch.ones(BINS, dtype=torch.float64)]
     if ends:

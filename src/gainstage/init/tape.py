@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gainstage.errors import UsageError
+from gainstage.init.layers import check_values
 from gainstage.probe.profile import as_it_was, output_of
 from gainstage.torch_private import without_overrides
 
@@ -41,7 +42,6 @@ class Node:
         mean: measured; NaN for integers.
         rms: measured.
         grad: measured rms of the loss's gradient, NaN where none came.
-        tensor: the tensor itself, on a tape that keeps them.
     """
 
     index: int
@@ -55,7 +55,6 @@ class Node:
     mean: float = float("nan")
     rms: float = float("nan")
     grad: float = float("nan")
-    tensor: Tensor | None = None
 
     @property
     def op(self) -> str:
@@ -80,12 +79,13 @@ class Tape:
 
     Attributes:
         nodes: one for each tensor that depends on the input.
-        outputs: indices of what the model returned.
+        outputs: indices of the tensors that the model returned, in order; None for one that was
+            not made of the input by a call that was seen.
         names: name of each node, as the user would call the place.
     """
 
     nodes: list[Node] = field(default_factory=list)
-    outputs: tuple[int, ...] = ()
+    outputs: tuple[int | None, ...] = ()
     names: list[str] = field(default_factory=list)
 
 
@@ -94,14 +94,12 @@ class Recorder(TorchFunctionMode):
 
     Args:
         measure: read the level of each tensor, and of its gradient when that comes.
-        keep: leave the tensors on the tape.
     """
 
-    def __init__(self, *, measure: bool = True, keep: bool = False) -> None:
+    def __init__(self, *, measure: bool = True) -> None:
         super().__init__()
         self.tape = Tape()
         self._measure = measure
-        self._keep = keep
         self._made: dict[int, tuple[Tensor, int]] = {}  # keeps the tensors, and so their ids
         self._constants: dict[int, Tensor] = {}  # made of parameters alone
         self._modules: list[tuple[str, nn.Module]] = []
@@ -148,8 +146,6 @@ class Recorder(TorchFunctionMode):
                 tensor.register_hook(  # type: ignore[no-untyped-call]
                     lambda grad: _note(node, grad)
                 )
-        if self._keep:
-            node.tensor = tensor
         self.tape.nodes.append(node)
         return node
 
@@ -175,9 +171,7 @@ class Recorder(TorchFunctionMode):
 
 
 @contextmanager
-def recording(
-    model: nn.Module, batch: Any, *, measure: bool = True, keep: bool = False
-) -> Iterator[tuple[Tape, Any]]:
+def recording(model: nn.Module, batch: Any, *, measure: bool = True) -> Iterator[tuple[Tape, Any]]:
     """Run a model forward on a batch and hold the tape and the output, as long as it is open.
 
     The model is left as it was: gradients, buffers, mode; so is the random state.
@@ -186,12 +180,15 @@ def recording(
         model: the network, in the mode in which it is to be looked at.
         batch: ``(inputs, targets)``, a mapping of keyword arguments, or the inputs alone.
         measure: read the levels.
-        keep: leave the tensors on the tape.
 
     Raises:
-        UsageError: nothing of the output depends on the input by way of torch functions.
+        UsageError: nothing of the output depends on the input by way of torch functions; a
+            parameter has no values; the batch has none, or complex ones, and is to be measured.
     """
-    recorder = Recorder(measure=measure, keep=keep)
+    check_values(model)
+    if measure:
+        check_batch(batch)
+    recorder = Recorder(measure=measure)
     with as_it_was(model), torch.enable_grad():
         with recorder.inside(model), recorder:
             with without_overrides():  # inputs are no calls
@@ -199,13 +196,23 @@ def recording(
                     recorder.add(tensor, None, (), {}, 0)
             output = output_of(model, batch)
         tape = recorder.tape
-        found = (recorder.index_of(tensor) for tensor in _tensors(output))
-        tape.outputs = tuple(index for index in found if index is not None)
-        if not tape.outputs:
+        tape.outputs = tuple(recorder.index_of(tensor) for tensor in _tensors(output))
+        if all(index is None for index in tape.outputs):
             msg = "No call of a torch function was seen between the model's input and its output."
             raise UsageError(msg)
         tape.names = names(tape)
         yield tape, output
+
+
+def check_batch(batch: Any) -> None:
+    """Raise a UsageError if a batch is empty or complex: it has no level that could be told."""
+    tensors = _tensors(batch)
+    if not any(tensor.numel() for tensor in tensors):
+        msg = "The batch is empty, so there is nothing to measure."
+        raise UsageError(msg)
+    if any(tensor.is_complex() for tensor in tensors):
+        msg = "The batch is complex; levels are predicted and set of real signals only."
+        raise UsageError(msg)
 
 
 def names(tape: Tape) -> list[str]:

@@ -34,7 +34,9 @@ NORMS: Final = frozenset(
 
 ADDS: Final = frozenset("add iadd radd".split())
 
-LEVELLERS: Final = frozenset("mul matmul bmm softmax scaled_dot_product_attention glu cat".split())
+LEVELLERS: Final = frozenset(
+    "mul matmul bmm baddbmm einsum softmax scaled_dot_product_attention glu cat".split()
+)
 """What comes out has a level of its own, which no activation before it explains."""
 
 MOVES: Final = frozenset(

@@ -46,7 +46,7 @@ def weight_gradients(
 def pairs_of(batch: Any, gradients: list[Tensor | None]) -> Tensor:
     """What two samples' gradients have in common, by the likeness of their inputs: [BINS]."""
     inputs = [t for t in pytree.tree_leaves(batch) if isinstance(t, Tensor)]
-    gradient = gradients[0] if len(gradients) == 1 else None
-    if gradient is None or not inputs or len(inputs[0]) != len(gradient):
+    found = [gradient for gradient in gradients if gradient is not None]
+    if len(found) != 1 or not inputs or len(inputs[0]) != len(found[0]):
         return torch.zeros(BINS, dtype=torch.float64)
-    return by_bins(likeness(gradient), likeness(inputs[0]))
+    return by_bins(likeness(found[0]), likeness(inputs[0]))

@@ -30,6 +30,9 @@ _WEIGHT_MODULES: Final = (
     nn.modules.conv._ConvNd,  # noqa: SLF001 - the base of all convolutions
 )
 
+_BY_HAND: Final = frozenset({"matmul", "mm", "addmm"})
+"""Products that know of no first and second axis of a weight."""
+
 
 @dataclass(eq=False, slots=True)
 class Vertex:
@@ -140,8 +143,8 @@ def _vertex(node: Node, own: set[int]) -> Vertex:
     leaves = pytree.tree_leaves((node.args, node.kwargs))
     weights = tuple(id(leaf) for leaf in leaves if isinstance(leaf, Tensor) and id(leaf) in own)
     if weights and op in PRODUCTS:
-        second = node.args[1] if len(node.args) > 1 else None
-        flipped = op in {"matmul", "mm"} and isinstance(second, Tensor)
+        # of `x @ w` the weight comes last, in whatever way it was passed
+        flipped = op in _BY_HAND and isinstance(leaves[-1], Tensor) and id(leaves[-1]) in own
         return Vertex("weight", node.inputs, weights, flipped=flipped)
     if op in ACTIVATIONS and node.function is not None:
         rest = pytree.tree_map(lambda leaf: None if isinstance(leaf, Ref) else leaf, node.args[1:])
@@ -202,7 +205,7 @@ def _fx_vertex(
         read = [n for n in node.all_input_nodes if n.op == "get_attr"]
         held = tuple(id(_attribute(model, str(n.target))) for n in read)
         if held and name in PRODUCTS:
-            flipped = name in {"matmul", "mm"} and node.args[-1] in read
+            flipped = name in _BY_HAND and node.all_input_nodes[-1] in read
             return Vertex("weight", inputs, held, flipped=flipped)
         if name in ACTIVATIONS:
             return Vertex("activation", inputs, function=_functional(name, node), name=name)
@@ -237,6 +240,6 @@ def _of_module(module: nn.Module, inputs: Iterable[int]) -> Vertex:
         found = activation(module) if not any(module.children()) else None
     except UsageError:
         found = None
-    if found is None or isinstance(module, (nn.Identity, nn.Dropout, nn.Flatten)):
+    if found is None or isinstance(module, nn.Identity):
         return Vertex("passing", given)
     return Vertex("activation", given, function=found.function, name=name)

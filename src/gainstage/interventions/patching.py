@@ -7,9 +7,10 @@ training, and plain replacement in the order of a stack is enough.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeAlias
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +92,31 @@ def during_steps(key: str, change: Callable[[Any], Any]) -> Iterator[None]:
 
     with before_steps(before), after_steps(after):
         yield
+
+
+@contextmanager
+def optimizers_made() -> Iterator[WeakSet[torch.optim.Optimizer]]:
+    """The optimisers of torch's kind that are made while this lasts."""
+    made: WeakSet[torch.optim.Optimizer] = WeakSet()
+
+    def init(original: Function) -> Function:
+        def wrapper(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            made.add(self)
+
+        return wrapper
+
+    with replaced(torch.optim.Optimizer, "__init__", init):
+        yield made
+
+
+def trained(leaves: Sequence[Tensor], optimizers: Iterable[torch.optim.Optimizer]) -> list[Tensor]:
+    """Those leaves that an optimiser steps; all if there is no optimiser: who knows whose they are.
+
+    A point at which a gradient is asked for (of a differential equation, of an attack) is none.
+    """
+    owned = {id(p) for one in optimizers for p in parameters_of(one)}
+    return [leaf for leaf in leaves if not owned or id(leaf) in owned]
 
 
 @contextmanager

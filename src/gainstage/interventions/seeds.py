@@ -15,6 +15,9 @@ from gainstage.interventions.patching import Function, replaced
 STRIDE: Final = 100_003
 """Distance of the seeds of two trials: scripts often use neighbouring seeds side by side."""
 
+_SEEDS: Final = 2**32
+"""How many numpy knows."""
+
 
 @contextmanager
 def shifted(seed: int) -> Iterator[None]:
@@ -34,9 +37,15 @@ def shifted(seed: int) -> Iterator[None]:
     shift = seed * STRIDE
 
     def shifting(original: Function) -> Function:
-        def wrapper(first: Any = None, *args: Any, **kwargs: Any) -> Any:
-            moved = first + shift if isinstance(first, (int, np.integer)) else first
-            return original(moved, *args, **kwargs)
+        def moved(seed: Any) -> Any:
+            whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+            return (int(seed) + shift) % _SEEDS if whole and shift else seed
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            given = kwargs.keys() & {"seed", "a"}
+            named: dict[str, Any] = {key: moved(kwargs[key]) for key in given}
+            kwargs.update(named)
+            return original(*map(moved, args[:1]), *args[1:], **kwargs)
 
         return wrapper
 

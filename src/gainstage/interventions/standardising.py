@@ -23,9 +23,14 @@ class Scale:
         self._sum = torch.zeros(())
         self._squares = torch.zeros(())
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The batch [n, features], [n, time, features] or [n, channels, ...], standardised."""
-        axis = x.dim() - 1 if x.dim() <= 3 else 1
+    def __call__(self, x: Tensor, *, channels: bool = False) -> Tensor:
+        """The batch [n, features], [n, time, features] or [n, channels, ...], standardised.
+
+        Args:
+            x: the batch.
+            channels: of three axes the second one counts, as convolutions have it.
+        """
+        axis = x.dim() - 1 if x.dim() <= 2 + (not channels) else 1
         rows = x.detach().double().movedim(axis, -1).reshape(-1, x.shape[axis])
         if self._batches < BATCHES and torch.is_grad_enabled():
             self._batches += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from gainstage.landscape import canvas
+from gainstage.render import canvas
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

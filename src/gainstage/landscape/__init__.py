@@ -12,6 +12,7 @@ from gainstage.landscape.figures import animate as animate
 from gainstage.landscape.figures import figure_3d as figure_3d
 from gainstage.landscape.figures import figure_losses as figure_losses
 from gainstage.landscape.figures import figure_map as figure_map
+from gainstage.landscape.linefit import line_fit as line_fit
 from gainstage.landscape.lossmap import LossMap as LossMap
 from gainstage.landscape.maps import line as line
 from gainstage.landscape.maps import loss_map as loss_map

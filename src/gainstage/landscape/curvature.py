@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gainstage.errors import MissingExtraError
+from gainstage.errors import MissingExtraError, UsageError
 from gainstage.landscape.directions import Weights
-from gainstage.landscape.mapping import Loss
+from gainstage.landscape.mapping import Loss, check_fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Curvature:
 
 def curvature(
     model: nn.Module,
-    loss: Loss,
     batch: tuple[Any, Any],
+    loss_fn: Loss,
     *,
     count: int = 2,
     probes: int = 0,
@@ -48,8 +48,8 @@ def curvature(
 
     Args:
         model: is copied, in evaluation mode, and not touched.
-        loss: from output and target to a number, a mean over samples.
-        batch: input and target.
+        batch: ``(inputs, targets)``.
+        loss_fn: from output and target to a number, a mean over samples.
         count: how many eigenvalues.
         probes: random products by which the trace is estimated (Hutchinson's method; the
             relative error falls as 1 / sqrt(probes)); none if 0.
@@ -57,6 +57,7 @@ def curvature(
 
     Raises:
         MissingExtraError: curvlinops is not installed.
+        UsageError: there are not more weights than eigenvalues are asked for.
 
     Source:
         Dangel et al., curvlinops; Cohen, Kaur, Li, Kolter, Talwalkar, "Gradient descent on neural
@@ -65,8 +66,12 @@ def curvature(
     curvlinops, linalg = _peer("curvlinops"), _peer("scipy.sparse.linalg")
     model = copy.deepcopy(model).eval()
     parameters = {n: p.requires_grad_() for n, p in model.named_parameters()}
+    weights = sum(p.numel() for p in parameters.values())
+    if not 0 < count < weights:
+        msg = f"Lanczos' method finds fewer eigenvalues than there are weights, {weights}: {count}."
+        raise UsageError(msg)
     operator = curvlinops.HessianLinearOperator(
-        model, _Mean(loss), list(parameters.values()), [batch], check_deterministic=False
+        model, _Mean(loss_fn), list(parameters.values()), [batch], check_deterministic=False
     )
     matrix = operator.to_scipy()
     generator = torch.Generator().manual_seed(seed)
@@ -79,7 +84,8 @@ def curvature(
             torch.manual_seed(seed)
             trace = float(curvlinops.hutchinson_trace(operator, min(probes, len(first) - 1)))
     sizes = [p.numel() for p in parameters.values()]
-    rows = torch.from_numpy(vectors[:, order].T.copy()).float()
+    like = next(iter(parameters.values())).detach()
+    rows = torch.from_numpy(vectors[:, order].T.copy()).to(like)
     directions = tuple(
         {
             name: part.view_as(p)
@@ -87,11 +93,11 @@ def curvature(
         }
         for row in rows
     )
-    return Curvature(torch.from_numpy(values[order].copy()).float(), directions, trace)
+    return Curvature(torch.from_numpy(values[order].copy()).to(like), directions, trace)
 
 
 def sharpness(
-    model: nn.Module, loss: Loss, batch: tuple[Any, Any], points: Sequence[Weights]
+    model: nn.Module, batch: tuple[Any, Any], loss_fn: Loss, points: Sequence[Weights]
 ) -> Tensor:
     """The largest eigenvalue [point] at each point of a trajectory.
 
@@ -100,17 +106,19 @@ def sharpness(
 
     Args:
         model: is copied, and not touched.
-        loss: as in :func:`curvature`.
-        batch: input and target.
+        batch: ``(inputs, targets)``.
+        loss_fn: as in :func:`curvature`.
         points: weights by name, as a :class:`~gainstage.landscape.Trajectory` has them.
 
     Raises:
         MissingExtraError: curvlinops is not installed.
+        UsageError: the points are of another model.
     """
     moved, found = copy.deepcopy(model), []
     for point in points:
+        check_fit("point", point, moved)
         moved.load_state_dict(dict(point), strict=False)
-        found.append(curvature(moved, loss, batch, count=1).eigenvalues[0])
+        found.append(curvature(moved, batch, loss_fn, count=1).eigenvalues[0])
     return torch.stack(found)
 
 

@@ -33,6 +33,9 @@ def random_directions(
         normalize: give each filter (row of a weight) or each whole tensor the norm that it has in
             the model, and leave out tensors of one dimension (biases, norms); or nothing of this.
 
+    Raises:
+        UsageError: `normalize` is none of the three.
+
     Source:
         Li, Xu, Taylor, Studer, Goldstein, "Visualizing the loss landscape of neural nets",
         NeurIPS 2018, section 4.
@@ -43,6 +46,9 @@ def random_directions(
         >>> torch.allclose(direction["weight"].norm(dim=1), model.weight.norm(dim=1))
         True
     """
+    if normalize not in ("filter", "layer", "none"):
+        msg = f"normalize is 'filter', 'layer' or 'none', and not {normalize!r}."
+        raise UsageError(msg)
     generator = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(count):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils._pytree import tree_leaves
 
 from gainstage.landscape.directions import Weights
 
@@ -39,11 +40,11 @@ class Evaluator:
     Args:
         model: is copied, never touched.
         inputs: positional arguments of the model.
-        origin: the weights at (0, 0).
+        origin: the weights at (0, 0), and buffers where it has any.
         directions: one or two; names that are missing do not move.
         batch_norm: ``"batch"``: BatchNorm uses the statistics of the batch; ``"recalibrated"``:
             they are measured anew at each point and then used as in evaluation; ``"running"``:
-            those that the model has.
+            those of the origin.
     """
 
     def __init__(
@@ -55,6 +56,9 @@ class Evaluator:
         batch_norm: BatchNormMode,
     ) -> None:
         self._model = copy.deepcopy(model).eval()
+        for name, buffer in self._model.named_buffers():
+            if name in origin:
+                buffer.copy_(origin[name])
         self._inputs, self._recalibrated = inputs, batch_norm == "recalibrated"
         self._norms = [one for one in self._model.modules() if isinstance(one, _BatchNorm)]
         if batch_norm == "batch":
@@ -164,7 +168,29 @@ class Evaluator:
             again, _ = self._calls(names)
             self._move_to(origin)
             found = {m: seen for m, seen in found.items() if torch.equal(seen[1], again[m][0])}
+            found = {m: seen for m, seen in found.items() if not self._used_elsewhere(m, away)}
         return found, total
+
+    def _used_elsewhere(self, module: nn.Module, away: Weights) -> bool:
+        """Whether a module's weights count beside its own call.
+
+        Those of a table do that is read out again by hand. It shows when the module's output is
+        held and moving its weights changes what the model puts out all the same.
+        """
+        outputs: list[Any] = []
+        with module.register_forward_hook(lambda *call: outputs.append(call[-1].clone())):
+            before = self._model(*self._inputs)
+        names = {id(p): name for name, p in self._weights.items()}
+        kept = [(p, p.detach().clone()) for p in module.parameters()]
+        for p, _ in kept:
+            p.data.copy_(away[names[id(p)]])
+        with module.register_forward_hook(lambda *_: outputs[0].clone()):
+            after = self._model(*self._inputs)
+        for p, value in kept:
+            p.data.copy_(value)
+        ends = zip(tree_leaves(before), tree_leaves(after), strict=True)
+        pairs = [(a, b) for a, b in ends if isinstance(a, Tensor)]
+        return not pairs or not all(torch.equal(a, b) for a, b in pairs)
 
     def _calls(self, modules: Mapping[nn.Module, str]) -> tuple[dict[nn.Module, list[Tensor]], int]:
         """The inputs of each call of each module that takes one tensor; bytes of all outputs."""

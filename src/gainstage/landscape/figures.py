@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gainstage.landscape import canvas
+from gainstage.landscape.contours import colour_bar, contours
 from gainstage.landscape.lossmap import LossMap
 from gainstage.landscape.race import Race
 from gainstage.landscape.surface import SURFACES, Surface
+from gainstage.render import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,11 +37,11 @@ def figure_map(what: str | Surface | Race, *, size: int = 201, arrows: int = 0) 
         MissingExtraError: matplotlib is not installed.
     """
     surface, race = _sorted_out(what)
-    figure = canvas.new_figure()
+    figure = canvas.new_figure(6.0, 5.0)
     axes = figure.add_subplot()
     x, y, values = surface.map(size)
-    bands = canvas.contours(axes, x.numpy(), y.numpy(), values.numpy())
-    figure.colorbar(bands, ax=axes, format="%.3g", label="value")
+    bands = contours(axes, x.numpy(), y.numpy(), values.numpy())
+    colour_bar(axes, bands, "value")
     finite = [point for point in surface.optima if np.isfinite(point).all()]
     if finite:
         axes.plot(*np.transpose(finite), "*", color="white", markeredgecolor="black", markersize=12)
@@ -106,8 +107,8 @@ def figure_losses(losses: LossMap, *, path_label: str = "training") -> Figure:
         figure = canvas.new_figure(5.5 * columns, 4.5 * rows)
         for index, (name, values) in enumerate(zip(losses.names, losses.values, strict=True)):
             axes = figure.add_subplot(rows, columns, index + 1, title=name)
-            bands = canvas.contours(axes, losses.x.numpy(), losses.y.numpy(), values.numpy())
-            figure.colorbar(bands, ax=axes, format="%.3g", label="loss")
+            bands = contours(axes, losses.x.numpy(), losses.y.numpy(), values.numpy())
+            colour_bar(axes, bands, "loss")
             axes.set(xlabel=losses.axes[0], ylabel=losses.axes[1])
             if losses.path is not None:
                 _draw_paths(axes, losses.path[None].numpy(), canvas.COLORS[0], path_label)

@@ -33,34 +33,43 @@ class Filler:
     def __init__(
         self,
         model: nn.Module,
-        loss: Loss | Mapping[str, Loss],
         batch: tuple[Any, Any],
+        loss_fn: Loss | Mapping[str, Loss],
         origin: Weights | None,
         directions: Sequence[Weights],
         batch_norm: BatchNormMode,
     ) -> None:
-        if not (callable(loss) or isinstance(loss, Mapping)):
-            kind = type(loss).__name__
-            msg = f"A map takes model, loss and batch, in this order, but the loss is a {kind}."
+        if not (callable(loss_fn) or isinstance(loss_fn, Mapping)):
+            kind = type(loss_fn).__name__
+            msg = f"A map takes model, batch and loss_fn, in this order, but loss_fn is a {kind}."
             raise UsageError(msg)
-        inputs, self.target = batch
+        inputs, self.target = _halves(batch)
         self.inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-        self.losses = dict(loss) if isinstance(loss, Mapping) else {_name(loss): loss}
+        self.losses = dict(loss_fn) if isinstance(loss_fn, Mapping) else {_name(loss_fn): loss_fn}
         own = {name: p.detach() for name, p in model.named_parameters()}
+        if not own or any(p.is_meta for p in own.values()):
+            what = "no weights" if not own else "weights on the device meta, without values"
+            msg = f"{type(model).__name__} has {what}, so its loss has no map."
+            raise UsageError(msg)
         self.tensor = next(iter(own.values()))
         self.origin = {**own, **({} if origin is None else origin)}
         for what, weights in (("origin", self.origin), *(("direction", d) for d in directions)):
-            _check_fit(what, weights, own, model)
+            check_fit(what, weights, model)
+        self.directions = [{n: t for n, t in d.items() if n in own} for d in directions]
         if batch_norm not in STATISTICS:
             msg = f"batch_norm is {' or '.join(map(repr, STATISTICS))}, and not {batch_norm!r}."
             raise UsageError(msg)
         has_norm = any(isinstance(module, _BatchNorm) for module in model.modules())
         self.note = STATISTICS[batch_norm] if has_norm else ""
         with torch.no_grad():
-            self.evaluator = Evaluator(model, self.inputs, self.origin, directions, batch_norm)
+            moved = self.directions  # buffers of whole state dicts stay
+            self.evaluator = Evaluator(model, self.inputs, self.origin, moved, batch_norm)
 
     def axis(self, span: tuple[float, float], size: int) -> Tensor:
         """Coordinates, as exact as the weights are."""
+        if size < 1:
+            msg = f"A map has at least one point along an axis; its size is {size}."
+            raise UsageError(msg)
         double = self.tensor.dtype == torch.float64
         return torch.linspace(*span, size, dtype=torch.float64 if double else torch.float32)
 
@@ -123,12 +132,26 @@ def _name(loss: Loss) -> str:
     return getattr(loss, "__name__", type(loss).__name__)
 
 
-def _check_fit(what: str, weights: Weights, own: Weights, model: nn.Module) -> None:
+def _halves(batch: Any) -> tuple[Any, Any]:
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        return batch[0], batch[1]
+    many = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+    msg = f"The batch is (inputs, targets), and not a {type(batch).__name__}{many}."
+    raise UsageError(msg)
+
+
+def check_fit(what: str, weights: Weights, model: nn.Module) -> None:
+    """Raise a UsageError unless every tensor has its like in the model, by name and shape.
+
+    Args:
+        what: the weights are, for the message.
+        weights: by name; buffers may be among them.
+        model: which.
+    """
+    own = {**model.state_dict(), **dict(model.named_parameters())}
     for name, tensor in weights.items():
         if name in own and tensor.shape == own[name].shape:
             continue
-        if what == "origin" and name not in own and name in model.state_dict():
-            continue  # a buffer of a whole state dict
         has = f"{list(own[name].shape)}" if name in own else "no such weight"
         msg = (
             f"This {what} is of another model: it has {name!r} as {list(tensor.shape)}, "

@@ -23,8 +23,8 @@ MEMORY: Final = 2**28
 
 def loss_map(  # noqa: PLR0913 - as many as a map has sides
     model: nn.Module,
-    loss: Loss | Mapping[str, Loss],
     batch: tuple[Any, Any],
+    loss_fn: Loss | Mapping[str, Loss],
     x: Axis,
     y: Axis,
     *,
@@ -36,8 +36,8 @@ def loss_map(  # noqa: PLR0913 - as many as a map has sides
 
     Args:
         model: is not touched.
-        loss: from output and target to a number, or several by name: they share the outputs.
-        batch: input and target.
+        batch: ``(inputs, targets)``.
+        loss_fn: from output and target to a number, or several by name: they share the outputs.
         x: a weight and its least and greatest value: ``("bias", (-5, 8))``, or for one element of
             several ``("0.weight[2, 1]", (-1, 1))``.
         y: the other.
@@ -46,29 +46,32 @@ def loss_map(  # noqa: PLR0913 - as many as a map has sides
         trajectory: weights of a training, to be drawn on the map.
 
     Raises:
-        UsageError: there is no such weight.
+        UsageError: there is no such weight, or both are the same.
 
     Example:
         >>> model, batch = nn.Linear(1, 1), (torch.ones(4, 1), torch.zeros(4, 1))
         >>> mse = torch.nn.functional.mse_loss
-        >>> found = loss_map(model, mse, batch, ("bias", (-1, 1)), ("weight", (-1, 1)), size=3)
+        >>> found = loss_map(model, batch, mse, ("bias", (-1, 1)), ("weight", (-1, 1)), size=3)
         >>> found.values[0]
         tensor([[4., 1., 0.],
                 [1., 0., 1.],
                 [0., 1., 4.]])
     """
     origin = {name: p.detach().clone() for name, p in model.named_parameters()}
+    elements = [_element(origin, text) for text, _ in (x, y)]
+    if elements[0] == elements[1]:
+        msg = f"A map is over two weights, but both axes are {x[0]!r}."
+        raise UsageError(msg)
     directions = []
-    for text, _ in (x, y):
-        name, index = _element(origin, text)
+    for name, index in elements:
         origin[name][index] = 0.0
         direction = torch.zeros_like(origin[name])
         direction[index] = 1.0
         directions.append({name: direction})
     found = plane(
         model,
-        loss,
         batch,
+        loss_fn,
         directions,
         origin=origin,
         x=x[1],
@@ -82,8 +85,8 @@ def loss_map(  # noqa: PLR0913 - as many as a map has sides
 
 def plane(  # noqa: PLR0913 - a map has many sides; all but three have defaults
     model: nn.Module,
-    loss: Loss | Mapping[str, Loss],
     batch: tuple[Any, Any],
+    loss_fn: Loss | Mapping[str, Loss],
     directions: Sequence[Weights] | None = None,
     *,
     origin: Weights | None = None,
@@ -99,16 +102,17 @@ def plane(  # noqa: PLR0913 - a map has many sides; all but three have defaults
 
     Args:
         model: is copied, never touched; dropout is off.
-        loss: from output and target to a number, or several by name.
-        batch: input (or a tuple of inputs) and target.
+        batch: ``(inputs, targets)``, where the inputs may be a tuple.
+        loss_fn: from output and target to a number, or several by name.
         directions: two, by parameter name; by default random, filter-normalised.
-        origin: the weights at (0, 0); by default the model's.
+        origin: the weights at (0, 0); by default the model's. A state dict will do.
         x: least and greatest coordinate along the first direction.
         y: along the second.
         size: points along each axis.
         memory: bytes that evaluating several points at once may take.
         batch_norm: the statistics that BatchNorm uses: of the ``"batch"``, ``"recalibrated"`` at
-            each point, or ``"running"``: the model's own, which fit its own weights only.
+            each point, or ``"running"``: those of the origin (the model's, if it has none of its
+            own), which fit its weights only.
         trajectory: weights of a training, to be drawn where they are nearest on the plane.
         resume: a map that was interrupted: its rows are not evaluated again.
 
@@ -116,7 +120,8 @@ def plane(  # noqa: PLR0913 - a map has many sides; all but three have defaults
         The map. Ctrl-C ends it early: what was evaluated is returned, and ``complete`` is False.
 
     Raises:
-        UsageError: a direction or the origin does not fit the model.
+        UsageError: a direction or the origin does not fit the model, the batch is no pair, or the
+            size is none.
 
     Source:
         Li, Xu, Taylor, Studer, Goldstein, "Visualizing the loss landscape of neural nets",
@@ -126,17 +131,18 @@ def plane(  # noqa: PLR0913 - a map has many sides; all but three have defaults
     if len(directions) != 2:
         msg = f"A plane needs two directions; here are {len(directions)}. One makes a line."
         raise UsageError(msg)
-    found = Filler(model, loss, batch, origin, directions, batch_norm)
+    found = Filler(model, batch, loss_fn, origin, directions, batch_norm)
     result = found.evaluate(found.axis(x, size), found.axis(y, size), memory, resume)
     if trajectory is not None:
-        result = replace(result, path=project(trajectory, found.origin, directions))
+        path = project(trajectory, found.origin, found.directions)
+        result = replace(result, path=path.to(result.values))
     return result
 
 
 def line(  # noqa: PLR0913 - as many as a map has sides
     model: nn.Module,
-    loss: Loss | Mapping[str, Loss],
     batch: tuple[Any, Any],
+    loss_fn: Loss | Mapping[str, Loss],
     direction: Weights,
     *,
     origin: Weights | None = None,
@@ -149,8 +155,8 @@ def line(  # noqa: PLR0913 - as many as a map has sides
 
     Args:
         model: is copied, never touched; dropout is off.
-        loss: from output and target to a number, or several by name.
-        batch: input (or a tuple of inputs) and target.
+        batch: ``(inputs, targets)``, where the inputs may be a tuple.
+        loss_fn: from output and target to a number, or several by name.
         direction: by parameter name.
         origin: the weights at 0; by default the model's.
         x: least and greatest coordinate.
@@ -166,7 +172,7 @@ def line(  # noqa: PLR0913 - as many as a map has sides
         problems", ICLR 2015.
     """
     still = {name: torch.zeros_like(tensor) for name, tensor in direction.items()}
-    found = Filler(model, loss, batch, origin, (direction, still), batch_norm)
+    found = Filler(model, batch, loss_fn, origin, (direction, still), batch_norm)
     result = found.evaluate(found.axis(x, size), found.axis((0, 0), 1), memory, None)
     return replace(result, axes=("direction", ""))
 
@@ -186,4 +192,4 @@ def _element(weights: Weights, text: str) -> tuple[str, tuple[int, ...]]:
         example = f"{name}[{', '.join('0' * len(shape))}]"
         msg = f"{text!r} is no element of {name!r}, which is {list(shape)}: write {example!r}."
         raise UsageError(msg)
-    return name, index
+    return name, tuple(i % n for i, n in zip(index, shape, strict=True))

@@ -147,6 +147,7 @@ def _paths(surface: Surface, make: Factory, starts: Tensor, steps: int) -> Tenso
     if len(parameters) > 1 and _needs_closure(make(parameters)):
         return torch.cat([_paths(surface, make, point[None], steps) for point in starts])
     optimizer = make(parameters)
+    by_closure = _needs_closure(optimizer)
 
     def closure() -> Tensor:
         with torch.enable_grad():
@@ -163,7 +164,7 @@ def _paths(surface: Surface, make: Factory, starts: Tensor, steps: int) -> Tenso
     for step in range(steps):
         path[:, step] = torch.stack(parameters).detach()
         closure()
-        if _needs_closure(optimizer):
+        if by_closure:
             optimizer.step(closure)
         else:
             optimizer.step()

@@ -8,6 +8,7 @@ import numpy as np
 
 from gainstage.plot import paper
 from gainstage.recording import Recording
+from gainstage.render import canvas
 from gainstage.run import Run
 from gainstage.views import loss_chart, update_chart
 from gainstage.views.compare import compare_runs
@@ -24,26 +25,26 @@ def loss(run: Run | Recording, *, log: bool = False) -> Figure:
         log: whether the loss is drawn by its logarithm.
     """
     chart = loss_chart(paper.recording_of(run))
-    figure = paper.sheet(7.0, 3.2)
-    axes = paper.axes_on(figure, "Loss", "step", "", place=(1, 1, 1))
+    figure = canvas.new_figure(7.0, 3.2)
+    axes = canvas.new_axes(figure, "Loss", "step", "")
     measured = paper.known(chart.loss)
     if not np.isfinite(measured).any():
         paper.nothing(axes, "No loss was measured.")
         return figure
     if chart.low:
         low, high = paper.known(chart.low), paper.known(chart.high)
-        axes.fill_between(chart.steps, low, high, color=paper.FORWARD, alpha=0.15, lw=0)
-    axes.plot(chart.steps, measured, color=paper.FORWARD, alpha=0.45, lw=0.8)
-    axes.plot(chart.steps, paper.known(chart.smooth), color=paper.FORWARD, lw=1.8)
+        axes.fill_between(chart.steps, low, high, color=canvas.FORWARD, alpha=0.15, lw=0)
+    axes.plot(chart.steps, measured, color=canvas.FORWARD, alpha=0.45, lw=0.8)
+    axes.plot(chart.steps, paper.known(chart.smooth), color=canvas.FORWARD, lw=1.8)
     if chart.chance is not None:
-        axes.axhline(chart.chance, color=paper.MUTED, lw=1, ls="--")
+        axes.axhline(chart.chance, color=canvas.MUTED, lw=1, ls="--")
         place = axes.get_yaxis_transform()
         axes.text(
             1, chart.chance, "chance", transform=place, ha="right", va="bottom", fontsize=8,
-            color=paper.MUTED,
+            color=canvas.MUTED,
         )  # fmt: skip
     for event in chart.events[:60]:
-        axes.axvline(event.step, color=paper.FAULT, lw=0.8, ls=":")
+        axes.axvline(event.step, color=canvas.FAULT, lw=0.8, ls=":")
     if log:
         axes.set_yscale("log")
     return figure
@@ -56,15 +57,15 @@ def updates(run: Run | Recording) -> Figure:
         run: which.
     """
     chart = update_chart(paper.recording_of(run))
-    figure = paper.sheet(7.0, 3.4)
-    axes = paper.axes_on(
-        figure, "Update : data", "step", "log₁₀ update / weight", place=(1, 1, 1)
+    figure = canvas.new_figure(7.0, 3.4)
+    axes = canvas.new_axes(
+        figure, "Update : data", "step", "log₁₀ update / weight"
     )  # fmt: skip
     if not chart.paces:
         paper.nothing(axes, "No weight's update was measured.")
         return figure
-    axes.axhspan(chart.guide - 1, chart.guide + 1, color=paper.GOOD, alpha=0.08, lw=0)
-    axes.axhline(chart.guide, color=paper.GOOD, lw=1, ls="--")
+    axes.axhspan(chart.guide - 1, chart.guide + 1, color=canvas.GOOD, alpha=0.08, lw=0)
+    axes.axhline(chart.guide, color=canvas.GOOD, lw=1, ls="--")
     for pace, colour in zip(chart.paces, paper.depth_colours(len(chart.paces)), strict=True):
         axes.plot(chart.steps, paper.known(pace.ratio), color=colour, lw=1.1)
     return figure
@@ -78,22 +79,22 @@ def compare(first: Run | Recording, second: Run | Recording) -> Figure:
         second: the other.
     """
     told = compare_runs(paper.recording_of(first), paper.recording_of(second))
-    figure = paper.sheet(7.0, 4.4)
-    above = paper.axes_on(figure, "Losses", "", "", place=(2, 1, 1))
-    below = paper.axes_on(figure, "Second minus first", "step", "", place=(2, 1, 2))
+    figure = canvas.new_figure(7.0, 4.4)
+    above = canvas.new_axes(figure, "Losses", "", "", place=(2, 1, 1))
+    below = canvas.new_axes(figure, "Second minus first", "step", "", place=(2, 1, 2))
     if not told.steps:
         paper.nothing(above, "Neither run has a step.")
         paper.nothing(below, "")
         return figure
-    colours = paper.FORWARD, paper.BACKWARD
+    colours = canvas.FORWARD, canvas.BACKWARD
     for name, values, colour in zip(told.names, told.losses, colours, strict=True):
         rows = np.isfinite(paper.known(values))
         steps = np.array(told.steps)[rows]
         above.plot(steps, paper.known(values)[rows], color=colour, lw=1.5, label=paper.label(name))
     above.legend(frameon=False, fontsize=8)
     difference = paper.known(told.difference)
-    below.axhline(0, color=paper.MUTED, lw=0.8)
-    below.plot(told.steps, difference, color=paper.MUTED, lw=1.2)
-    below.fill_between(told.steps, difference, 0, color=paper.BACKWARD, alpha=0.15, lw=0)
+    below.axhline(0, color=canvas.MUTED, lw=0.8)
+    below.plot(told.steps, difference, color=canvas.MUTED, lw=1.2)
+    below.fill_between(told.steps, difference, 0, color=canvas.BACKWARD, alpha=0.15, lw=0)
     below.set_xlim(above.get_xlim())
     return figure

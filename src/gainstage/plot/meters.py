@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gainstage.errors import UnknownNameError
 from gainstage.plot import paper
 from gainstage.recording import Recording
+from gainstage.render import canvas
 from gainstage.run import Run
 from gainstage.views import HeatMaps, heat_maps, level_diagram
 from gainstage.views.heatmap import HeatMap
@@ -35,17 +36,17 @@ def levels(run: Run | Recording, *, step: int | None = None) -> Figure:
         step: read at the recorded step nearest to this one; None for the median over the run.
     """
     diagram = level_diagram(paper.recording_of(run), step=step)
-    figure = paper.sheet(8.0, max(2.2, 1.2 + _ROW * len(diagram.stages)))
-    forward = paper.axes_on(figure, "Forward", "dB", "", place=(1, 2, 1))
-    backward = paper.axes_on(figure, "Backward", "dB", "", place=(1, 2, 2))
+    figure = canvas.new_figure(8.0, max(2.2, 1.2 + _ROW * len(diagram.stages)))
+    forward = canvas.new_axes(figure, "Forward", "dB", "", place=(1, 2, 1))
+    backward = canvas.new_axes(figure, "Backward", "dB", "", place=(1, 2, 2))
     if not diagram.stages:
         paper.nothing(forward, "No stage was measured.")
         paper.nothing(backward, "")
         return figure
     ways = [stage.forward for stage in diagram.stages], [stage.backward for stage in diagram.stages]
-    _meters(forward, ways[0], 0.0, diagram, paper.FORWARD)
+    _meters(forward, ways[0], 0.0, diagram, canvas.FORWARD)
     known = [meter.level for meter in ways[1] if meter.level is not None]
-    _meters(backward, ways[1], known[-1] if known else 0.0, diagram, paper.BACKWARD)
+    _meters(backward, ways[1], known[-1] if known else 0.0, diagram, canvas.BACKWARD)
     paper.name_rows(forward, [stage.name for stage in diagram.stages])
     backward.set_ylim(forward.get_ylim())
     backward.set_yticks(forward.get_yticks(), [""] * len(forward.get_yticks()))
@@ -59,9 +60,9 @@ def _meters(
     level = paper.known([meter.level for meter in meters])
     low, high = (paper.known([getattr(m, end) for m in meters]) for end in ("low", "high"))
     hot = np.abs(level - reference) > diagram.limit
-    colours = np.where(hot, paper.FAULT, colour)
+    colours = np.where(hot, canvas.FAULT, colour)
     axes.use_sticky_edges = False
-    axes.axvline(reference, color=paper.MUTED, lw=1)
+    axes.axvline(reference, color=canvas.MUTED, lw=1)
     axes.barh(rows, high - low, left=low, height=0.62, color=colour, alpha=0.2, lw=0)
     axes.hlines(rows, reference, level, color=list(colours), lw=1.6)
     for outside, marker, size in ((False, "s", 22), (True, "D", 26)):
@@ -70,7 +71,7 @@ def _meters(
     for row, meter in enumerate(meters):
         if meter.silent:
             axes.text(
-                reference, row, "silent ", ha="right", va="center", fontsize=7, color=paper.FAULT
+                reference, row, "silent ", ha="right", va="center", fontsize=7, color=canvas.FAULT
             )
 
 
@@ -88,9 +89,9 @@ def heatmap(run: Run | Recording, quantity: str = "output") -> Figure:
     """
     told = heat_maps(paper.recording_of(run))
     chosen = _chosen(told, quantity)
-    figure = paper.sheet(8.0, max(2.2, 1.2 + 0.15 * len(chosen.layers)))
+    figure = canvas.new_figure(8.0, max(2.2, 1.2 + 0.15 * len(chosen.layers)))
     title = f"{chosen.title} ({chosen.unit})"
-    axes = paper.axes_on(figure, title, "step", "", place=(1, 1, 1))
+    axes = canvas.new_axes(figure, title, "step", "")
     axes.grid(visible=False)
     cells = np.array([paper.known(row) for row in chosen.cells])
     edges = np.append(told.first, told.last[-1] + 1)
@@ -102,7 +103,7 @@ def heatmap(run: Run | Recording, quantity: str = "output") -> Figure:
             axes.fill_between(edges[[first, last]], row - 0.5, row + 0.5, color="#33363b", lw=0)
     paper.name_rows(axes, chosen.layers)
     bar = figure.colorbar(mesh, ax=axes, pad=0.01, aspect=30)
-    bar.ax.tick_params(labelsize=8, length=0, colors=paper.MUTED)
+    bar.ax.tick_params(labelsize=8, length=0, colors=canvas.MUTED)
     bar.outline.set_visible(False)
     return figure
 
@@ -125,7 +126,7 @@ def _colours(chosen: HeatMap, cells: NDArray[np.float64]) -> tuple[Colormap | st
     if chosen.scale == "diverging":
         least = 40.0 if chosen.unit == "dB" else 2.0
         reach = max(abs(low - chosen.centre), abs(high - chosen.centre), least)
-        colours = LinearSegmentedColormap.from_list("levels", list(paper.DIVERGING))
+        colours = LinearSegmentedColormap.from_list("levels", list(canvas.DIVERGING))
         return colours, chosen.centre - reach, chosen.centre + reach
     if chosen.unit == "share":
         return "cividis", 0.0, 1.0

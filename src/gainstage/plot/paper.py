@@ -1,61 +1,21 @@
-"""Matplotlib, loaded when something is drawn, and the one style of these figures."""
+"""What the figures of a run share: whose they are, and how names and gaps are told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gainstage.errors import MissingExtraError, UsageError
+from gainstage.errors import UsageError
 from gainstage.recording import Recording
+from gainstage.render.canvas import MUTED
 from gainstage.render.words import clean, shorten
 from gainstage.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-FORWARD: Final = "#0072b2"
-BACKWARD: Final = "#a8507f"
-FAULT: Final = "#c44f00"
-GOOD: Final = "#00805d"
-MUTED: Final = "#5d636b"
-GRID: Final = "#e4e1d9"
-DIVERGING: Final = ("#0072b2", "#8cc0de", "#f1efe9", "#efb184", "#d55e00")
-"""The page's colours by daylight: told apart by everyone (after Okabe and Ito)."""
-
-
-def sheet(width: float, height: float) -> Figure:
-    """An empty figure.
-
-    Args:
-        width: inches.
-        height: inches.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  # an optional dependency
-    except ImportError as error:
-        msg = "Figures need matplotlib: run `pip install 'gainstage[lab]'`."
-        raise MissingExtraError(msg) from error
-    return Figure(figsize=(width, height), layout="constrained", dpi=120)
-
-
-def axes_on(figure: Figure, title: str, x: str, y: str, *, place: tuple[int, int, int]) -> Axes:
-    """Axes in the common style: no box, a quiet grid behind the data."""
-    axes = figure.add_subplot(*place)
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.set_xlabel(x, color=MUTED, fontsize=9)
-    axes.set_ylabel(y, color=MUTED, fontsize=9)
-    axes.tick_params(colors=MUTED, labelsize=8, length=0)
-    axes.spines[:].set_visible(False)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    return axes
 
 
 def recording_of(run: Run | Recording) -> Recording:

@@ -10,6 +10,7 @@ import numpy as np
 from gainstage.errors import UnknownNameError
 from gainstage.plot import paper
 from gainstage.recording import Recording
+from gainstage.render import canvas
 from gainstage.run import Run
 from gainstage.views import ridges
 
@@ -36,8 +37,8 @@ def histograms(run: Run | Recording, kind: str = "output") -> Figure:
     """
     group = _chosen(paper.recording_of(run), kind)
     count = len(group.ridges)
-    figure = paper.sheet(7.0, max(2.4, 1.3 + 0.26 * count))
-    axes = paper.axes_on(figure, group.title, "", "", place=(1, 1, 1))
+    figure = canvas.new_figure(7.0, max(2.4, 1.3 + 0.26 * count))
+    axes = canvas.new_axes(figure, group.title, "", "")
     x = paper.known(group.x)
     for row, (ridge, colour) in enumerate(
         zip(group.ridges, paper.depth_colours(count), strict=True)

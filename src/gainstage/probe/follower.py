@@ -5,13 +5,15 @@ from __future__ import annotations
 import atexit
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from gainstage.probe.ending import outcome
 from gainstage.probe.watch import Watch, watch
-from gainstage.records import Finding
+from gainstage.recording import MemoryRecording
 from gainstage.run import Diagnosis
 
 T = TypeVar("T")
@@ -62,6 +64,7 @@ class Follower:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
         self._told: set[tuple[str, str]] = set()
+        self._failed = False
         self.is_open = False
         self.run: Watch | None = None
 
@@ -76,10 +79,14 @@ class Follower:
         run.__enter__()
         self.run, self.is_open = run, True
         self._told.clear()
+        self._failed = False
         atexit.register(self._never_ended)
 
     def look(self) -> Diagnosis:
         """Judge the training so far, and warn once of each error.
+
+        Where it cannot be judged, for its file was moved, say, that is one warning more and there
+        are no findings: the training goes on.
 
         Raises:
             RuntimeError: no training has begun.
@@ -87,11 +94,19 @@ class Follower:
         if self.run is None:
             msg = "No training has begun, so there is nothing to look at."
             raise RuntimeError(msg)
-        found = self.run.diagnose()
+        try:
+            found = self.run.diagnose()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            if not self._failed:
+                self._failed = True
+                told = outcome(type(error), error)
+                _warn(f"Gainstage could not judge {self.run.path}. {told}", RuntimeWarning)
+            return Diagnosis(MemoryRecording((), {}), ())
         for finding in found:
             if finding.severity == "error" and (finding.code, finding.site) not in self._told:
                 self._told.add((finding.code, finding.site))
-                self._warn(finding)
+                more = f"({finding.code}; more by `gainstage show {self.run.path}`)"
+                _warn(f"Gainstage: {finding.message} {more}", UserWarning)
         return found
 
     def end(self, error: BaseException | None = None) -> None:
@@ -110,10 +125,7 @@ class Follower:
     def _never_ended(self) -> None:
         self.end(InterruptedError("the loop never said that it ended"))
 
-    def _warn(self, finding: Finding) -> None:
-        path = self.run.path if self.run is not None else ""
-        warnings.warn(
-            f"Gainstage: {finding.message} ({finding.code}; more by `gainstage show {path}`)",
-            UserWarning,
-            stacklevel=4,
-        )
+
+def _warn(text: str, category: type[Warning]) -> None:
+    with suppress(Warning):  # the user may have made warnings errors
+        warnings.warn(text, category, stacklevel=4)

@@ -71,23 +71,27 @@ def profile(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Pro
         stack.enter_context(taps.module_tap(probe, model))
         stack.enter_context(taps.backward_tap(probe))
         stack.enter_context(FunctionTap(probe.forward))
-        loss = loss_of(model, batch, loss_fn)
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            msg = f"loss_fn must return a scalar tensor, but returned {shape}; average it."
-            raise UsageError(msg)
-        if not loss.requires_grad:
-            msg = "The loss does not depend on any parameter that requires a gradient."
-            raise UsageError(msg)
+        loss = loss_for(output_of(model, batch), batch, loss_fn)
         loss.backward()  # type: ignore[no-untyped-call]
         probe.finish()
     return Profile(sink.recording(), float(loss.detach()))
 
 
-def loss_of(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Tensor:
-    """The loss of a batch, which may be with targets or without: see :func:`profile`."""
-    targets = () if isinstance(batch, Mapping) or not _has_targets(batch) else (batch[1],)
-    return loss_fn(output_of(model, batch), *targets)
+def loss_for(output: Any, batch: Any, loss_fn: Callable[..., Tensor]) -> Tensor:
+    """The loss of an output, for a batch with targets or without: see :func:`profile`.
+
+    Raises:
+        UsageError: it is no scalar, or nothing in it depends on the parameters.
+    """
+    loss = loss_fn(output, batch[1]) if _has_targets(batch) else loss_fn(output)
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        msg = f"loss_fn must return a scalar tensor, but returned {shape}; average it."
+        raise UsageError(msg)
+    if not loss.requires_grad:
+        msg = "The loss does not depend on any parameter that requires a gradient."
+        raise UsageError(msg)
+    return loss
 
 
 def output_of(model: nn.Module, batch: Any) -> Any:

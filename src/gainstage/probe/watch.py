@@ -8,12 +8,11 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import nn
@@ -24,38 +23,22 @@ from gainstage.errors import UsageError
 from gainstage.probe import taps
 from gainstage.probe.ending import finish_quietly, outcome
 from gainstage.probe.functions import FunctionTap
-from gainstage.probe.naming import clean, paths
 from gainstage.probe.probe import Probe
 from gainstage.probe.ranks import run_path, this_rank
 from gainstage.probe.schedule import WAIT
+from gainstage.probe.settings import Detail, Settings, check_sites
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
+from gainstage.sinks import Sink
+from gainstage.sinks.outlet import Outlet
+from gainstage.sinks.selection import chosen
 from gainstage.sketch.sampling import LINES
 from gainstage.store import Rank, Writer, run_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Detail = Literal["sampled", "exact"]
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a training is watched: the arguments of :func:`watch` of the same names."""
-
-    detail: Detail = "sampled"
-    every: int = 1
-    sites: tuple[str, ...] | None = None
-    budget: float | None = None
-    functional: bool = False
-    recompile: bool = False
-
-    def wants(self, name: str) -> bool:
-        """Whether a pattern fits a stage or parameter, or a module that it is in."""
-        parts = name.split(".")
-        paths = [".".join(parts[: i + 1]) for i in range(len(parts))]
-        return any(fnmatchcase(path, pattern) for pattern in self.sites or () for path in paths)
 
 
 class Watch:
@@ -96,6 +79,7 @@ class Watch:
         self._settings = settings
         self._taps = ExitStack()
         self._writer: Writer | None = None
+        self._outlet: Outlet | None = None
         self._probe: Probe | None = None
 
     def __enter__(self) -> Self:
@@ -112,8 +96,10 @@ class Watch:
 
     def _attach(self, writer: Writer, model: nn.Module) -> None:
         settings = self._settings
+        if settings.sinks:
+            self._outlet = Outlet(writer, self._info, settings.sinks)
         probe = self._probe = Probe(
-            writer,
+            self._outlet or writer,
             every=settings.every,
             lines=LINES if settings.detail == "sampled" else None,
             budget=settings.budget,
@@ -135,7 +121,7 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        probe, writer = self._probe, self._writer
+        probe, writer, outlet = self._probe, self._writer, self._outlet
         if writer is None:
             return
         status = "finished"
@@ -146,19 +132,28 @@ class Watch:
         acts = [self._taps.close]
         if probe is not None:
             acts.append(partial(probe.finish, failed=kind is not None))
-            acts += [partial(self._learn, probe), partial(self._let_go, probe)]
-        finish_quietly(self.path, [*acts, lambda: writer.finish(self._info)])
+            acts += [partial(self._learn, probe, outlet), partial(self._let_go, probe)]
+        acts.append(lambda: writer.finish(self._info))
+        self._outlet = None
+        if outlet is not None:
+            acts += [lambda: outlet.tell(self._run().diagnose()), outlet.end]
+        finish_quietly(self.path, acts)
 
-    def _learn(self, probe: Probe) -> None:
+    def _learn(self, probe: Probe, outlet: Outlet | None) -> None:
         self._info = replace(self._info, **probe.ending())
+        if outlet is not None:
+            self._info.facts["sinks"] = outlet.seconds
 
     def _let_go(self, probe: Probe) -> None:
         self._model, self._optimizers = None, ()  # a run that is kept keeps no model alive
         probe.release()
 
     def diagnose(self) -> Diagnosis:
-        """Judge the training so far, or as it ended."""
-        return self._run().diagnose()
+        """Judge the training so far, or as it ended; sinks are told while it goes on."""
+        found = self._run().diagnose()
+        if self._outlet is not None:
+            self._outlet.tell(found)
+        return found
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write one self-contained html file with findings and charts, and return its path."""
@@ -200,6 +195,7 @@ def watch(  # noqa: PLR0913 - by name, and few need any
     budget: float | None = None,
     functional: bool = False,
     recompile: bool = False,
+    sinks: Sequence[Sink] | None = None,
 ) -> Watch:
     """Watch a training loop: outputs, their gradients, weights, gradients and exact updates.
 
@@ -219,6 +215,8 @@ def watch(  # noqa: PLR0913 - by name, and few need any
             3 microseconds for each torch function called.
         recompile: let go of every graph that ``torch.compile`` has made in this process, so that
             a model which has been compiled and called before is compiled anew and seen inside.
+        sinks: where the numbers go beside the run file: functions, or trackers of
+            :mod:`gainstage.sinks`. Of several ranks, that of number 0 hands its own numbers on.
 
     Returns:
         A context manager; the training loop goes inside.
@@ -263,26 +261,12 @@ def watch(  # noqa: PLR0913 - by name, and few need any
         )
         raise UsageError(msg)
     if sites is not None:
-        _check_sites(model, sites)
+        check_sites(model, sites)
     if detail not in get_args(Detail):
         msg = f'detail must be "sampled" or "exact", but got {detail!r}.'
         raise UsageError(msg)
     patterns = None if sites is None else tuple(sites)
-    settings = Settings(detail, every, patterns, budget, functional, recompile)
+    outward = chosen(sinks) if rank is None or rank.number == 0 else ()
+    settings = Settings(detail, every, patterns, budget, functional, recompile, outward)
     path = run_path(dir, rank)
     return Watch(model, optimizers, path=path, rank=rank, settings=settings)
-
-
-def _check_sites(model: nn.Module, patterns: Sequence[str]) -> None:
-    if isinstance(patterns, str):
-        msg = f"sites must be a list of patterns, but got a string: write [{patterns!r}]."
-        raise UsageError(msg)
-    modules = dict(paths(model))
-    names = [name for name in modules if name]
-    for path, module in modules.items():
-        names += [clean(f"{path}.{key}") for key, _ in module.named_parameters(recurse=False)]
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            some = ", ".join(names[:6])
-            msg = f"sites: {pattern!r} matches nothing in this model, which has {some}, ..."
-            raise UsageError(msg)

@@ -7,39 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from gainstage.errors import MissingExtraError
 from gainstage.quantities import level_db
+from gainstage.render.canvas import FAULT, FORWARD, MUTED, new_axes, new_figure
 from gainstage.theory.results import Audited, PredictedStage
 
-MEASURED, PREDICTED, FAINT = "#d1495b", "#1d4e89", "#8d99ae"
 _MOST_NAMES: Final = 24
-
-
-def canvas(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> tuple[Any, Any]:
-    """A figure and its axes, drawn without a screen.
-
-    Args:
-        rows: of axes.
-        columns: of axes.
-        size: of the figure in inches.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - optional
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        msg = "Drawing needs matplotlib: run `pip install 'gainstage[lab]'`."
-        raise MissingExtraError(msg) from error
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for one in axes.flat:
-        one.spines[["top", "right"]].set_visible(False)
-        one.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-        one.set_axisbelow(True)
-    return figure, axes
 
 
 def draw_prediction(stages: Sequence[PredictedStage], path: str | Path, title: str = "") -> None:
@@ -50,28 +22,27 @@ def draw_prediction(stages: Sequence[PredictedStage], path: str | Path, title: s
         path: of the picture; its ending chooses the format.
         title: above it.
     """
-    figure, axes = canvas(1, 2, size=(11, 4.2))
+    figure = new_figure(11, 4.2)
     ways = (("forward", "rms", "predicted_rms"), ("backward", "grad", "predicted_grad"))
-    for axis, (way, measured, predicted) in zip(axes[0], ways, strict=True):
+    for place, (way, measured, predicted) in enumerate(ways, 1):
+        axis = new_axes(figure, way.title(), "", "dB", place=(1, 2, place))
         there = [_level(getattr(s, measured)) for s in stages]
         expected = [_level(getattr(s, predicted)) for s in stages]
         at = range(len(stages))
-        axis.axhline(0, color=FAINT, linewidth=0.8)
+        axis.axhline(0, color=MUTED, linewidth=0.8)
         if way == "forward":
             band = [2 * s.band_db for s in stages]
             low, high = zip(
                 *((e - b, e + b) for e, b in zip(expected, band, strict=True)), strict=True
             )
-            axis.fill_between(at, low, high, color=PREDICTED, alpha=0.13, label="two bands", lw=0)
-        axis.plot(at, expected, color=PREDICTED, linewidth=1.6, label="predicted")
-        axis.plot(at, there, ".", color=MEASURED, markersize=5, label="measured")
-        axis.set_title(way, loc="left", fontsize=10)
-        axis.set_ylabel("level in dB")
+            axis.fill_between(at, low, high, color=FORWARD, alpha=0.13, label="two bands", lw=0)
+        axis.plot(at, expected, color=FORWARD, linewidth=1.6, label="predicted")
+        axis.plot(at, there, ".", color=FAULT, markersize=5, label="measured")
         _name_stages(axis, [s.name for s in stages])
-    axes[0][0].legend(frameon=False, fontsize=9)
+    figure.axes[0].legend(frameon=False, fontsize=9)
     if title:
         figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path)
 
 
 def draw_audit(rows: Sequence[Audited], path: str | Path) -> None:
@@ -82,15 +53,15 @@ def draw_audit(rows: Sequence[Audited], path: str | Path) -> None:
         path: of the picture.
     """
     weights = [r for r in rows if r.role == "weight" and r.rms > 0 and r.factor == r.factor]
-    figure, axes = canvas(1, 1, size=(8.5, 0.8 + 0.3 * max(len(weights), 3)))
-    axis = axes[0][0]
-    axis.axvline(1, color=FAINT, linewidth=0.8)
+    figure = new_figure(8.5, 0.8 + 0.3 * max(len(weights), 3))
+    axis = new_axes(figure, "", "rms over that of the nearest scheme for the layer", "")
+    axis.axvline(1, color=MUTED, linewidth=0.8)
     for at, row in enumerate(weights):
         fits = bool(row.fits)
-        axis.plot(row.factor, at, "o", color=PREDICTED if fits else MEASURED, markersize=6)
+        axis.plot(row.factor, at, "o", color=FORWARD if fits else FAULT, markersize=6)
         told = str(row.fits[0]) if fits else "no scheme"
         axis.annotate(told, (row.factor, at), (7, 0), textcoords="offset points", va="center",
-                      fontsize=8, color=PREDICTED if fits else MEASURED)  # fmt: skip
+                      fontsize=8, color=FORWARD if fits else FAULT)  # fmt: skip
     axis.set_yticks(range(len(weights)), [row.name for row in weights], fontsize=8)
     axis.invert_yaxis()
     axis.set_xscale("log")
@@ -99,8 +70,7 @@ def draw_audit(rows: Sequence[Audited], path: str | Path) -> None:
     ticks = [t for t in (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100) if 1 / reach / 1.3 < t < reach * 2]
     axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axis.minorticks_off()
-    axis.set_xlabel("rms over that of the nearest scheme for the layer")
-    figure.savefig(path, dpi=130)
+    figure.savefig(path)
 
 
 def _level(rms: float) -> float:

@@ -11,7 +11,7 @@ import msgspec
 
 from gainstage.recording import Recording
 from gainstage.records import Finding, Remedy
-from gainstage.render.words import blindness_told, effort_told
+from gainstage.render.words import blindness_told, effort_told, sinks_told
 from gainstage.views.findings import finding_cards
 from gainstage.views.view import VIEWS
 
@@ -65,14 +65,15 @@ def run_told(recording: Recording) -> dict[str, Any]:
         "started": float(info.started),
         "status": info.status,
         "outcome": info.outcome,
-        "seconds": float(info.seconds),
+        "seconds": recording.seconds,
         "probe_seconds": float(info.probe_seconds),
         "overhead": float(info.overhead) if info.probe_seconds else None,
         "detail": info.detail,
         "effort": effort_told(recording),
         "blind": blindness_told(recording),
         "versions": {str(key): str(value) for key, value in info.versions.items()},
-        "facts": {str(key): _told(value) for key, value in info.facts.items()},
+        "facts": {str(k): _told(v) for k, v in info.facts.items() if k != "sinks"},
+        "sinks": sinks_told(info),
         "steps": len(steps),
         "first_step": int(steps[0]) if len(steps) else None,
         "last_step": int(steps[-1]) if len(steps) else None,

@@ -23,6 +23,7 @@ from gainstage.render.words import (
     encodable,
     plural,
     shorten,
+    sinks_told,
     spoken,
 )
 from gainstage.views.findings import Card, finding_cards
@@ -128,9 +129,10 @@ def _headline(page: Page, recording: Recording, healthy: bool, severities: list[
         told = f"{plural(len(severities), 'finding')}: {', '.join(parts)}"
         page.line(Text(told, style=_STYLES["error" if counts["error"] else "warning"]))
     loss = loss_chart(recording)
-    facts = [plural(len(recording.steps), "step"), duration(info.seconds)]
+    facts = [plural(len(recording.steps), "step"), duration(recording.seconds)]
     facts += ["stopped at the limit"] if info.status == "stopped" else []
     facts += [f"overhead {info.overhead:.1%}"] if info.probe_seconds else []
+    facts += sinks_told(info)
     facts += ["read by samples"] if info.detail == "sampled" else []
     facts += effort_told(recording)
     if loss.first is not None and loss.last is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from rich.cells import cell_len, set_cell_size
 
 from gainstage.recording import Recording
+from gainstage.records import RunInfo
 
 _ADVICE = re.compile(
     r"^(what to (do|try)|how to (fix|mend)|to (fix|mend)|fix|try|remedy)\b", re.IGNORECASE
@@ -110,6 +111,24 @@ def effort_told(recording: Recording) -> list[str]:
     told = [f"{lines} lines of each tensor"] if isinstance(lines, int) else []
     told += [f"every {every}th step"] if isinstance(every, int) and every > 1 else []
     return [f"kept to its budget by reading {', '.join(told)}"] if told else []
+
+
+def sinks_told(info: RunInfo) -> list[str]:
+    """What each sink took, as a share of the rest of the training; the overhead has it in it.
+
+    Example:
+        >>> spent = {"sinks": {"TensorBoard": 0.01}}
+        >>> sinks_told(RunInfo("a", 0.0, seconds=1.1, probe_seconds=0.1, facts=spent))
+        ['1.0% into TensorBoard']
+    """
+    spent, rest = info.facts.get("sinks"), info.seconds - info.probe_seconds
+    if not isinstance(spent, Mapping) or not rest > 0:
+        return []
+    return [
+        f"{seconds / rest:.1%} into {clean(str(name))}"
+        for name, seconds in spent.items()
+        if isinstance(seconds, (int, float))
+    ]
 
 
 def blindness_told(recording: Recording) -> list[str]:

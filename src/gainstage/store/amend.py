@@ -28,7 +28,7 @@ def save_findings(path: str | os.PathLike[str], findings: Sequence[Finding]) -> 
     Raises:
         RunFileError: it is no sound run file, or it cannot be written.
     """
-    with _opened(Path(path).absolute()) as connection:
+    with opened(Path(path).absolute()) as connection:
         replace_findings(connection, findings)
 
 
@@ -45,7 +45,7 @@ def save_remedies(path: str | os.PathLike[str], remedies: Sequence[Remedy]) -> N
         RunFileError: it is no sound run file, or it cannot be written.
     """
     rows = [(printable(r.name), r.verified, to_json(r)) for r in remedies]
-    with _opened(Path(path).absolute()) as connection:
+    with opened(Path(path).absolute()) as connection:
         migrate(connection)
         with transaction(connection):
             connection.execute("DELETE FROM remedy")
@@ -55,8 +55,12 @@ def save_remedies(path: str | os.PathLike[str], remedies: Sequence[Remedy]) -> N
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A sound run file, open to be written to."""
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A sound run file, open to be written to.
+
+    Raises:
+        RunFileError: it is none, or it cannot be written.
+    """
     source = Source(path)
     with source.reading() as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'trigger'").fetchone():

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
+from typing_extensions import TypedDict
+
 from gainstage.records import SCHEMA, Event, Finding, Remedy, RunInfo, Site
 from gainstage.store import problems
 from gainstage.store.codec import from_json
 from gainstage.store.schema import REMEDIES
 
 T = TypeVar("T")
+
+_LONGEST: Final = 1e11
+"""Seconds: about the year 5000, which every calendar can tell."""
 
 MOST_SITES: Final = 200_000
 MOST_SERIES: Final = 2_000_000
@@ -60,6 +66,7 @@ def read_catalogue(connection: sqlite3.Connection, path: Path) -> Catalogue:
             raise problems.empty(path)
         if info[0].schema > SCHEMA:
             raise problems.newer(path, info[0].schema, SCHEMA)
+        _check(info[0])
         sites = _records(connection, "SELECT json FROM site ORDER BY id LIMIT ?", Site, MOST_SITES)
         if [site.id for site in sites] != list(range(len(sites))):
             raise problems.altered(path, "its sites are not numbered 0, 1, 2, ...")
@@ -87,6 +94,32 @@ def read_catalogue(connection: sqlite3.Connection, path: Path) -> Catalogue:
         findings=tuple(findings),
         remedies=tuple(remedies),
     )
+
+
+class _Evaluation(TypedDict, total=False):
+    site: str
+    shift: float
+
+
+class _Facts(TypedDict, total=False):
+    """Facts that rules reckon with; others are shown and may be anything."""
+
+    loss: str
+    optimizers: list[str]
+    evaluation: _Evaluation
+
+
+def _check(info: RunInfo) -> None:
+    """Refuse times that are none, and facts of another kind than are written.
+
+    Raises:
+        ValueError: saying which.
+    """
+    for name in ("started", "seconds", "probe_seconds"):
+        if not 0.0 <= getattr(info, name) < _LONGEST:
+            msg = f"its {name} are {getattr(info, name)!r}"
+            raise ValueError(msg)
+    msgspec.convert(info.facts, _Facts)
 
 
 def _records(connection: sqlite3.Connection, query: str, kind: type[T], most: int) -> list[T]:

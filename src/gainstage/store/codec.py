@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 Numbers = NDArray[np.float32] | NDArray[np.float64]
 """Values of a frame or a chunk: float32, or float64 in a rank's own file."""
+
+LAST_STEP: Final = 2**62
+"""Every step is below it, so that nothing that is reckoned with steps leaves int64."""
 
 
 def checksum(blob: bytes, *numbers: float) -> int:
@@ -45,13 +48,22 @@ def pack_steps(steps: NDArray[np.int64], times: NDArray[np.float64]) -> bytes:
     return steps.astype("<i8").tobytes() + times.astype("<f8").tobytes()
 
 
-def unpack_steps(blob: bytes, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Inverse of :func:`pack_steps`; None if the blob is no such thing."""
-    if n < 1 or len(blob) != 16 * n:
+def unpack_steps(
+    blob: bytes, n: object, step0: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Inverse of :func:`pack_steps`; None if the blob does not hold `n` steps from `step0` on.
+
+    Args:
+        blob: as it is stored.
+        n: as it is stored: SQLite keeps a fraction in a column of integers.
+        step0: the first step.
+    """
+    if not isinstance(n, int) or n < 1 or len(blob) != 16 * n:
         return None
     steps = np.frombuffer(blob, dtype="<i8", count=n).astype(np.int64)
     times = np.frombuffer(blob, dtype="<f8", count=n, offset=8 * n).astype(np.float64)
-    return (steps, times) if bool(np.all(np.diff(steps) > 0)) else None
+    ascending = steps[0] == step0 >= 0 and steps[-1] < LAST_STEP and np.all(np.diff(steps) > 0)
+    return (steps, times) if ascending else None
 
 
 def pack_values(values: Numbers) -> bytes:
@@ -59,8 +71,10 @@ def pack_values(values: Numbers) -> bytes:
     return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def unpack_values(blob: bytes, n: int) -> Numbers | None:
+def unpack_values(blob: bytes, n: object) -> Numbers | None:
     """Inverse of :func:`pack_values`; None if the blob does not hold `n` numbers."""
+    if not isinstance(n, int):  # SQLite keeps a fraction in a column of integers
+        return None
     if len(blob) == 4 * n:
         return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
     if len(blob) == 8 * n:

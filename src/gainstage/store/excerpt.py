@@ -104,6 +104,11 @@ class Excerpt(Recording):
 
     @property
     @override
+    def seconds(self) -> float:
+        return self._whole.seconds
+
+    @property
+    @override
     def events(self) -> tuple[Event, ...]:
         return self._whole.events
 

@@ -122,12 +122,14 @@ def run_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
     """The runs in a folder by name; one whose ranks were merged is the file of that.
 
     Args:
-        folder: it may be missing: then there are none.
+        folder: it may be missing, or no folder: then there are none.
     """
-    folder = Path(folder)
-    folders = {path.parent.name: path.parent for path in folder.glob(f"*/rank*{SUFFIX}")}
-    ranked = {name: path for name, path in folders.items() if rank_files(path)}
-    files = {path.stem: path for path in folder.glob("*" + SUFFIX)}
+    try:
+        found = list(Path(folder).iterdir())
+    except OSError:
+        return {}
+    ranked = {path.name: path for path in found if rank_files(path)}
+    files = {path.stem: path for path in found if path.name.endswith(SUFFIX)}
     return dict(sorted((ranked | files).items()))
 
 

@@ -146,6 +146,7 @@ class MergedRecording(Recording):
         return self._steps
 
     @property
+    @override
     def times(self) -> Numbers:
         """Seconds until the last rank ended each step: float64 [T]."""
         return addition.largest([self._spread(r, p.times) for r, p in self._parts.items()])

@@ -116,6 +116,7 @@ class StoredRecording(Recording):
         return self._timeline.steps
 
     @property
+    @override
     def times(self) -> FloatArray:
         """Seconds since the start of the run, aligned with :attr:`steps`: float64 [T]."""
         return self._timeline.times

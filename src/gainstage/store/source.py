@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import stat
 import threading
 import time
 import weakref
@@ -23,6 +25,9 @@ LONGEST_READING: Final = 60.0
 
 _SMALLEST: Final = 512
 """Bytes: the smallest page there is."""
+
+_NAMES_ANOTHER: Final = bytes.fromhex("d9d505f920a163d7")
+"""The end of a journal that names another file."""
 
 _PAUSES: Final = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Seconds before each look at a file that wants to be recovered first."""
@@ -131,8 +136,11 @@ class Source:
         """Let SQLite replay or roll back what a killed writer left.
 
         A read-only connection may not do that, and a writer that lives would have done it long
-        since. Nothing is lost by it and nothing of ours is written.
+        since. Nothing is lost by it and nothing of ours is written. A journal that names another
+        one, as those of several databases at once do, is not played back: it would delete that.
         """
+        if _names_another(_companions(self._path)[0]):
+            raise problems.altered(self._path, "its journal names another file")
         uri = self._path.as_uri() + "?mode=rw"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_WAIT)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -151,6 +159,11 @@ class Source:
             raise problems.empty(self._path)
         if size < _SMALLEST:  # SQLite would take it for an empty database
             raise problems.cannot_read(self._path, "file is not a database")
+        for companion in _companions(self._path):
+            with contextlib.suppress(FileNotFoundError):  # as most often, or from now on
+                if not stat.S_ISREG(companion.lstat().st_mode):
+                    told = f"{companion.name!r} beside it is no plain file"
+                    raise problems.altered(self._path, told)
         connection = sqlite3.connect(
             self._path.as_uri() + "?mode=ro",
             uri=True,
@@ -192,3 +205,18 @@ class Source:
         if self._kept is not None:
             self._finalizer()
             self._kept = None
+
+
+def _companions(path: Path) -> list[Path]:
+    """What SQLite opens beside a database; it may be missing, or a pipe that never answers."""
+    return [Path(os.path.realpath(path) + suffix) for suffix in ("-journal", "-wal", "-shm")]
+
+
+def _names_another(journal: Path) -> bool:
+    """Whether a rollback journal ends as SQLite ends one that names another file."""
+    try:
+        with journal.open("rb") as file:
+            file.seek(-len(_NAMES_ANOTHER), os.SEEK_END)
+            return file.read() == _NAMES_ANOTHER
+    except OSError:  # there is none, or a shorter one
+        return False

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.store import problems
-from gainstage.store.codec import Numbers, is_intact, unpack_steps
+from gainstage.store.codec import LAST_STEP, Numbers, is_intact, unpack_steps
 from gainstage.store.compaction import FRAME_COLUMNS, read_frame
 
 _Block = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -72,7 +72,7 @@ class Timeline:
             path: for the messages.
 
         Raises:
-            RunFileError: the steps do not ascend.
+            RunFileError: the steps do not ascend, or reach too far.
         """
         blocks = dict(self._blocks)
         for step0, n, crc, blob in connection.execute(
@@ -80,7 +80,7 @@ class Timeline:
             (self.last_block,),
         ):
             sound = is_intact(blob, crc, step0, n)
-            blocks[step0] = unpack_steps(blob, n) if sound else None
+            blocks[step0] = unpack_steps(blob, n, step0) if sound else None
         ended = max((int(block[0][-1]) for block in blocks.values() if block), default=-1)
         frames = {step: frame for step, frame in self._frames.items() if step > ended}
         query = f"SELECT {FRAME_COLUMNS} FROM frame WHERE step > ? ORDER BY step"  # noqa: S608  # a constant
@@ -90,6 +90,8 @@ class Timeline:
         longer = Timeline(blocks, frames)
         if bool(np.any(np.diff(longer.steps) <= 0)):
             raise problems.altered(path, "its steps do not ascend")
+        if longer.last >= LAST_STEP:
+            raise problems.altered(path, f"its steps reach {longer.last}")
         return longer
 
     def tail(self, series: int) -> NDArray[np.float64]:

@@ -237,6 +237,32 @@ def cover(windows: Iterable[Window], start: int, stop: int | None, end: int) -> 
     return found
 
 
+def finest(windows: Iterable[Window]) -> list[Window]:
+    """The smallest stored windows that together answer for all that is stored, none twice.
+
+    Args:
+        windows: all stored windows of a site.
+
+    Example:
+        >>> finest([Window(10, 0, 3), Window(1, 0, 1), Window(1, 2, 1), Window(1, 5, 1)])
+        [Window(size=1, step0=0, n=1), Window(size=1, step0=2, n=1), Window(size=1, step0=5, n=1)]
+        >>> finest([Window(10, 0, 3), Window(1, 0, 1)])
+        [Window(size=10, step0=0, n=3)]
+    """
+    found: list[Window] = []
+    for root in _forest(sorted(windows, key=lambda window: (window.step0, -window.size))):
+        found.extend(_leaves(root))
+    return found
+
+
+def _leaves(node: _Node) -> Iterator[Window]:
+    if sum(child.window.n for child in node.children) == node.window.n:
+        for child in node.children:
+            yield from _leaves(child)
+    else:
+        yield node.window
+
+
 def _forest(ordered: Iterable[Window]) -> list[_Node]:
     roots: list[_Node] = []
     path: list[_Node] = []

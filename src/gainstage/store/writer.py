@@ -19,7 +19,15 @@ from gainstage.records import Event, Finding, Frame, RunInfo, Series, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
 from gainstage.store.amend import replace_findings
-from gainstage.store.codec import FrameRow, Numbers, checksum, frame_row, printable, to_json
+from gainstage.store.codec import (
+    LAST_STEP,
+    FrameRow,
+    Numbers,
+    checksum,
+    frame_row,
+    printable,
+    to_json,
+)
 from gainstage.store.compaction import compact
 from gainstage.store.files import create, disarm_after_fork, keep_alive, leave_wal, transaction
 from gainstage.store.roster import Roster
@@ -27,8 +35,6 @@ from gainstage.store.windows import Merger, StoredWindow, Window
 
 COMPACT_EVERY: Final = 512
 """Frames after which the tail is turned into chunks."""
-
-_LAST_STEP: Final = 2**62
 
 
 class Writer:
@@ -140,7 +146,7 @@ class Writer:
                 return
             made = self._rows(frames)
             steps = [row[0] for row in made]
-            if not all(a < b for a, b in pairwise([self._step, *steps])) or steps[-1] >= _LAST_STEP:
+            if not all(a < b for a, b in pairwise([self._step, *steps])) or steps[-1] >= LAST_STEP:
                 msg = f"Steps must ascend from 0, got {steps[-1]} after {self._step}."
                 raise UsageError(msg)
             for step in steps:

@@ -3,13 +3,52 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from difflib import get_close_matches
+from typing import Literal, Protocol, TypeVar
 
 from typing_extensions import override
 
+from gainstage.errors import UnknownNameError
 from gainstage.quantities import level_db
 from gainstage.records import Finding
+
+
+class Named(Protocol):
+    """Whatever has a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+def named(kind: str, rows: Iterable[N], name: str) -> N:
+    """The row of a name.
+
+    Args:
+        kind: what a row is of, for the message.
+        rows: one a name.
+        name: which.
+
+    Raises:
+        UnknownNameError: there is none; the message lists what was meant or what there is.
+    """
+    found = {row.name: row for row in reversed([*rows])}
+    if name in found:
+        return found[name]
+    near = get_close_matches(name, found, n=3)
+    hint = (
+        f"Did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"There are: {', '.join(reversed(found))}."
+    )
+    msg = f"There is no {kind} {name!r}. {hint}"
+    raise UnknownNameError(msg)
 
 
 @dataclass(frozen=True, slots=True)

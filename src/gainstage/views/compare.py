@@ -112,7 +112,7 @@ def compare_runs(
         difference=numbers(curves[1] - curves[0]),
         last=(_last(fine[0]), _last(fine[1])),
         chance=(_chance(first), _chance(second)),
-        seconds=(float(first.info.seconds), float(second.info.seconds)),
+        seconds=(first.seconds, second.seconds),
         counts=(len(fine[0].steps), len(fine[1].steps)),
         facts=tuple(_facts(*both)),
         stages=tuple(stages[:_MOST_STAGES]),

@@ -135,7 +135,22 @@ _RECIPES = (
         "dead_units", "Dead units", "share", "output", _share("dead_units"), "dead_units", "max"
     ),
     _Recipe(
-        "saturated", "Saturated units", "share", "output", _share("saturated"), "saturated", "max"
+        "saturated_units",
+        "Saturated units",
+        "share",
+        "output",
+        _share("saturated_units"),
+        "saturated_units",
+        "max",
+    ),
+    _Recipe(
+        "saturated",
+        "Saturated elements",
+        "share",
+        "output",
+        _share("saturated"),
+        "saturated",
+        "max",
     ),
     _Recipe("non_finite", "NaN and Inf", "count", "output", _non_finite, "nan", "max"),
     _Recipe(

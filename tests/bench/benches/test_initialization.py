@@ -1,8 +1,10 @@
 """The benchmark of initialisation, on narrow networks and few seeds: it runs and judges."""
 
+import math
 import re
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,7 +36,7 @@ def test_levels_calibration_and_layers_are_shown_and_judged():
         "kaiming_normal", "orthogonal", "torch", "kaiming_normal", "torch",
     ]  # fmt: skip
     assert all(re.fullmatch(r"[+-][\d.]+ \.\. [+-][\d.]+", row[2]) for row in levels.rows)
-    assert {row[1] for row in calibrated.rows} == {"gainstage"}
+    assert {row[1:3] for row in calibrated.rows} == {("512", "gainstage")}
     assert all(float(row[1]) < 0.5 for row in layers.rows)
     assert len(promises.rows) == len(outcome.lines)
     reached = [line.reached for line in outcome.lines if line.name.endswith("calibrated")]
@@ -46,3 +48,8 @@ def test_the_peer_is_wanted_and_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "lsuv", None)
     with pytest.raises(MissingExtraError, match="pip install lsuv"):
         initialization.initialization(Settings(peers=True))
+
+
+def test_powers_are_averaged_and_not_decibels():
+    levels = np.array([[0.0, -10.0], [20.0, -10.0]])
+    assert initialization._pooled(levels) == pytest.approx([10 * math.log10(50.5), -10.0])

@@ -36,3 +36,17 @@ def test_the_peer_maps_the_same_plane():
     lines = landscape.landscape(Settings(peers=True)).lines
     (difference,) = [line for line in lines if line.name == "largest difference"][1:]
     assert difference.reached
+
+
+def test_a_ratio_says_how_much_longer_the_other_takes(monkeypatch):
+    seconds = {"gainstage": 2.0, "loss-landscapes": 6.0, "point by point": 80.0}
+
+    def timed(contestants, **_):
+        return {name: [call(), seconds[name]][1] for name, call in contestants.items()}
+
+    monkeypatch.setattr(landscape, "interleaved", timed)
+    ratios = {line.name: line.ratio for line in landscape.landscape(Settings()).lines}
+    assert ratios["point by point over ours"] == pytest.approx(80 / (2 / 20))
+    pytest.importorskip("loss_landscapes")
+    ratios = {line.name: line.ratio for line in landscape.landscape(Settings(peers=True)).lines}
+    assert ratios["theirs over ours"] == pytest.approx(3.0)

@@ -19,6 +19,16 @@ def test_every_optimiser_is_measured_and_judged_twice(monkeypatch):
         assert sum(line.value is not None and line.value > 0 for line in own) == 4
 
 
+def test_ratios_are_over_torch_and_under_the_naive(monkeypatch):
+    spent = {"gainstage": 2.0, "torch, foreach=True": 4.0, "naive": 10.0}
+    monkeypatch.setattr(
+        optim, "_steps", lambda makers: {name: (spent.get(name, 1.0), 1.0) for name in makers}
+    )
+    for line in optim.optimizers(Settings()).lines:
+        if line.ratio is not None:
+            assert line.ratio == {"ours over torch": 0.5, "naive over ours": 5.0}[line.name]
+
+
 @pytest.mark.parametrize("name", optim.NAIVE)
 def test_the_naive_ones_do_the_same_work(name):
     naive, reference = ([torch.nn.Parameter(torch.arange(1.0, 4.0))] for _ in range(2))

@@ -47,6 +47,15 @@ def test_a_whole_run_is_told_as_in_a_report(live, whole):
     assert live.told("/api/histograms", run=RUN, only="output")["groups"] == groups
 
 
+def test_a_run_that_trains_tells_how_long_it_has(tmp_path, write_run):
+    writer = write_run(tmp_path / "a.gs", steps=11, finish=False)
+    answers = Answers(Shelf(tmp_path))
+    assert answers.opening(Query("a"))["run"]["seconds"] == 1.0
+    assert answers.comparison(Query("a", other="a")).seconds == (1.0, 1.0)
+    assert answers.runs()["runs"][0].seconds == 1.0
+    writer.close()
+
+
 def test_some_steps_and_some_sites(live):
     told = live.told("/api/updates", run=RUN, start=10, stop=19, match="layers.2*")
     assert told["steps"] == list(range(10, 20))

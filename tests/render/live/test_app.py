@@ -101,6 +101,22 @@ def test_a_file_that_is_no_run_is_an_error_in_a_sentence(live):
     assert "cannot be read" in json.loads(answer.body)["error"]
 
 
+def test_a_mistake_of_ours_is_told_in_the_page_and_in_the_terminal(live, monkeypatch, caplog):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gainstage.render.live.answers.Answers.runs", broken)
+    answer = live.ask("/api/runs")
+    assert answer.status == 500
+    assert answer.headers["content-type"].startswith("application/json")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    error = json.loads(answer.body)["error"]
+    assert error.startswith("Gainstage failed at this: ZeroDivisionError")
+    assert "The live page failed at /api/runs" in caplog.text
+    assert "in broken" in caplog.text  # where
+    assert live.ask("/api/run?run=" + RUN).status == 200
+
+
 def test_a_body_is_never_read(live):
     answer = live.ask("/api/runs", body=b"x" * 1_000_000)
     assert answer.status == 200

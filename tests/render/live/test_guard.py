@@ -99,6 +99,20 @@ def test_without_the_cookie_there_is_nothing_but_files_that_everybody_has(live, 
     assert live.ask("/static/page.css", let_in=False, headers=headers).status == 200
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        'prefs={"theme":"dark"}', "a=b c", "name=J\u00fcrgen", "foo[bar]=1", "x=1,2", "flag", "=",
+        "gainstage-PORT=of-another-path", "gainstage-1=x", "a=gainstage-PORT=x", "path=/; x", '"',
+    ],
+)  # fmt: skip
+def test_cookies_of_other_servers_of_this_machine_lock_nobody_out(live, other):
+    other = other.replace("PORT", str(live.port))
+    for cookie in (f"{other}; {live.cookie}", f"{live.cookie}; {other}", f"{other};{live.cookie} "):
+        assert live.ask("/api/runs", let_in=False, headers={"Cookie": cookie}).status == 200, cookie
+    assert live.ask("/api/runs", let_in=False, headers={"Cookie": other}).status == 401
+
+
 def test_an_address_opens_one_browser(folder, start_server):
     server = start_server(folder)
     try:

@@ -69,3 +69,25 @@ def test_the_usual_port_gives_way_to_another(monkeypatch):
         assert listener.getsockname()[0] == "127.0.0.1"
         assert listener.getsockname()[1] != serving.PORT
         listener.close()
+
+
+def test_a_server_that_comes_first_by_a_hair_has_the_port(monkeypatch):
+    class Late(socket.socket):
+        """A socket on whose port another server begins to listen as soon as it is bound."""
+
+        def bind(self, address):
+            super().bind(address)
+            if address[1] == port:
+                taken.listen()
+
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(serving, "PORT", port)
+        monkeypatch.setattr(socket, "socket", Late)
+        with pytest.raises(UsageError, match=rf"Port {port} cannot be .*in use"):
+            serving._listener(port)
+        listener = serving._listener(None)
+        assert listener.getsockname()[1] != port
+        listener.close()

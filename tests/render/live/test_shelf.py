@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 
 import pytest
 
 from gainstage.errors import RunFileError
-from gainstage.render.live.shelf import MOST_OPEN, Shelf
+from gainstage.render.live import shelf as shelf_module
+from gainstage.render.live.shelf import MOST_OPEN, Shelf, quiet
 
 
 @pytest.fixture
@@ -39,10 +41,45 @@ def test_a_run_that_appears_is_found_and_one_that_goes_is_gone(place, write_run)
     assert "d" not in [run.name for run in shelf.listed()]
 
 
+def test_what_lies_outside_is_not_found_whichever_part_of_the_way_is_a_link(place, write_run):
+    inside = place / "inside"
+    inside.mkdir()
+    write_run(place / "away" / "rank0.gs", steps=5)
+    write_run(inside / "here" / "rank0.gs", steps=5)
+    (inside / "one").mkdir()
+    (inside / "one" / "rank0.gs").symlink_to(place / "a.gs")
+    (inside / "half").mkdir()
+    write_run(inside / "half" / "rank0.gs", steps=5)
+    (inside / "half" / "rank1.gs").symlink_to(place / "a.gs")
+    (inside / "folder").symlink_to(place / "away")
+    (inside / "file.gs").symlink_to(place / "a.gs")
+    (inside / "other.gs").symlink_to(inside / "here" / "rank0.gs")
+    (inside / "itself.gs").symlink_to(inside / "itself.gs")
+    (inside / "nowhere.gs").symlink_to(place / "nowhere")
+    assert list(Shelf(inside).find()) == ["other", "itself", "here"]
+    (place / "link").symlink_to(inside)
+    assert list(Shelf(place / "link").find()) == ["other", "itself", "here"]
+    assert [run.status for run in Shelf(inside).listed()] == ["finished"] * 2 + ["unreadable"]
+
+
 def test_a_missing_folder_is_empty(tmp_path):
     shelf = Shelf(tmp_path / "later")
     assert shelf.listed() == []
     assert shelf.find() == {}
+
+
+def test_a_folder_that_vanishes_with_the_one_that_it_is_looked_for_from_is_empty(
+    tmp_path, write_run, monkeypatch
+):
+    here = tmp_path / "here"
+    write_run(here / "runs" / "a.gs", steps=1)
+    monkeypatch.chdir(here)
+    shelf = Shelf("runs")
+    assert len(shelf.listed()) == 1
+    shutil.rmtree(here)
+    assert shelf.listed() == []
+    with pytest.raises(RunFileError, match="moved or deleted"):
+        shelf.path("a")
 
 
 def test_a_glance_is_kept_until_something_is_written(place, monkeypatch):
@@ -50,6 +87,26 @@ def test_a_glance_is_kept_until_something_is_written(place, monkeypatch):
     shelf.listed()
     monkeypatch.setattr("gainstage.render.live.shelf._look", lambda *_: pytest.fail("read again"))
     assert len(shelf.listed()) == 2
+
+
+def test_two_who_ask_for_the_list_at_the_same_time_have_each_run_read_once(place, monkeypatch):
+    shelf, read, never = Shelf(place), [], threading.Event()
+    look = shelf_module._look
+
+    def slow(name, *rest):
+        read.append(name)
+        never.wait(0.5 if len(read) == 1 else 0.0)  # the other one would read it meanwhile
+        return look(name, *rest)
+
+    monkeypatch.setattr(shelf_module, "_look", slow)
+    listed = []
+    threads = [threading.Thread(target=lambda: listed.append(shelf.listed())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(read) == ["a", "b"]
+    assert [len(runs) for runs in listed] == [2, 2]
 
 
 def test_another_file_of_the_same_name_is_opened_anew(place, write_run):
@@ -102,8 +159,8 @@ def test_the_signature_changes_with_each_step(tmp_path, write_run):
     before = shelf.signature("a")
     writer.add_event(Event(2, "tick"))
     assert shelf.signature("a") != before
-    assert shelf.quiet("a") < 60
+    assert quiet(shelf.signature("a")) < 60
     os.utime(tmp_path / "a.gs", (1e9, 1e9))
     os.utime(tmp_path / "a.gs-wal", (1e9, 1e9))
-    assert shelf.quiet("a") > 1e6
+    assert quiet(shelf.signature("a")) > 1e6
     writer.close()

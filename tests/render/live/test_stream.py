@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
+import threading
 
 import pytest
 
 from gainstage.records import Event
+from gainstage.render.live.shelf import Shelf, mark
+from gainstage.render.live.stream import Streams
 
 
 @contextlib.contextmanager
@@ -64,6 +68,39 @@ def test_a_run_that_appears_is_heard_of(server, write_run):
         assert news(answer) == {"changed": True}
         write_run(server.folder / "b.gs", steps=1)
         assert news(answer)["changed"]
+
+
+def test_the_list_is_looked_at_in_one_go_and_beside_the_loop(tmp_path, write_run, monkeypatch):
+    for name in "abc":
+        write_run(tmp_path / f"{name}.gs", steps=1)
+    finds = []
+    find = Shelf.find
+
+    def counted(self):
+        finds.append(threading.current_thread() is threading.main_thread())
+        return find(self)
+
+    monkeypatch.setattr(Shelf, "find", counted)
+
+    async def first(name):
+        events = Streams(Shelf(tmp_path))._events(name)
+        told = [await anext(events) for _ in range(2)]
+        await events.aclose()
+        return json.loads(told[1].removeprefix("data: "))
+
+    assert asyncio.run(first(None)) == {"changed": True}
+    assert asyncio.run(first("b"))["mark"] == mark(Shelf(tmp_path).signature("b"))
+    assert finds == [False, False, True]
+
+
+def test_a_run_and_a_folder_that_vanish_are_heard_of(server):
+    with stream(server, "?run=a") as answer, stream(server, "") as listed:
+        assert news(answer)["mark"]
+        assert news(listed)["changed"]
+        server.folder.rename(server.folder.with_name("gone"))
+        assert news(answer) == {"changed": True, "mark": None, "quiet": None}
+        assert news(listed)["changed"]
+        assert server.told("/api/runs")["runs"] == []
 
 
 def test_a_heartbeat_says_that_nothing_was_written(server, monkeypatch):

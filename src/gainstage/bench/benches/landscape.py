@@ -86,7 +86,7 @@ def _against_the_loop() -> list[Line]:
     axis = torch.linspace(*span, SIZE).tolist()
 
     def ours() -> LossMap:
-        return loss_map(model, LOSSES, batch, ("bias", span), ("weight", span), size=SIZE)
+        return loss_map(model, batch, LOSSES, ("bias", span), ("weight", span), size=SIZE)
 
     def loop() -> list[float]:
         found = []
@@ -158,8 +158,8 @@ def _plane(
     step = 1 / case.size
     return lambda: plane(
         model,
-        _loss,
         batch,
+        _loss,
         directions,
         x=(0.0, 1 - step),
         y=(step, 1.0),

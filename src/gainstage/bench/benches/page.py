@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from gainstage.bench import playing
 from gainstage.bench.bench import BENCHES, Line, Outcome, Settings
 from gainstage.bench.longrun import write_long_run
 
@@ -32,6 +33,7 @@ _PROMISES: Final = {
     "server: started": 1.0,
     "page: opened, levels and loss drawn": 1.0,
     "page: zoomed, heat map redrawn": 0.2,
+    **playing.PROMISES,
 }
 """Seconds."""
 
@@ -61,7 +63,10 @@ _DRAG: Final = """
 
 @BENCHES.register("page")
 def page(settings: Settings) -> Outcome:
-    """How long the live page takes to open and to zoom, and what the server needs for it."""
+    """How long the live page takes to open and to zoom, and what the server needs for it.
+
+    Also how fast the playground answers.
+    """
     del settings
     return measure(SITES, STEPS)
 
@@ -76,6 +81,7 @@ def measure(sites: int, steps: int) -> Outcome:
             lines += [
                 Line("server: started", server.ready, "s"),
                 *_answers(server, cookie, run.stem),
+                *playing.answers(server.port, cookie),
                 *_browser(server, cookie, run.stem),
                 Line("server: most memory", _memory(server.process.pid), "MB"),
             ]
@@ -184,8 +190,12 @@ def _browser(server: _Server, cookie: str, run: str) -> list[Line]:
             tab.wait_for_timeout(1500)
             zoomed.append(tab.evaluate(_DRAG, ["#heatmap", *_ZOOM]) / 1e3)
             context.close()
+        context = browser.new_context()
+        context.add_cookies([{"name": name, "value": value, "url": url}])
+        lines = playing.drawn(context.new_page(), url)
         browser.close()
     return [
+        *lines,
         Line("page: opened, levels and loss drawn", float(np.median(opened)), "s"),
         Line("page: zoomed, heat map redrawn", float(np.median(zoomed)), "s"),
     ]

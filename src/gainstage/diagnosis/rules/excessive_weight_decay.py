@@ -30,7 +30,7 @@ PULL = 1.0
 SHRUNK = 0.5
 """Size of the median weight at the end, over its start."""
 PATIENCE = 10
-DECOUPLED = frozenset({"AdamW", "Adamax", "Lion", "Muon"})
+DECOUPLED = frozenset({"AdamW", "Lion", "Muon"})
 """Optimisers whose decay is a share of the weight and not part of the gradient."""
 
 

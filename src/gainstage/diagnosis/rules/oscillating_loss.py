@@ -216,7 +216,8 @@ def _swing(evidence: Evidence) -> Swing:
     scale = np.maximum(np.abs(evidence.loss), NEAR_ZERO * abs(loss[0]))
     progress = evidence.progress
     promise = median(evidence.predicted_share[len(evidence.steps) // 2 :])
-    start = progress.chance if np.isfinite(progress.chance) else progress.initial
+    chance = progress.chance if progress.chance > 0 else np.nan  # a constant may be right
+    start = chance if np.isfinite(chance) else progress.initial
     with np.errstate(divide="ignore", invalid="ignore"):
         change = np.clip(evidence.run("predicted_change") / scale, -1.0, 1.0)
     since = first_lasting(change > 0, 2) or 0
@@ -232,14 +233,14 @@ def _swing(evidence: Evidence) -> Swing:
         jumps=float(difference.std()) / descent if descent > 0 else 0.0,
         uphill=float(change[change > 0].sum()) / down if down > 0 else 0.0,
         climb=peak / float(smooth[lowest]) if smooth[lowest] > 0 else 1.0,
-        wave=(peak - float(smooth[lowest])) / descent,
+        wave=(peak - float(smooth[lowest])) / descent if descent > 0 else 0.0,
         uphill_since=since,
         promise=promise,
         harm=promise / 4 * progress.late / start if start > 0 else 0.0,
-        peaks=float(np.quantile(loss[len(loss) // 2 :], 0.95)) / progress.chance,
+        peaks=float(np.quantile(loss[len(loss) // 2 :], 0.95)) / chance,
         period=_period(loss[len(loss) // 2 :]),
         relapsed=progress.relapsed and progress.late > AGAIN * progress.chance,
-        above_chance=float(np.nan_to_num(progress.late / progress.chance)),
+        above_chance=float(np.nan_to_num(progress.late / chance)),
         lowest=min(lowest * len(evidence.steps) // len(smooth), len(evidence.steps) - 1),
     )
 

@@ -40,7 +40,10 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     if not (np.isfinite(progress.chance) and progress.chance > 0 and progress.initial > 0):
         return
-    ratio = progress.initial / progress.chance
+    # of rare labels their share is much to know, and a start that is sure of nothing knows it not
+    classes = int(evidence.recording.info.facts.get("classes", 2))
+    nothing = max(progress.chance, float(np.log(max(classes, 2))))
+    ratio = progress.initial / nothing
     if ratio < RATIO:
         return
     weighted = [s for s in evidence.outputs if s.op in PARAMETRIC]  # what LogSoftmax is given
@@ -53,7 +56,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         since_step=evidence.step_at(0),
         message=(
             f"The loss before the first step is {progress.initial:.3g}, {ratio:.1f} times that of "
-            f"knowing nothing ({progress.chance:.3g})."
+            f"knowing nothing ({nothing:.3g})."
         ),
         evidence={
             "first_loss": progress.initial,

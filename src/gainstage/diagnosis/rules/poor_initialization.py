@@ -117,7 +117,7 @@ def _test(evidence: Evidence, weight: Weight) -> Odd | None:
     site, rms = weight.site, float(weight.rms[0]) if len(weight.rms) else 0.0
     spread = evidence.series(site, "std")[:1]
     constant = bool(spread.size and spread[0] < 1e-3 * rms)  # symmetry is another fault
-    following = _following(evidence, site)
+    following = evidence.following(site)
     if not rms > 0 or constant or following in NORMS:
         return None
     last = max((s.order for s in evidence.outputs if s.op in PARAMETRIC), default=-1)
@@ -134,15 +134,6 @@ def _test(evidence: Evidence, weight: Weight) -> Odd | None:
 def _guarded(evidence: Evidence) -> bool:
     """Whether the network is of those that are drawn alike everywhere and rely on normalisation."""
     return any(s.op in NORMS or s.op == "Embedding" for s in evidence.outputs)
-
-
-def _following(evidence: Evidence, site: Site) -> str:
-    """The operation that receives what the weight's stage puts out."""
-    own = next((s for s in evidence.outputs if s.layer == site.layer), None)
-    if own is None:
-        return ""
-    after = [s for s in evidence.outputs if s.order > own.order]
-    return min(after, key=lambda s: s.order).op if after else ""
 
 
 def _per_stage(evidence: Evidence, kind: Kind) -> dict[str, float]:

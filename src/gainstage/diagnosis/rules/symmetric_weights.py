@@ -28,6 +28,8 @@ from gainstage.records import Finding
 ALIKE = 1e-3
 """Difference of the units, and of their gradients, relative to their size."""
 LOOKS = 3
+FIRST = 12
+"""Looks that count: much later, rounding may have told units apart that nothing else did."""
 
 
 @rule(
@@ -48,7 +50,7 @@ LOOKS = 3
     ),
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
-    """Look for layers whose units and whose gradients are alike as long as they are looked at."""
+    """Look for layers whose units and whose gradients are alike, step after step."""
     weights = [w for w in evidence.weights if min(w.site.shape[:2]) > 1]
     alike = [w for w in weights if _alike(evidence, w)]
     if not alike or evidence.progress.good:
@@ -72,9 +74,9 @@ def check(evidence: Evidence) -> Iterable[Finding]:
 
 
 def _alike(evidence: Evidence, weight: Weight) -> bool:
-    """Whether units are alike, and their gradients, at every look after the first steps."""
+    """Whether units are alike, and their gradients, at the first looks after the first step."""
     units, pull = (_spread(evidence, weight, kind) for kind in ("weight", "grad"))
-    looked = np.flatnonzero(np.isfinite(units) | (weight.rms == 0))[1:]
+    looked = np.flatnonzero(np.isfinite(units) | (weight.rms == 0))[1 : FIRST + 1]
     if len(looked) < LOOKS:
         return False
     same = np.where(np.isfinite(units), units, 0.0)[looked]

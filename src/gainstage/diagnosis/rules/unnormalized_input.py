@@ -79,11 +79,13 @@ def _judge(evidence: Evidence, sites: list[Site]) -> Finding | None:
     )
     if not rms > 0:
         return None
+    normed = evidence.following(site) in NORMS
     # sparse inputs (one-hot) are judged by what they hold where they are not zero
     level = 20 * float(np.log10(rms / np.sqrt(max(1.0 - zeros, 1e-6))))
     offset, spread = np.nan_to_num(offset), np.nan_to_num(spread, nan=1.0)
     signs = {
-        "level": max((level - LEVEL_DB) / 10, (LOW_DB - level) / 10),
+        # a normalisation that follows takes the level out again
+        "level": -1.0 if normed else max((level - LEVEL_DB) / 10, (LOW_DB - level) / 10),
         "offset": np.log10(max(offset, 1e-9) / OFFSET) * 2,
         "spread": np.log10(spread / SPREAD) if level > LEVEL_DB / 2 else -1.0,
     }

@@ -44,8 +44,9 @@ def softmax(call: Call) -> Moments:
 @propagates("masked_fill")
 def masked_fill(call: Call) -> Moments:
     """``scores.masked_fill(mask, -inf)``: what the softmax leaves out."""
-    x, (mask, value) = call.signal(0, "input"), call.args[1:3]
-    if isinstance(value, Moments) or not isinstance(mask, Tensor):
+    x, mask = call.signal(0, "input"), call.weight(1, "mask")
+    value = call.argument(2, "value")
+    if isinstance(value, Moments):
         raise NotImplementedError
     number = float(value)
     if number > -1e4:
@@ -62,6 +63,8 @@ def masked_fill(call: Call) -> Moments:
 def scaled_dot_product(call: Call) -> Moments:
     """``F.scaled_dot_product_attention(query, key, value)``: [..., T, d]."""
     query, key, value = (call.signal(i, n) for i, n in enumerate(("query", "key", "value")))
+    if query.shape[:-2] != value.shape[:-2] or query.shape[-1] != value.shape[-1]:
+        raise NotImplementedError  # heads that share keys, values of another size
     mask = call.argument(3, "attn_mask")
     causal = bool(call.argument(5, "is_causal", default=False))
     scale = call.kwargs.get("scale") or 1 / math.sqrt(query.shape[-1])
@@ -118,6 +121,8 @@ def multi_head(call: Call) -> Moments:
     )
     biases: list[Tensor | None] = [None] * 3 if in_bias is None else list(in_bias.chunk(3))
     given = (args["query"], args["key"], args["value"])
+    if not all(isinstance(x, Moments) for x in given):
+        raise NotImplementedError  # learned queries
     projected = [
         product(x, w, b, w.shape[0]) for x, w, b in zip(given, weights, biases, strict=True)
     ]

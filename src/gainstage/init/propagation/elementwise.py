@@ -26,13 +26,19 @@ def function_of(call: Call) -> Callable[[Tensor], Tensor]:
     """The function of one variable that a call applies to its first argument."""
     rest, kwargs = call.args[1:], dict(call.kwargs)
     kwargs.pop("input", None)
-    if any(isinstance(value, Moments) for value in (*rest, *kwargs.values())):
-        raise NotImplementedError
     if call.function in (F.prelu, torch.prelu):
-        slope = call.argument(1, "weight").detach().double()
+        slope = call.weight(1, "weight").detach().double()
         rms = float(slope.square().mean().sqrt()) * math.copysign(1, float(slope.mean()))
         return lambda v: F.leaky_relu(v, rms)
+    if not all(map(_is_number, (*rest, *kwargs.values()))):
+        raise NotImplementedError  # another function for each element
     return lambda v: call.function(v.clone(), *rest, **kwargs)
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, (Moments, Tensor)) or (
+        isinstance(value, Tensor) and value.numel() == 1
+    )
 
 
 def applied(function: Callable[[Tensor], Tensor], x: Moments) -> Moments:
@@ -50,7 +56,7 @@ def applied(function: Callable[[Tensor], Tensor], x: Moments) -> Moments:
     if power > 0:
         typical = x.centre.reshape(1), (x.power - x.centre**2).clamp_min(0.0).sqrt().reshape(1)
         fourth = float(gaussian(lambda v: function(v) ** 2, *typical)[1])
-        own = max(fourth / power**2 - 1, 0.0) * x.own_spread / 2
+        own = max(fourth / power / power - 1, 0.0) * x.own_spread / 2
         spread = x.spread * sensitivity(function, *typical) ** 2
     return x.but(
         mean=one,
@@ -83,14 +89,14 @@ def add(call: Call) -> Moments:
     mean that their product is zero: of n units it has a variance of 4 s (1 - s) / n, s the share of
     one in the sum, by which residual streams differ from seed to seed.
     """
-    a, b = call.args[:2]
+    a, b = call.operands()
     return _sum(a, _scaled(b, call.kwargs.get("alpha", 1)))
 
 
 @propagates("sub", "isub", "rsub")
 def subtract(call: Call) -> Moments:
     """A difference."""
-    a, b = call.args[:2]
+    a, b = call.operands()
     if call.function in (torch.rsub, torch.Tensor.__rsub__):
         a, b = b, a
     return _sum(a, _scaled(b, -call.kwargs.get("alpha", 1)))
@@ -156,7 +162,7 @@ def _plus_constant(a: Moments, b: Any) -> Moments:
 @propagates("mul", "imul", "rmul", "multiply")
 def multiply(call: Call) -> Moments:
     """A product of two signals (a gate), as if independent, or with a constant."""
-    one, two = call.args[:2]
+    one, two = call.operands()
     if isinstance(one, Moments) and isinstance(two, Moments):
         return gated(one, two)
     return _times(one, two) if isinstance(one, Moments) else _times(two, one)
@@ -181,7 +187,7 @@ def gated(a: Moments, b: Moments) -> Moments:
 @propagates("div", "truediv", "itruediv", "true_divide")
 def divide(call: Call) -> Moments:
     """Over a constant."""
-    a, b = call.args[:2]
+    a, b = call.operands()
     if not isinstance(a, Moments) or isinstance(b, Moments):
         raise NotImplementedError
     return _times(a, 1 / (b.detach().double().cpu() if isinstance(b, Tensor) else b))

@@ -123,5 +123,7 @@ def _normalised(
 def _moments(values: Tensor | None, default: float) -> tuple[Any, Any]:
     if values is None:
         return default, default**2
+    if not isinstance(values, Tensor):
+        raise NotImplementedError  # scales that depend on the input
     wide = values.detach().double().cpu()
     return wide.mean(), wide.square().mean()

@@ -99,6 +99,8 @@ def max_pool(call: Call) -> Moments:
     x = call.signal(0, "input")
     size = call.argument(1, "kernel_size")
     dims = len(x.shape) - 2
+    if dims < 1 or (isinstance(size, (tuple, list)) and len(size) != dims):
+        raise NotImplementedError  # one sample, without an axis for it
     n = math.prod(size) if isinstance(size, (tuple, list)) else size**dims
     pooled = _largest(x, call, n) if x.before is None else _largest(x.before[1], call, n)
     if x.before is not None:

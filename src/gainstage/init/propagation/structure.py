@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -11,48 +11,72 @@ from torch.utils import _pytree as pytree
 from gainstage.init.moments import Call, Moments, propagates
 from gainstage.init.vocabulary import MOVES
 
+_CONVERSIONS: Final = frozenset(
+    [
+        "to",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "type",
+        "type_as",
+        "contiguous",
+        "clone",
+        "requires_grad",
+    ]
+)
+"""They change how a tensor is kept; moments are kept in one way."""
+
 
 @propagates(*MOVES)
 def moved(call: Call) -> Moments:
     """The function itself, applied to what has the tensor's shape."""
-    x = call.args[0] if call.args else call.kwargs.get("input")
-    if not isinstance(x, Moments):
-        raise NotImplementedError
+    x = call.signal(0, "input")
+    name = getattr(call.function, "__name__", "").strip("_")
+    if name in _CONVERSIONS:
+        return x
     if any(isinstance(leaf, Moments) for leaf in pytree.tree_leaves(call.args[1:])):
-        return _by_example(call, x)
+        return _by_example(name, call, x)
+    rest, options = pytree.tree_map(_on_cpu, (call.args[1:], call.kwargs))
+    options = {key: value for key, value in options.items() if key != "input"}
+    # what is alike is kept as one element, of which a view may not make the shape
+    move = Tensor.reshape if name == "view" else call.function
 
     def function(v: Tensor) -> Tensor:
-        result = call.function(v, *call.args[1:], **call.kwargs)
-        return _double(result if isinstance(result, Tensor) else result[call.item])
+        try:
+            result = move(v, *rest, **options)
+        except (RuntimeError, TypeError) as error:  # what cannot be done to doubles
+            raise NotImplementedError from error
+        return result if isinstance(result, Tensor) else result[call.item]
 
     kept = x.shaped(function)
     same = call.shape == x.shape
     return kept.but(before=x.before if same else None, kept=x.kept if same else None)
 
 
-def _by_example(call: Call, x: Moments) -> Moments:
+def _by_example(name: str, call: Call, x: Moments) -> Moments:
     """``view_as`` and its like: the other argument only gives a shape, or an index."""
-    name = getattr(call.function, "__name__", "").strip("_")
-    if name not in {"view_as", "reshape_as", "expand_as", "type_as"}:
+    if name not in {"view_as", "reshape_as", "expand_as"}:
         raise NotImplementedError
     return x.shaped(lambda v: v.expand(call.shape) if "expand" in name else v.reshape(call.shape))
 
 
-def _double(value: Tensor) -> Tensor:
-    return value if value.dtype == torch.float64 else value.double()
+def _on_cpu(value: Any) -> Any:
+    return value.detach().cpu() if isinstance(value, Tensor) else value
 
 
 @propagates("cat", "concat", "concatenate", "stack", "hstack", "vstack")
 def joined(call: Call) -> Moments:
     """Tensors one after the other."""
-    given = call.args[0] if call.args else call.kwargs["tensors"]
+    given = call.argument(0, "tensors")
     signals = [part for part in given if isinstance(part, Moments)]
     if not signals:
         raise NotImplementedError
 
     def join(field: str) -> Tensor:
         parts = [_field(part, field) for part in given]
-        result: Tensor = call.function(parts, *call.args[1:], **call.kwargs)
+        options = {key: value for key, value in call.kwargs.items() if key != "tensors"}
+        result: Tensor = call.function(parts, *call.args[1:], **options)
         return result
 
     sizes = [float(s.second.numel()) for s in signals]

@@ -19,9 +19,11 @@ from gainstage.init.moments import BINS, Call, Moments, no_flow, propagates
 def linear(call: Call) -> Moments:
     """``F.linear(x, weight, bias)``."""
     if call.function is torch.addmm:
-        bias, x, weight = call.args[:3]
+        bias, x, weight = call.argument(0, "input"), call.signal(1, "mat1"), call.weight(2, "mat2")
+        if isinstance(bias, Moments) or call.kwargs.keys() & {"alpha", "beta"}:
+            raise NotImplementedError
         return product(x, weight, bias, int(weight.shape[-1]))
-    x, weight = call.signal(0, "input"), call.argument(1, "weight")
+    x, weight = call.signal(0, "input"), call.weight(1, "weight")
     return product(x, weight, call.argument(2, "bias"), int(weight.shape[0]))
 
 
@@ -37,7 +39,7 @@ def product(x: Moments, weight: Tensor, bias: Tensor | None, out: int) -> Moment
 @propagates("conv1d", "conv2d", "conv3d")
 def convolution(call: Call) -> Moments:
     """``F.convNd``: at the border the kernel adds up fewer terms, position by position."""
-    x, weight = call.signal(0, "input"), call.argument(1, "weight")
+    x, weight = call.signal(0, "input"), call.weight(1, "weight")
     groups = call.argument(6, "groups", 1)
     ones = torch.ones(groups, *weight.shape[1:], dtype=torch.float64)
     options = {
@@ -51,7 +53,7 @@ def convolution(call: Call) -> Moments:
 @propagates("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def transposed(call: Call) -> Moments:
     """``F.conv_transposeNd``."""
-    x, weight = call.signal(0, "input"), call.argument(1, "weight")
+    x, weight = call.signal(0, "input"), call.weight(1, "weight")
     groups = call.argument(6, "groups", 1)
     ones = torch.ones(weight.shape[0], 1, *weight.shape[2:], dtype=torch.float64)
     names = ((3, "stride", 1), (4, "padding", 0), (5, "output_padding", 0), (7, "dilation", 1))
@@ -86,11 +88,13 @@ def _summed(
     Args:
         x: the terms.
         weight: their weights.
-        bias: added to each sum, or None.
+        bias: added to each sum, or None; a constant.
         total: adds up terms as the layer does, each with weight 1.
         widen: expands that to the units of the output.
         out: number of units.
     """
+    if bias is not None and not isinstance(bias, Tensor):
+        raise NotImplementedError  # one that depends on the input
     wide = weight.detach().double()
     m, v = float(wide.mean()), float(wide.var(correction=0))
     b = 0.0 if bias is None else float(bias.detach().double().mean())
@@ -120,7 +124,7 @@ def _summed(
 def bilinear(call: Call) -> Moments:
     """``F.bilinear(a, b, weight, bias)``: a product of two inputs, then a layer."""
     a, b = call.signal(0, "input1"), call.signal(1, "input2")
-    weight = call.argument(2, "weight")
+    weight = call.weight(2, "weight")
     pair = a.second.sum(-1, keepdim=True) * b.second.sum(-1, keepdim=True)
     v = float(weight.detach().double().square().mean())
     bias = call.argument(3, "bias")
@@ -144,7 +148,7 @@ def bilinear(call: Call) -> Moments:
 @propagates("embedding")
 def embedding(call: Call) -> Moments:
     """``F.embedding(rows, weight)``: two places share a row as often as they name the same."""
-    rows, weight = call.signal(0, "input"), call.argument(1, "weight")
+    rows, weight = call.signal(0, "input"), call.weight(1, "weight")
     wide = weight.detach().double()
     v, m = float(wide.square().mean()), float(wide.mean())
     index = rows.mean  # token numbers, kept as they are
@@ -165,14 +169,12 @@ def embedding(call: Call) -> Moments:
     )
 
 
-@propagates("matmul", "mm", "bmm", "rmatmul", "einsum")
+@propagates("matmul", "mm", "bmm", "rmatmul")
 def matmul(call: Call) -> Moments:
     """A product by hand: with a weight, or of two signals (attention)."""
-    a, b = call.args[:2]
+    a, b = call.operands()
     if call.function is torch.Tensor.__rmatmul__:
         a, b = b, a
-    if isinstance(a, str):
-        raise NotImplementedError
     if isinstance(a, Moments) and isinstance(b, Tensor) and b.dim() == 2:
         return product(a, b, None, b.shape[-1])
     if isinstance(a, Moments) and isinstance(b, Moments):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules import module as global_module
 
 from gainstage.interventions.intervention import INTERVENTIONS
-from gainstage.interventions.patching import before_steps, parameters_of, replaced
+from gainstage.interventions.patching import before_steps, optimizers_made, parameters_of
 
 
 @INTERVENTIONS.register("add-missing-parameters")
@@ -24,15 +23,7 @@ def add_missing_parameters() -> Iterator[None]:
     was frozen on purpose has no gradient.
     """
     models: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-    optimizers: weakref.WeakSet[torch.optim.Optimizer] = weakref.WeakSet()
     stepped: set[int] = set()
-
-    def init(original: Any) -> Any:
-        def wrapper(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
-            original(self, *args, **kwargs)
-            optimizers.add(self)
-
-        return wrapper
 
     def complete(optimizer: torch.optim.Optimizer) -> None:
         if id(optimizer) in stepped:
@@ -43,11 +34,12 @@ def add_missing_parameters() -> Iterator[None]:
         found = {id(p): p for p in parameters if p.grad is not None}
         missing = [p for key, p in found.items() if key not in owned]
         if missing:
-            optimizer.add_param_group({"params": missing})
+            # to a group that is there: a scheduler counts them
+            optimizer.param_groups[-1]["params"].extend(missing)
 
     called = global_module.register_module_forward_pre_hook(lambda one, _: models.add(one))
     try:
-        with replaced(torch.optim.Optimizer, "__init__", init), before_steps(complete):
+        with optimizers_made() as optimizers, before_steps(complete):
             yield
     finally:
         called.remove()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from gainstage.interventions.intervention import INTERVENTIONS
-from gainstage.interventions.patching import own_randomness, weighted_backwards
+from gainstage.interventions.patching import (
+    optimizers_made,
+    own_randomness,
+    trained,
+    weighted_backwards,
+)
 from gainstage.probe import graph
 
 
 @INTERVENTIONS.register("disturb-weights")
-def disturb_weights(share: float = 0.1) -> AbstractContextManager[None]:
+@contextmanager
+def disturb_weights(share: float = 0.1) -> Iterator[None]:
     """Add noise to everything that the first backward pass reaches, with or without an optimiser.
 
     That pass's gradients are those of the weights as they were, and are set to zero. The script's
@@ -30,10 +37,11 @@ def disturb_weights(share: float = 0.1) -> AbstractContextManager[None]:
             return 1.0
         begun = True
         with own_randomness(), torch.no_grad():
-            for leaf in graph.leaves(roots):
+            for leaf in trained(graph.leaves(roots), made):
                 if leaf.is_floating_point():
                     size = leaf.float().square().mean().sqrt().to(leaf.dtype)
                     leaf.data.add_(torch.randn_like(leaf) * (share * size))
         return 0.0
 
-    return weighted_backwards(weigh)
+    with optimizers_made() as made, weighted_backwards(weigh):
+        yield

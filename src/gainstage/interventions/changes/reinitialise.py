@@ -15,7 +15,9 @@ from torch.nn import init
 from gainstage.interventions.intervention import INTERVENTIONS
 from gainstage.interventions.patching import (
     around_models,
+    optimizers_made,
     own_randomness,
+    trained,
     weighted_backwards,
 )
 from gainstage.probe import graph
@@ -68,14 +70,15 @@ def reinitialise(activation: str = "relu", recurrent: Sequence[str] = ()) -> Ite
     def weigh(roots: list[Tensor]) -> float:
         nonlocal begun
         first, begun = not begun, True
-        bare = [t for t in graph.leaves(roots) if id(t) not in drawn] if first else []
+        leaves = trained(graph.leaves(roots), made) if first else []
+        bare = [t for t in leaves if id(t) not in drawn]
         bare = [t for t in bare if t.dim() > 1 and t.is_floating_point()]
         with own_randomness():
             for tensor in bare:
                 draw_bare(tensor, activation)
         return 0.0 if bare else 1.0
 
-    with around_models(before), weighted_backwards(weigh):
+    with optimizers_made() as made, around_models(before), weighted_backwards(weigh):
         yield
 
 

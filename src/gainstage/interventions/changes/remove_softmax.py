@@ -33,6 +33,14 @@ def remove_softmax(*, keep_gradient: bool = False) -> Iterator[None]:
         yield
 
 
+@INTERVENTIONS.register("take-logarithm")
+@contextmanager
+def take_logarithm() -> Iterator[None]:
+    """Take the logarithm of what a softmax gave before ``nll_loss`` sees it."""
+    with replaced(F, "nll_loss", _unwound("Softmax", _log, keep_gradient=False)):
+        yield
+
+
 def _unwound(
     squash: str, undo: Callable[[Tensor], Tensor], keep_gradient: bool
 ) -> Callable[[Function], Function]:

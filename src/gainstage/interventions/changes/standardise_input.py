@@ -24,7 +24,13 @@ def standardise_input() -> AbstractContextManager[None]:
                 if value.requires_grad:  # made by another part of the network: no data
                     return None
                 scale = scales.setdefault(module, Scale())
-                return (*inputs[:i], scale(value), *inputs[i + 1 :])
+                scaled = scale(value, channels=_begins_with_convolution(module))
+                return (*inputs[:i], scaled, *inputs[i + 1 :])
         return None
 
     return around_models(before)
+
+
+def _begins_with_convolution(module: nn.Module) -> bool:
+    layers = (m for m in module.modules() if next(m.parameters(recurse=False), None) is not None)
+    return isinstance(next(layers, None), nn.Conv1d)

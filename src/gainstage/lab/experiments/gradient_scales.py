@@ -16,7 +16,7 @@ from gainstage import optim
 from gainstage.lab.experiment import Output, experiment
 from gainstage.lab.models import DeepMLP
 from gainstage.lab.plots import curves
-from gainstage.landscape import canvas
+from gainstage.render import canvas
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

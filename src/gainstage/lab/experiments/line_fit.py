@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from gainstage import optim
 from gainstage.lab.experiment import Output, experiment
 from gainstage.landscape import LossMap, Trajectory, figure_losses, loss_map
+from gainstage.landscape.linefit import noisy_parabola
 
 PUBLISHED: Final = (
     53.078270, 34.729504, 22.891207, 15.226043, 10.242653,
@@ -69,7 +69,7 @@ def line_fit(options: Options, output: Output) -> None:
     Source:
         PyTorch's tutorials on SGD and losses; torch.nn.SmoothL1Loss for how it relates to Huber's.
     """
-    batch = _data()
+    batch = noisy_parabola()
     courses = {name: _train(batch, options, settings) for name, settings in RUNS.items()}
     losses, _ = courses["plain"]
     published = dict(enumerate(PUBLISHED)) | dict.fromkeys((97, 98, 99), 0.4994413)
@@ -86,14 +86,6 @@ def line_fit(options: Options, output: Output) -> None:
     for name, (_, trajectory) in courses.items():
         mse = _with_path(_map(batch, options, {f"MSE, {name}": F.mse_loss}), trajectory)
         output.picture(name.replace(", ", "-").replace(" ", "-"), figure_losses(mse))
-
-
-def _data() -> tuple[Tensor, Tensor]:
-    # the generator of the published figures, numpy's old one
-    generator = np.random.RandomState(20240215)
-    x = generator.randn(50).astype(np.float32)
-    y = (0.75 * x**2 + x + 2 + 0.3 * generator.randn(50)).astype(np.float32)
-    return torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None]
 
 
 def _train(
@@ -120,7 +112,7 @@ def _train(
 def _map(batch: tuple[Tensor, Tensor], options: Options, losses: Any) -> LossMap:
     span = (-5.0, 8.0)
     return loss_map(
-        nn.Linear(1, 1), losses, batch, ("bias", span), ("weight", span), size=options.size
+        nn.Linear(1, 1), batch, losses, ("bias", span), ("weight", span), size=options.size
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from gainstage.diagnosis import RULES, diagnose
 from gainstage.errors import UsageError
-from gainstage.render.live.shelf import Shelf, Signature, Whole
+from gainstage.render.live.shelf import Shelf, Signature, Whole, mark, quiet
 from gainstage.render.payload import PAYLOAD_SCHEMA, run_told
 from gainstage.store import Excerpt, open_recording
 from gainstage.views.compare import compare_runs
@@ -94,12 +94,13 @@ class Answers:
 
     def opening(self, query: Query) -> dict[str, Any]:
         """What a page begins with: the run and its loss."""
-        mark = self._shelf.mark(query.run)  # before it is read: what is written meanwhile is news
+        # before it is read: what is written meanwhile is news
+        signature = self._shelf.signature(query.run)
         with self._shelf.reading(query.run) as run:
             return {
-                "mark": mark,
+                "mark": mark(signature),
                 "schema": PAYLOAD_SCHEMA,
-                "run": {**run_told(run), "quiet": self._shelf.quiet(query.run)},
+                "run": {**run_told(run), "quiet": quiet(signature)},
                 "remedies": run.remedies,
                 "loss": loss_chart(_run_alone(run, query)),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -15,15 +16,19 @@ from starlette.routing import Route
 
 from gainstage.errors import GainstageError, RunFileError
 from gainstage.render.live.answers import Answers, Query, asked, encode
-from gainstage.render.live.guard import Guard, Keys
+from gainstage.render.live.guard import ASKING, Guard, Keys
+from gainstage.render.live.playground import PATH, Playground
 from gainstage.render.live.shelf import Shelf
 from gainstage.render.live.stream import Streams
+from gainstage.render.live.worker import Worker
 from gainstage.render.static_files import MODULES, plotly_source, static_text, unneeded_styles
 
 _READERS: Final = 3
 """Answers that are worked on at the same time; others wait for their turn."""
 
 _LIVE: Final = tuple(name for name in MODULES if name != "report.js")
+
+_LOG: Final = logging.getLogger("gainstage")
 
 _SCRIPT: Final = "text/javascript"
 
@@ -39,6 +44,7 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
     answers = Answers(shelf)
     readers = anyio.CapacityLimiter(_READERS)
     streams = Streams(shelf)
+    worker = Worker()
 
     def tells(answer: Callable[[Query], Any]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -57,8 +63,10 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         del app
         yield
         shelf.close()
+        worker.close()
 
-    files = {f"/static/{name}": _file(name) for name in (*MODULES, "page.css", "plotly.js")}
+    served = (*MODULES, "page.css", "playground.css", "plotly.js")
+    files = {f"/static/{name}": _file(name) for name in served}
     routes = [
         Route("/", _page, methods=["GET"]),
         Route("/api/runs", runs, methods=["GET"]),
@@ -70,11 +78,13 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         Route("/api/updates", tells(lambda query: answers.view("updates", query))),
         Route("/api/compare", tells(answers.comparison), methods=["GET"]),
         Route("/api/events", streams.endpoint, methods=["GET"]),
+        Route(PATH, Playground(worker).endpoint, methods=[*ASKING]),
         *(Route(path, file, methods=["GET"]) for path, file in files.items()),
     ]
-    handlers: dict[Any, Any] = {GainstageError: _told, HTTPException: _refused}
+    handlers: dict[Any, Any] = {GainstageError: _told, HTTPException: _refused, Exception: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
-    return Guard(app, keys, port, frozenset(files), static_text("locked.html"))
+    public = frozenset(files)
+    return Guard(app, keys, port, public, static_text("locked.html"), frozenset({PATH}))
 
 
 def _json(answer: Callable[[Query], Any], query: Query) -> Response:
@@ -107,6 +117,16 @@ async def _told(request: Request, error: Exception) -> Response:
     del request
     status = 404 if isinstance(error, RunFileError) else 400
     return Response(encode({"error": str(error)}), status, media_type="application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A mistake of ours: the page says so, and the terminal says where."""
+    _LOG.error("The live page failed at %s", request.url.path, exc_info=error)
+    told = (
+        f"Gainstage failed at this: {type(error).__name__}: {error}. "
+        "The terminal says where; please report it."
+    )
+    return Response(encode({"error": told}), 500, media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

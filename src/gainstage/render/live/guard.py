@@ -3,14 +3,15 @@
 Pages of strangers run in the same browser and can send requests to this machine. So every request
 must name this server as its host (a name that a stranger points at 127.0.0.1 does not), must not
 come from another site, may only be GET or HEAD, and must bring a cookie that only a browser has
-which was opened with an address from the terminal. Each such address opens one browser.
+which was opened with an address from the terminal. Each such address opens one browser. At an
+address that computes, a POST of a short JSON text by one of this server's own pages is answered,
+and nothing else.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -18,10 +19,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gainstage.questions import LONGEST
+
 LONGEST_QUERY: Final = 2_000
 """Bytes of a query; a longer one is not looked at."""
 
 METHODS: Final = ("GET", "HEAD")
+
+ASKING: Final = ("POST",)
+"""The methods at an address that computes."""
 
 _USUAL_PORT: Final = 80
 """Browsers leave it out."""
@@ -92,15 +98,23 @@ class Guard:
         port: on which the server listens.
         public: paths that need no cookie: files that every installation has.
         locked: the page for a browser without a cookie.
+        asked: paths that are asked by POST, and in no other way.
     """
 
     def __init__(
-        self, app: ASGIApp, keys: Keys, port: int, public: frozenset[str], locked: str
+        self,
+        app: ASGIApp,
+        keys: Keys,
+        port: int,
+        public: frozenset[str],
+        locked: str,
+        asked: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._keys = keys
         self._public = public
         self._locked = locked
+        self._asked = asked
         suffix = "" if port == _USUAL_PORT else f":{port}"
         self._hosts = {name + suffix for name in ("127.0.0.1", "localhost", "[::1]")}
         self.cookie_name = f"gainstage-{port}"  # a cookie is sent to every port of a host
@@ -120,7 +134,7 @@ class Guard:
         refused = self._refused(scope, headers)
         if refused is not None:
             return refused
-        admitted = self._keys.admits(self._cookie(headers))
+        admitted = any(map(self._keys.admits, self._cookies(headers)))
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if given and scope["path"] == "/" and scope["method"] == "GET":
             if self._keys.spend(given[0]):
@@ -131,14 +145,30 @@ class Guard:
 
     def _refused(self, scope: Scope, headers: Headers) -> Response | None:
         """What is wrong with a request, whoever sent it."""
-        if scope["method"] not in METHODS:
-            return _refusal(405, "Only GET and HEAD are answered.", {"Allow": ", ".join(METHODS)})
+        asking = scope["path"] in self._asked
+        methods = ASKING if asking else METHODS
+        if scope["method"] not in methods:
+            told = f"Only {' and '.join(methods)} {'is' if asking else 'are'} answered."
+            return _refusal(405, told, {"Allow": ", ".join(methods)})
         if headers.getlist("host") not in [[host] for host in self._hosts]:
             return _refusal(421, "This server answers to 127.0.0.1 and localhost only.")
         if not self._is_from_here(headers):
             return _refusal(403, "Requests from other sites are refused.")
         if len(scope["query_string"]) > LONGEST_QUERY:
             return _refusal(414, f"A query may have {LONGEST_QUERY:,} bytes at most.")
+        return self._question_refused(headers) if asking else None
+
+    def _question_refused(self, headers: Headers) -> Response | None:
+        """What is wrong with a POST: only a page's own script can send one that is right."""
+        if len(headers.getlist("origin")) != 1 or "none" in headers.getlist("sec-fetch-site"):
+            return _refusal(403, "A question is asked by a page of this server alone.")
+        if headers.getlist("content-type") != ["application/json"]:
+            return _refusal(415, "A question is application/json.")
+        length = headers.get("content-length", "")
+        if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
+            return _refusal(411, "A question says how long it is.")
+        if len(length) > len(str(LONGEST)) or int(length) > LONGEST:
+            return _refusal(413, f"A question may have {LONGEST:,} bytes at most.")
         return None
 
     def _is_from_here(self, headers: Headers) -> bool:
@@ -149,13 +179,16 @@ class Guard:
             site in {"same-origin", "none"} for site in sites
         )
 
-    def _cookie(self, headers: Headers) -> str:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return ""
-        found = cookies.get(self.cookie_name)
-        return "" if found is None else found.value
+    def _cookies(self, headers: Headers) -> Iterator[str]:
+        """Every value that the browser has under our name.
+
+        Other servers of this machine set what they like, under our name as well for paths of their
+        own: whatever stands beside ours is passed over.
+        """
+        for pair in ";".join(headers.getlist("cookie")).split(";"):
+            name, _, value = pair.partition("=")
+            if name.strip() == self.cookie_name:
+                yield value.strip()
 
     def _welcome(self) -> Response:
         """Let a browser in; its next address is without the token."""

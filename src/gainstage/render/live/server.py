@@ -81,15 +81,22 @@ class _Server(uvicorn.Server):
 
 
 def _listener(port: int | None) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, PORT if port is None else port))
+        return _listening(PORT if port is None else port)
     except OSError as error:
         if port is not None:
-            listener.close()
             msg = f"Port {port} cannot be listened on ({error.strerror}). Choose another: --port 0."
             raise UsageError(msg) from error
-        listener.bind((HOST, 0))
-    listener.listen(64)  # the address is good as soon as it is printed
+        return _listening(0)
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(64)  # the address is good as soon as it is printed
+    except OSError:
+        listener.close()
+        raise
     return listener

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import threading
 import time
@@ -16,7 +17,13 @@ from typing import Any, Final
 import numpy as np
 
 from gainstage.errors import RunFileError
-from gainstage.store import MergedRecording, StoredRecording, open_recording, run_files
+from gainstage.store import (
+    MergedRecording,
+    StoredRecording,
+    open_recording,
+    rank_files,
+    run_files,
+)
 from gainstage.views.view import Numbers, columns, number, numbers
 
 MOST_OPEN: Final = 6
@@ -85,15 +92,18 @@ class Shelf:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._lock = threading.Lock()
+        self._listing = threading.Lock()
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._listed: dict[str, tuple[Signature, Listed]] = {}
 
     def find(self) -> dict[str, Path]:
         """The runs by name, newest name first."""
-        home = self.folder.resolve()
-        found = run_files(self.folder)
-        inside = {n: path for n, path in found.items() if path.resolve().is_relative_to(home)}
-        return dict(sorted(inside.items(), reverse=True)[:MOST_LISTED])
+        found = sorted(run_files(self.folder).items(), reverse=True)
+        if not found:  # nor, perhaps, the folder that a relative path begins at
+            return {}
+        home = os.path.realpath(self.folder)
+        inside = ((name, path) for name, path in found if _lies_in(home, path))
+        return dict(itertools.islice(inside, MOST_LISTED))
 
     def path(self, name: str) -> Path:
         """Where a run is.
@@ -115,21 +125,9 @@ class Shelf:
         """
         return _signature(self.path(name))
 
-    def mark(self, name: str) -> str:
-        """The signature as a short text, for a browser to compare.
-
-        Raises:
-            RunFileError: there is none of that name.
-        """
-        return hashlib.blake2s(repr(self.signature(name)).encode(), digest_size=8).hexdigest()
-
-    def quiet(self, name: str) -> float:
-        """Seconds since something was last written to a run.
-
-        Raises:
-            RunFileError: there is none of that name.
-        """
-        return _quiet(self.signature(name))
+    def signatures(self) -> list[tuple[str, Signature]]:
+        """Those of all runs: the folder is looked through once, however many there are."""
+        return [(name, _signature(path)) for name, path in self.find().items()]
 
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[Whole]:
@@ -158,9 +156,10 @@ class Shelf:
 
     def listed(self) -> list[Listed]:
         """All runs, newest first, those that cannot be read last."""
-        found = self.find()
-        self._listed = {name: self._listed[name] for name in self._listed if name in found}
-        runs = [self._glance(name, path) for name, path in found.items()]
+        with self._listing:  # who asks meanwhile finds all of them read
+            found = self.find()
+            self._listed = {name: self._listed[name] for name in self._listed if name in found}
+            runs = [self._glance(name, path) for name, path in found.items()]
         return sorted(runs, key=lambda run: (not run.problem, run.started), reverse=True)
 
     def close(self) -> None:
@@ -190,7 +189,7 @@ class Shelf:
             known = signature, _look(name, path, signature)
             self._listed[name] = known
         told: dict[str, Any] = {slot: getattr(known[1], slot) for slot in Listed.__slots__}
-        return Listed(**{**told, "quiet": _quiet(signature)})
+        return Listed(**{**told, "quiet": quiet(signature)})
 
 
 def _look(name: str, path: Path, signature: Signature) -> Listed:
@@ -207,7 +206,7 @@ def _look(name: str, path: Path, signature: Signature) -> Listed:
                 info.script,
                 info.status,
                 len(run.steps),
-                float(info.seconds) or float(run.times[-1] if len(run.steps) else 0.0),
+                run.seconds,
                 numbers(columns(run.steps, _CURVE).reduce(loss, "mean"), 4),
                 number(known[0]) if len(known) else None,
                 number(known[-1]) if len(known) else None,
@@ -217,8 +216,15 @@ def _look(name: str, path: Path, signature: Signature) -> Listed:
         return Listed(name, written, 0.0, problem=str(error))
 
 
+def _lies_in(home: str, path: Path) -> bool:
+    """Whether a run, and each of its ranks' files, is in a folder when links are followed."""
+    parts = [part for part in (path, *rank_files(path).values()) if part.is_symlink()]
+    # not Path.resolve(), which raises at a link to itself
+    return all(Path(os.path.realpath(part)).is_relative_to(home) for part in parts)
+
+
 def _signature(path: Path, *, companions: bool = True) -> Signature:
-    files = sorted(path.glob("rank*.gs")) if path.is_dir() else [path]
+    files = [*rank_files(path).values()] or [path]
     if companions:
         files += [file.with_name(file.name + "-wal") for file in files]
     found = []
@@ -229,5 +235,11 @@ def _signature(path: Path, *, companions: bool = True) -> Signature:
     return tuple(found)
 
 
-def _quiet(signature: Signature) -> float:
+def mark(signature: Signature) -> str:
+    """A signature as a short text, for a browser to compare."""
+    return hashlib.blake2s(repr(signature).encode(), digest_size=8).hexdigest()
+
+
+def quiet(signature: Signature) -> float:
+    """Seconds since something was last written to the files of a signature."""
     return max(0.0, time.time() - max((at for _, at, _ in signature), default=0) / 1e9)

@@ -7,12 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Final
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gainstage.errors import RunFileError
 from gainstage.render.live.answers import asked
-from gainstage.render.live.shelf import Shelf
+from gainstage.render.live.shelf import Shelf, Signature, mark, quiet
 
 MOST: Final = 24
 """Streams that are open at the same time; a further browser is told to try again."""
@@ -22,12 +23,18 @@ PAUSE: Final = 0.5
 
 _HEARTBEAT: Final = 10.0
 
+_LOOKS: Final = 2
+"""Looks at the same time: the disk is the answers' as well."""
+
+_State = list[tuple[str, Signature]]
+
 
 class Streams:
     """The streams of all browsers.
 
     An event says no more than that the files are not what they were, and for how many seconds
-    nothing was written; looking costs one ``stat`` a file and opens none.
+    nothing was written; looking costs a few ``stat`` a file and opens none. It is done beside the
+    loop that answers everybody, for a folder may be large, or on a disk that is slow.
 
     Args:
         shelf: the runs.
@@ -36,12 +43,13 @@ class Streams:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._open = 0
+        self._looks = anyio.CapacityLimiter(_LOOKS)
 
     async def endpoint(self, request: Request) -> Response:
         """Follow one run, or the folder if none is named."""
         name = asked(request.query_params).run if "run" in request.query_params else None
         if name is not None:
-            self._shelf.path(name)  # a sentence, if there is none
+            await anyio.to_thread.run_sync(self._shelf.path, name)  # a sentence, if there is none
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         if self._open >= MOST:
@@ -56,27 +64,28 @@ class Streams:
             known: object = None
             silent = 0.0
             while True:
-                now = self._state(name)
+                now = await anyio.to_thread.run_sync(self._state, name, limiter=self._looks)
                 if now != known or silent >= _HEARTBEAT:
-                    yield f"data: {json.dumps({'changed': now != known, **self._told(name)})}\n\n"
+                    told = {} if name is None else _told(now)
+                    yield f"data: {json.dumps({'changed': now != known, **told})}\n\n"
                     known, silent = now, 0.0
                 await asyncio.sleep(PAUSE)
                 silent += PAUSE
         finally:
             self._open -= 1
 
-    def _state(self, name: str | None) -> object:
+    def _state(self, name: str | None) -> _State:
+        """The signature of a run, or of all there are."""
         try:
-            if name is not None:
-                return self._shelf.signature(name)
-            return [(run, self._shelf.signature(run)) for run in self._shelf.find()]
+            return (
+                self._shelf.signatures() if name is None else [(name, self._shelf.signature(name))]
+            )
         except RunFileError:
-            return None
+            return []
 
-    def _told(self, name: str | None) -> dict[str, float | str | None]:
-        if name is None:
-            return {}
-        try:
-            return {"mark": self._shelf.mark(name), "quiet": self._shelf.quiet(name)}
-        except RunFileError:
-            return {"mark": None, "quiet": None}
+
+def _told(state: _State) -> dict[str, float | str | None]:
+    if not state:
+        return {"mark": None, "quiet": None}
+    ((_, signature),) = state
+    return {"mark": mark(signature), "quiet": quiet(signature)}

@@ -55,7 +55,7 @@ function heartOf(pulse) {
   };
 }
 
-function dressNext() {
+export function dressNext() {
   set("theme", (THEMES[get("theme")] || THEMES[""])[1]);
 }
 

@@ -17,7 +17,8 @@ function list(run) {
     ...run.blind.map((told) => ["Not seen", "The watch " + told]),
     ["Steps", run.steps ? figure(run.steps) + " (" + figure(run.first_step) + " to " + figure(run.last_step) + ")" : "none"],
     ["Measured at", plural(run.sites, "site")],
-    ["Time in the probe", duration(run.probe_seconds) + " of " + duration(run.seconds)],
+    ["Time in the probe", run.probe_seconds ? duration(run.probe_seconds) + " of " + duration(run.seconds) : "–"],
+    ...(run.sinks.length ? [["Of it handed on", run.sinks.join(", ")]] : []),
     ...Object.entries(run.facts).slice(0, 40).map(([key, value]) => [key, told(value)]),
     ...Object.entries(run.versions).slice(0, 20),
   ];

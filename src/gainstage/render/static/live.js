@@ -2,6 +2,7 @@
 import { compareWith, comparisonPage } from "./compare.js";
 import { clean, el, failed, waiting } from "./dom.js";
 import { mount } from "./page.js";
+import { playgroundPage } from "./playground.js";
 import { listPage } from "./runs.js";
 import { ask, follow } from "./server.js";
 import { get, link, listen, span } from "./state.js";
@@ -14,7 +15,7 @@ function route() {
   shown.end();
   window.scrollTo(0, 0);
   dress(get("theme"));
-  shown = get("run") && get("with") ? comparisonPage(root) : get("run") ? runPage(get("run")) : listPage(root);
+  shown = get("play") ? playgroundPage(root) : get("run") && get("with") ? comparisonPage(root) : get("run") ? runPage(get("run")) : listPage(root);
 }
 
 // What goes with the question for the page itself.
@@ -69,5 +70,5 @@ function runPage(name) {
   return { end: () => { ended = true; following(); if (page) page.end(); } };
 }
 
-listen((keys) => { if (keys.includes("run") || keys.includes("with")) route(); });
+listen((keys) => { if (["run", "with", "play"].some((key) => keys.includes(key))) route(); });
 route();

@@ -17,7 +17,7 @@ export function listPage(root) {
   const theme = el("button", { type: "button", class: "plain", on: { click: () => { set("theme", { "": "dark", dark: "light", light: "" }[get("theme")] || ""); dress(get("theme")); } } }, "Light or dark");
   const brand = el("div", { class: "brand" }, logo(), el("span", { class: "wordmark" }, "Gainstage"));
   root.replaceChildren(el("header", { class: "masthead slim" }, el("div", { class: "inner" }, brand)),
-    el("nav", { class: "bar", "aria-label": "Page" }, el("div", { class: "inner" }, find, compare, el("span", { class: "spring" }), theme)), el("main", {}, body));
+    el("nav", { class: "bar", "aria-label": "Page" }, el("div", { class: "inner" }, find, compare, el("span", { class: "spring" }), el("a", { class: "plain", href: link({ play: "descent" }) }, "Playground"), theme)), el("main", {}, body));
   document.title = "Gainstage · runs";
   const pick = (name, on) => {
     if (on) picked.add(name); else picked.delete(name);

@@ -3,9 +3,18 @@
 // An answer as data; an error has the server's own sentence.
 export async function ask(path, question) {
   const parameters = new URLSearchParams(Object.entries(question).filter(([, value]) => value !== "" && value !== null && value !== undefined));
+  return tellOf(path + "?" + parameters.toString(), {});
+}
+
+// A question that takes more words than an address should have.
+export async function post(path, question) {
+  return tellOf(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question) });
+}
+
+async function tellOf(address, options) {
   let response;
   try {
-    response = await fetch(path + "?" + parameters.toString(), { credentials: "same-origin" });
+    response = await fetch(address, { credentials: "same-origin", ...options });
   } catch {
     throw new Error("The server does not answer: is gainstage ui still running?");
   }

@@ -1,4 +1,4 @@
-"""Matplotlib, loaded when something is drawn, and how our figures look."""
+"""Maps as bands of heights, and their colour bars."""
 
 from __future__ import annotations
 
@@ -7,35 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gainstage.errors import MissingExtraError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.contour import QuadContourSet
-    from matplotlib.figure import Figure
-
-COLORS: Final = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's: told apart by everyone."""
 
 LEVELS: Final = 20
-
-
-def new_figure(width: float = 6.0, height: float = 5.0) -> Figure:
-    """An empty figure that no window and no global state knows of.
-
-    Args:
-        width: inches.
-        height: inches.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  # an optional dependency
-    except ImportError as error:
-        msg = "Figures need matplotlib: run `pip install 'gainstage[lab]'`."
-        raise MissingExtraError(msg) from error
-    return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
 def levels(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -73,3 +49,19 @@ def contours(axes: Axes, x: NDArray[Any], y: NDArray[Any], values: NDArray[Any])
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
     return bands
+
+
+def colour_bar(axes: Axes, bands: QuadContourSet, label: str) -> None:
+    """Beside a map, what its shades mean; what is nothing beside the whole range reads 0.
+
+    Args:
+        axes: of the map.
+        bands: as :func:`contours` gave them.
+        label: what the heights are.
+    """
+    nothing = 1e-6 * float(np.ptp(np.asarray(bands.levels)))
+
+    def told(height: float, _: int) -> str:
+        return f"{0.0 if abs(height) < nothing else height:.3g}"
+
+    axes.get_figure().colorbar(bands, ax=axes, format=told, label=label)  # type: ignore[union-attr]

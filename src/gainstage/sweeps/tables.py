@@ -1,0 +1,103 @@
+"""A sweep as text: the best, all combinations, and a map of losses where there are two axes."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from gainstage.render.words import clean, shorten
+from gainstage.sweeps.results import Best, Results, Row
+from gainstage.sweeps.space import told
+
+_MOST: Final = 40
+"""Rows of a table."""
+
+
+def sweep_text(sweep: Results, width: int = 100) -> str:
+    """What a sweep found."""
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=width, color_system=None, force_terminal=False)
+    print_sweep(console, sweep)
+    return buffer.getvalue().rstrip("\n")
+
+
+def print_sweep(console: Console, sweep: Results) -> None:
+    """Print what a sweep found."""
+    best = sweep.best
+    if len(sweep.axes) == 2:
+        console.print(_map(sweep))
+        console.print()
+    console.print(_table(sweep, best))
+    console.print()
+    for line in best_told(sweep, best):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def best_told(sweep: Results, best: Best | None) -> list[str]:
+    """The best combination and how sure that is, in a few lines."""
+    if best is None:
+        why = next((row.failed for row in sweep.rows if row.failed), "no loss was finite")
+        return [f"No combination is best: every training failed or diverged ({clean(why)})."]
+    row = best.row
+    found = f"best    {row}: loss {row.mean:.4g}"
+    low, high = row.interval
+    if math.isfinite(row.spread):
+        found += f", 95 % interval {low:.4g} to {high:.4g} over {len(row.trials)} seeds"
+    if not best.ties:
+        return [found, "        No other that was trained to the end is as good."]
+    if len(row.trials) < 2:
+        return [found, "        One seed cannot tell it from the others: give more --seeds."]
+    names = "; ".join(map(str, best.ties[:6]))
+    more = f"; and {len(best.ties) - 6} more" if len(best.ties) > 6 else ""
+    return [found, f"        The seeds do not tell it from: {names}{more}."]
+
+
+def _table(sweep: Results, best: Best | None) -> Table:
+    ties = set() if best is None else {id(row) for row in best.ties}
+    table = Table(*(axis.name for axis in sweep.axes), box=None)
+    for heading in ("loss", "seeds' spread", "steps"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    ordered = sorted(sweep.rows, key=lambda row: (-row.steps, row.mean))
+    for row in ordered[:_MOST]:
+        note = clean(shorten(row.failed, 60))
+        if best is not None and row is best.row:
+            note = "best"
+        elif id(row) in ties:
+            note = "as good"
+        elif row.steps < sweep.steps and not note:
+            note = "ended early"
+        spread = f"{row.spread:.2g}" if math.isfinite(row.spread) else ""
+        cells = [told(value) for _, value in row.point]
+        table.add_row(*cells, loss_told(row), spread, str(row.steps or ""), note)
+    if len(ordered) > _MOST:
+        table.add_row(f"and {len(ordered) - _MOST} more")
+    return table
+
+
+def loss_told(row: Row) -> str:
+    """The mean loss of a row, or that there is none."""
+    return f"{row.mean:.4g}" if math.isfinite(row.mean) else "failed"
+
+
+def _map(sweep: Results) -> Table:
+    """Mean losses by both axes; in brackets where the training was ended early."""
+    down, across = sorted(sweep.axes, key=lambda one: (one.is_logarithmic, len(one.values)))
+    table = Table(down.name, box=None, title=f"loss by {down.name} and {across.name}")
+    for value in across.values:
+        table.add_column(told(value), justify="right")
+    rows = {row.point: row for row in sweep.rows}
+    names = [axis.name for axis in sweep.axes]
+    for value in down.values:
+        cells = []
+        for other in across.values:
+            at = {down.name: value, across.name: other}
+            row = rows.get(tuple((name, at[name]) for name in names))
+            text = "" if row is None else loss_told(row)
+            cells.append(f"({text})" if row is not None and row.steps < sweep.steps else text)
+        table.add_row(told(value), *cells)
+    return table
