@@ -96,9 +96,13 @@ COVERED_BY = {
         "doctor/test_remedies.py",
     ),
     **dict.fromkeys(
-        (f"doctor/{name}.py" for name in ("model_writers", "site", "writers")),
+        (
+            f"doctor/{name}.py"
+            for name in ("activation_writers", "model_writers", "site", "writers")
+        ),
         "doctor/test_rewrite.py",
     ),
+    "doctor/listing.py": "doctor/test_workplace.py",  # its view of the folders
     "render/page.py": "render/test_text.py",
     # how the parts of a command's output look is told by its whole
     **dict.fromkeys(("render/level_lines.py", "render/words.py"), "render/test_text.py"),

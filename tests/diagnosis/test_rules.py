@@ -11,7 +11,8 @@ from gainstage.diagnosis import RULES, diagnose
 from gainstage.diagnosis.engine import SURE
 from gainstage.diagnosis.evidence import NO_STEP
 from gainstage.diagnosis.rule import SECTIONS
-from gainstage.records import Event
+from gainstage.recording import MemoryRecording
+from gainstage.records import Event, Site
 from gainstage.testing import STEPS, Chain, falling_loss, flat_loss
 
 from .trainings import HEALTHY, MILD, SICK, SWELLING, UNMOVED, UNREACHED, T, after, broken_loss
@@ -362,6 +363,17 @@ def test_a_rate_is_dated_by_its_steps_where_the_loss_answers_late():
     dead = next(finding for finding in found if finding.code == "dead-units")
     assert dead.since_step >= 28
     assert "learning-rate-too-high" in dead.because
+
+
+def test_a_sure_start_is_that_of_the_last_layer_with_weights():
+    recording = Chain(loss=falling_loss(25.0, 1.9)).recording()
+    last = max(recording.of_kind("output"), key=lambda site: site.order)
+    number, order = len(recording.sites), last.order + 1
+    after_it = Site(number, "11", "output", "11", "LogSoftmax", order)
+    values = {**recording._values, (number, "rms"): np.full(STEPS, 3.0)}
+    ended = MemoryRecording([*recording.sites, after_it], values, info=recording.info)
+    (found,) = (f for f in diagnose(ended) if f.code == "overconfident-start")
+    assert found.site == last.name
 
 
 def test_an_evaluation_beyond_what_was_trained_on_is_a_warning_where_the_training_is_good():

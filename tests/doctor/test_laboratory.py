@@ -131,7 +131,9 @@ def test_what_cannot_be_copied_is_a_result_too(run, monkeypatch):
     assert outcome.told == "it could not be run ([Errno 28] No space left on device)"
 
 
-def test_an_interrupt_ends_the_runs_and_keeps_what_is_done(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_an_interrupt_ends_the_runs_and_keeps_what_is_done(tmp_path, monkeypatch, name):
+    number = getattr(signal, name)
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
     done = threading.Event()
@@ -144,10 +146,10 @@ def test_an_interrupt_ends_the_runs_and_keeps_what_is_done(tmp_path, monkeypatch
     def interrupt():
         done.wait()
         time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
     monkeypatch.setattr(laboratory, "_outcome", seen)
-    handler = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(number)
     with Workplace(str(script)) as place:
         made = Laboratory(place, ("hangs",), steps=4, seconds=1.0, jobs=1)
         more = Laboratory(place, ("hangs",), steps=100, seconds=1.0, jobs=1)
@@ -155,4 +157,4 @@ def test_an_interrupt_ends_the_runs_and_keeps_what_is_done(tmp_path, monkeypatch
         assert [one.told for one in made.run([UNCHANGED])] == [""]
         assert more.run([UNCHANGED, UNCHANGED]) == [None, None]
     assert (made.interrupted, more.interrupted) == (False, True)
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(number) is handler

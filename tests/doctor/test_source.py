@@ -79,3 +79,25 @@ def test_what_is_no_python_or_cannot_be_read_is_none(tmp_path):
     (tmp_path / "a.py").write_text("x = (")
     assert Source.read(tmp_path / "a.py") is None
     assert Source.read(tmp_path / "b.py") is None
+
+
+def test_line_breaks_stay_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_bytes(TEXT.replace("\n", "\r\n").encode())
+    source = Source.read(tmp_path / "a.py")
+    edits = [source.before(source.at(ast.Expr, 5), "if a:\n    b()")]
+    subprocess.run(
+        ["git", "apply", "-"],  # noqa: S607
+        input=source.diff(edits).encode(),
+        cwd=tmp_path,
+        check=True,
+    )
+    changed = (tmp_path / "a.py").read_bytes()
+    assert changed.decode() == source.with_edits(edits)
+    assert changed.count(b"\n") == changed.count(b"\r\n") == TEXT.count("\n") + 2
+
+
+def test_a_form_feed_ends_no_line():
+    source = Source("a = 1\n\x0c\nb = 2\nc = 3\n", "a.py")
+    edit = source.before(source.at(ast.Assign, 4), "d()")
+    assert source.with_edits([edit]).endswith("b = 2\nd()\nc = 3\n")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from gainstage.doctor import Effort, Observation, Treatment
+from gainstage.doctor.candidates import Candidate, Change
+from gainstage.doctor.treatment import _written
 from gainstage.recording import MemoryRecording
 from gainstage.records import Finding, RunInfo, Site
 
@@ -22,20 +24,28 @@ class Timed(MemoryRecording):
 class Workplace:
     """One that copies nothing."""
 
-    def __init__(self, told=""):
+    def __init__(self, told="", linked=(), changed=()):
         self.told = told
+        self.linked = linked
+        self.changed = changed
         self.settled = []
+
+    def written(self):
+        return self.changed
+
+    def holds(self, file):
+        return file.endswith(".py") and not self.told
 
     def settle(self, first_step):
         self.settled.append(first_step)
 
 
-def treatment(findings=(SICK,), status="finished", steps=20, end=2.0, told="", **effort):
+def treatment(findings=(SICK,), status="finished", steps=20, end=2.0, place=None, **effort):
     info = RunInfo(id="a", started=0.0, status=status)
     loss = [2.0, *[end] * (steps - 1)] if steps else []
     run = Timed([RUN], {(0, "loss"): loss, (0, "lr"): [1.0] * steps}, info=info)
     seen = Observation(0, Path("a.gs"), run, seconds=10.0)
-    return Treatment(seen, findings, workplace=Workplace(told), effort=Effort(**effort))
+    return Treatment(seen, findings, workplace=place or Workplace(), effort=Effort(**effort))
 
 
 @pytest.mark.parametrize("status", ["finished", "stopped", "failed"])
@@ -86,9 +96,28 @@ def test_a_warning_is_treated_whether_the_training_learns_or_not():
 
 def test_what_is_written_where_is_said_before_trials_begin():
     assert "a copy of the working directory as it was found" in treatment().cost
-    told = treatment(told="it is too large").cost
+    told = treatment(place=Workplace("it is too large")).cost
     assert "Each repeats all that the script does" in told
     assert told.endswith("in place: it is too large.")
+
+
+@pytest.mark.parametrize(
+    ("linked", "told"),
+    [
+        ((), "beside it (../), each writes again."),
+        (("data",), "each writes again, and so into 'data', too large to copy."),
+        (("a", "b"), "and so into 'a' and 'b', too large to copy."),
+        (("a", "b", "c", "d"), "and so into 'a', 'b' and 2 others, too large to copy."),
+    ],
+)
+def test_what_trials_may_overwrite_is_named_before_they_begin(linked, told):
+    assert treatment(place=Workplace(linked=linked)).cost.endswith(told)
+
+
+def test_what_trials_may_have_overwritten_is_told():
+    assert treatment().warning == ""
+    told = treatment(place=Workplace(linked=("data", "x"), changed=("data",))).warning
+    assert told == "While trials ran, 'data', too large to copy, was written to."
 
 
 def test_without_a_workplace_there_are_no_trials():
@@ -103,3 +132,17 @@ def test_copies_are_settled_by_the_time_of_the_first_step():
     place = Workplace()
     Treatment(Observation(0, Path("a.gs"), run), (SICK,), workplace=place)
     assert place.settled == [100.5]
+
+
+@pytest.mark.parametrize(("rate", "optimizers", "told"), [(1.0, 1, 1), (0.04, 1, 0), (1.0, 2, 0)])
+def test_a_diff_is_checked_against_the_rate_that_was_recorded(tmp_path, rate, optimizers, told):
+    (tmp_path / "a.py").write_text("opt = SGD(model.parameters(), lr=1.0)\n")
+    facts = {"made": {"optimizer": f"{tmp_path / 'a.py'}:1"}, "optimizers": ["SGD"] * optimizers}
+    info = RunInfo(id="a", started=0.0, status="finished", facts=facts)
+    run = Timed([RUN], {(0, "loss"): [2.0] * 20, (0, "lr"): [rate] * 20}, info=info)
+    slower = Candidate("slower", (Change.of("scale-learning-rate", factor=0.1),), "Slower.")
+    cost = Treatment(Observation(0, tmp_path, run), (SICK,), workplace=Workplace()).cost
+    assert ("One is of the script as the diff writes it." in cost) == bool(told)
+    one = _written(slower, run, Workplace())
+    assert bool(one.diff) == (one.patch is not None) == bool(told)
+    assert _written(slower, run, Workplace("in place")).patch is None

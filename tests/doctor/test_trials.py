@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gainstage.diagnosis.progress import progress
-from gainstage.doctor.candidates import Candidate, Change
+from gainstage.doctor.candidates import Candidate, Change, Patch
 from gainstage.doctor.proof import Outcome
 from gainstage.doctor.trials import Plan, Study
 
@@ -40,7 +40,7 @@ class Laboratory:
 
     def _run(self, trial):
         names = (change.name + "*" * len(change.params) for change in trial.changes)
-        name = "+".join(names) or "unchanged"
+        name = trial.patch.file if trial.patch else "+".join(names) or "unchanged"
         if len(self.made) >= self.ends_after:
             self.interrupted = True
             return None
@@ -48,7 +48,7 @@ class Laboratory:
         return ended(self.shares[name][trial.seed], self.told.get(name, ""))
 
 
-NONE = ("unchanged", "control", "other")
+NONE = ("unchanged", "control", "other", "a.py")
 
 
 def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, reserve=(), **told):
@@ -87,7 +87,8 @@ def test_what_does_not_help_with_the_first_seed_is_not_tried_with_others():
     (one,), made, _ = study({"a": [0.01, 0.9]})
     assert not one.verified
     assert made == [("a", 0)]
-    assert "so no other was tried" in one.told
+    assert one.told.startswith("Not enough better than unchanged with the script's own seed")
+    assert one.told.endswith("(learnt 0 % -> 1 %), so no other was tried.")
 
 
 def test_trials_end_at_the_first_verified_remedy():
@@ -168,8 +169,9 @@ def test_the_last_control_counts_even_if_nothing_moves_the_loss():
     ("runs", "names", "told"),
     [
         (0, [], ""),
-        (1, ["a"], "interrupted before it ran with others"),
-        (3, ["a", "b"], "interrupted before it ran with others"),
+        (1, ["a"], "interrupted before all others were run"),
+        (3, ["a", "b"], "interrupted before all others were run"),
+        (4, ["a", "b"], "interrupted before all others were run"),
         (6, ["a", "b"], "not tried with others"),
     ],
 )
@@ -186,6 +188,14 @@ def test_after_an_interrupt_what_was_run_is_told(runs, names, told):
     assert [one.verified for one in found] == [runs == 6, False][: len(names)]
     assert not names or told in found[-1].told
     assert made.interrupted == (runs < 6)
+
+
+def test_a_remedy_whose_control_did_not_run_is_not_judged_by_it():
+    laboratory = Laboratory({"unchanged": [0.0] * 2, "control": [0.001] * 2, "a": [0.9, 0.9]})
+    laboratory.ends_after = 3  # the remedy twice, the unchanged script with the other seed
+    (one,) = Study(Plan((candidate("a"),), (CONTROL,), 2, ended(0.0)), laboratory).remedies()
+    assert laboratory.made == [("a", 0), ("a", 1), ("unchanged", 1)]
+    assert "interrupted before all others were run" in one.told
 
 
 def test_the_curves_of_all_runs_are_kept_with_a_remedy():
@@ -214,3 +224,28 @@ def test_of_two_that_help_alike_the_one_that_is_a_diff_goes_first():
     assert (found[0].name, found[0].diff, found[0].where) == ("b", "--- a", "train.py:3")
     found, _, _ = study({**shares, "b": [0.5, 0.5]}, more={"b": {"diff": "--- a"}})
     assert found[0].name == "a"
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.9, True), (0.3, True), (0.0, False)])
+def test_a_diff_that_does_not_do_what_the_trial_did_is_dropped(share, kept):
+    more = {"a": {"diff": "--- a", "where": "a.py:3", "patch": Patch("a.py", "")}}
+    (one,), made, plan = study({"a": [0.9, 0.8], "a.py": [share]}, more=more)
+    assert made.count(("a.py", 0)) == 1
+    assert plan.runs == (len(made), len(made))
+    assert (one.verified, one.where, one.change) == (True, "a.py:3", "Do a.")
+    assert bool(one.diff) == kept
+    assert ("it did not do the same" in one.told) != kept
+    assert "not run" not in one.told
+
+
+def test_a_diff_that_could_not_be_run_is_told_as_such():
+    (one,), _, _ = study({"a": [0.9, 0.8]}, more={"a": {"diff": "--- a"}})
+    assert one.diff
+    assert one.told.endswith("Its diff was not run as it is written.")
+
+
+def test_the_diff_of_what_is_not_verified_is_not_run():
+    more = {"a": {"diff": "--- a", "patch": Patch("a.py", "")}}
+    (one,), made, _ = study({"a": [0.0, 0.8], "a.py": [0.9]}, more=more)
+    assert ("a.py", 0) not in made
+    assert one.diff

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gainstage.doctor import workplace
+from gainstage.doctor.candidates import Patch
 from gainstage.doctor.workplace import Workplace
 
 
@@ -72,31 +73,65 @@ def test_a_module_keeps_its_name():
         assert (place.folder / "helper.py").exists()
 
 
-def test_large_files_and_folders_are_linked(project, monkeypatch):
+def test_large_files_are_copied_as_far_as_that_goes_and_large_folders_linked(project, monkeypatch):
     monkeypatch.setattr(workplace, "LARGE", 100)
     monkeypatch.setattr(workplace, "MANY", 5)
-    (project / "large.bin").write_bytes(bytes(101))
+    monkeypatch.setattr(workplace, "MOST_LARGE", 300)
+    for name, size in (("best.pt", 101), ("last.pt", 102), ("a.bin", 200)):
+        (project / name).write_bytes(bytes(size))
     (project / "images").mkdir()
     for i in range(6):
         (project / "images" / str(i)).touch()
     with Workplace("train.py") as made:
+        assert made.linked == ("a.bin", "images")
         made.settle(time.time())
         assert made.told == ""
         with made.place() as place:
-            assert (place.folder / "large.bin").readlink() == project / "large.bin"
+            (place.folder / "best.pt").write_bytes(b"a trial's")
+            assert not (place.folder / "last.pt").is_symlink()
+            assert (place.folder / "a.bin").readlink() == project / "a.bin"
             assert (place.folder / "images").readlink() == project / "images"
             assert not (place.folder / "data").is_symlink()
+        assert (project / "best.pt").read_bytes() == bytes(101)
+        assert made.written() == ()
+        (project / "images" / "6").touch()
+        assert made.written() == ("images",)
 
 
-def test_a_large_file_that_the_first_run_wrote_is_copied(project, monkeypatch):
+def test_a_large_file_is_found_as_it_was(project, monkeypatch):
     monkeypatch.setattr(workplace, "LARGE", 100)
     (project / "model.pt").write_bytes(bytes(101))
     with Workplace("train.py") as made:
         (project / "model.pt").write_bytes(bytes(102))
-        made.settle(time.time())
+        later(project / "download.bin", seconds=0)
+        (project / "download.bin").write_bytes(bytes(103))
+        made.settle(time.time() + 1)
         with made.place() as place:
-            assert not (place.folder / "model.pt").is_symlink()
-            assert (place.folder / "model.pt").stat().st_size == 102
+            assert (place.folder / "model.pt").stat().st_size == 101
+            assert (place.folder / "download.bin").stat().st_size == 103
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_linked_and_is_gone_after_the_first_run_is_gone_for_trials(
+    project, monkeypatch, kind
+):
+    monkeypatch.setattr(workplace, "LARGE", 100)
+    monkeypatch.setattr(workplace, "MOST_LARGE", 100)
+    monkeypatch.setattr(workplace, "MANY", 5)
+    path = project / "cache"
+    if kind == "file":
+        path.write_bytes(bytes(101))
+    else:
+        path.mkdir()
+        for i in range(6):
+            (path / str(i)).touch()
+    with Workplace("train.py") as made:
+        assert made.linked == ("cache",)
+        path.rename(project.parent / "elsewhere")
+        made.settle(time.time())
+        assert made.told == ""
+        with made.place() as place:
+            assert not os.path.lexists(place.folder / "cache")
 
 
 def test_a_large_folder_that_is_written_to_has_trials_run_in_place(project, monkeypatch):
@@ -141,3 +176,16 @@ def test_a_disk_that_refuses_is_told(monkeypatch):
     monkeypatch.setattr(workplace.shutil, "copy2", full)
     with Workplace("train.py") as made:
         assert made.told.endswith("cannot be copied ([Errno 28] No space left on device)")
+
+
+def test_a_trial_may_have_another_version_of_a_file_that_is_copied(project):
+    patch = Patch(str(project / "train.py"), "new\r\n")
+    with Workplace("train.py") as made:
+        assert made.holds(patch.file)
+        assert not made.holds(str(project / "no.py"))
+        assert not made.holds(str(project.parent / "above.txt"))  # linked
+        with made.place(patch) as place:
+            assert (place.folder / "train.py").read_bytes() == b"new\r\n"
+        with made.place() as place:
+            assert (place.folder / "train.py").read_text() == "train.py"
+    assert (project / "train.py").read_text() == "train.py"

@@ -2,6 +2,7 @@
 
 from gainstage.doctor.child import Observation as Observation
 from gainstage.doctor.child import observe as observe
+from gainstage.doctor.hangup import exit_on_hangup as exit_on_hangup
 from gainstage.doctor.treatment import Effort as Effort
 from gainstage.doctor.treatment import Treatment as Treatment
 from gainstage.doctor.verdict import Verdict as Verdict

@@ -32,6 +32,19 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """A file of the user's as a diff would leave it.
+
+    Attributes:
+        file: its absolute path.
+        text: what it would hold.
+    """
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A remedy that may be tried.
 
@@ -43,6 +56,7 @@ class Candidate:
         caveat: what it leaves as it was, in a sentence; such a remedy comes after all others.
         where: file and line at which a user writes it, or ``""``.
         diff: the same as a unified diff, or ``""``.
+        patch: what the diff makes of the file, if trials can run that.
     """
 
     name: str
@@ -52,3 +66,4 @@ class Candidate:
     caveat: str = ""
     where: str = ""
     diff: str = ""
+    patch: Patch | None = None

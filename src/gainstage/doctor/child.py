@@ -163,6 +163,9 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
     try:
         return process.wait()
+    except SystemExit:  # the terminal was closed
+        process.terminate()
+        raise
     finally:
         signal.signal(signal.SIGINT, previous)
         signal.signal(signal.SIGTERM, before)

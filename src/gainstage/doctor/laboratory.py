@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.diagnosis.progress import progress
-from gainstage.doctor.candidates import Change
+from gainstage.doctor.candidates import Change, Patch
 from gainstage.doctor.child import launch
+from gainstage.doctor.hangup import HANGUP, is_heard
 from gainstage.doctor.proof import Outcome
 from gainstage.doctor.workplace import Workplace
 from gainstage.errors import GainstageError
@@ -39,10 +40,11 @@ Losses: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run to make: which changes, and which seed."""
+    """One run to make: which changes, which seed, and which version of a file."""
 
     changes: tuple[Change, ...]
     seed: int
+    patch: Patch | None = None
 
 
 class Laboratory:
@@ -58,7 +60,7 @@ class Laboratory:
         limit: seconds that a run may take; by default a minute and four times the first one's.
 
     Attributes:
-        interrupted: whether Ctrl-C, or a request to terminate, ended runs.
+        interrupted: whether Ctrl-C, a request to terminate, or a closed terminal ended runs.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class Laboratory:
         }
         given = self._workplace.input if self._workplace.input.exists() else os.devnull
         with (
-            self._workplace.place() as place,
+            self._workplace.place(trial.patch) as place,
             log.open("wb") as out,
             open(given, "rb") as stdin,  # noqa: PTH123 - a path of either kind
         ):
@@ -145,7 +147,9 @@ class Laboratory:
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
         """Let the first interrupt end the runs instead of this process."""
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if HANGUP is not None and is_heard():
+            signals.append(HANGUP)
         before = [signal.getsignal(one) for one in signals]
 
         def restore() -> None:

@@ -7,61 +7,7 @@ from typing import Final
 
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.site import Site, name_of
-from gainstage.doctor.source import Edit
-
-
-def softmax(change: Change, site: Site) -> list[Edit]:
-    """The one softmax gone: a layer of a Sequential, or a call around what it is given."""
-    del change
-    source = site.source
-    calls = [
-        c for c in source.all(ast.Call) if name_of(c.func) in {"Softmax", "softmax", "Sigmoid"}
-    ]
-    softmax = [c for c in calls if "oftmax" in name_of(c.func)] or calls
-    if len(softmax) != 1:
-        return []
-    call = softmax[0]
-    if name_of(call.func) != "softmax":
-        return [source.replace(call, "torch.nn.Identity()")] if site.imports_torch() else []
-    method = isinstance(call.func, ast.Attribute) and name_of(call.func.value) not in {
-        "F",
-        "functional",
-        "torch",
-    }
-    inner = call.func.value if method and isinstance(call.func, ast.Attribute) else None
-    inner = inner or (call.args[0] if call.args else None)
-    return [source.replace(call, source.segment(inner))] if inner is not None else []
-
-
-def leaky(change: Change, site: Site) -> list[Edit]:
-    """``nn.LeakyReLU`` and ``F.leaky_relu`` for each rectifier."""
-    source, slope = site.source, change["slope"]
-    edits: list[Edit] = []
-    for call in source.all(ast.Call):
-        name, func = name_of(call.func), call.func
-        if name == "ReLU" and isinstance(func, ast.Attribute):
-            edits.append(source.replace(call, f"{source.segment(func.value)}.LeakyReLU({slope:g})"))
-        elif name == "relu" and isinstance(func, ast.Attribute) and len(call.args) == 1:
-            module = source.segment(func.value)
-            if name_of(func.value) not in {"F", "functional"}:
-                return []  # a method, or torch.relu, has no leaky twin
-            inner = source.segment(call.args[0])
-            edits.append(source.replace(call, f"{module}.leaky_relu({inner}, {slope:g})"))
-    return _apart(edits)
-
-
-def rectify(change: Change, site: Site) -> list[Edit]:
-    """``nn.ReLU()`` for each sigmoid or tanh, but for one that ends a Sequential."""
-    del change
-    source = site.source
-    edits: list[Edit] = []
-    for call in source.all(ast.Call):
-        parent = source.parent(call)
-        last = isinstance(parent, ast.Call) and parent.args[-1:] == [call]
-        if name_of(call.func) in {"Sigmoid", "Tanh"} and isinstance(call.func, ast.Attribute):
-            module = source.segment(call.func.value)
-            edits += [] if last else [source.replace(call, f"{module}.ReLU()")]
-    return edits
+from gainstage.doctor.source import Edit, apart
 
 
 def missing(change: Change, site: Site) -> list[Edit]:
@@ -158,32 +104,39 @@ def draw(change: Change, site: Site) -> list[Edit]:
 
 
 def guard(change: Change, site: Site) -> list[Edit]:
-    """``torch.log(p)`` becomes ``torch.log(p.clamp_min(1e-7))``, and so on."""
+    """``torch.log(p)`` becomes ``torch.log(p.clamp_min(1e-7))``, ``p.log()`` likewise.
+
+    A method that is given something is none of a tensor: ``logger.log(loss)``.
+    """
     source, least = site.source, f".clamp_min({change['least']:g})"
     edits: list[Edit] = []
     for call in source.all(ast.Call):
         if name_of(call.func) not in _GUARDED or not isinstance(call.func, ast.Attribute):
             continue
-        module = name_of(call.func.value)
-        if module in {"math", "np", "numpy"}:
+        given = bool(call.args or call.keywords)
+        if isinstance(call.func.value, ast.Name) and call.func.value.id == "torch" and call.args:
+            inner = call.args[0]
+        elif not given and not isinstance(source.parent(call), ast.Expr):
+            inner = call.func.value
+        else:
             continue
-        inner = call.args[0] if module == "torch" and call.args else call.func.value
         text = source.segment(inner)
         plain = isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript, ast.Call))
         edits.append(source.replace(inner, (text if plain else f"({text})") + least))
-    return _apart(edits)
+    return apart(edits)
 
 
 def skip(change: Change, site: Site) -> list[Edit]:
     """``return h`` becomes ``return x + h`` in the one class of which there is a list."""
     del change
     source = site.source
-    made = [
+    made = {
         name_of(part.func)
         for call in source.all(ast.Call)
         if name_of(call.func) in {"ModuleList", "Sequential"}
         for part in source.all(ast.Call, call)
-    ]
+        if len({source.segment(size) for size in part.args}) < 2  # Block(8, 16): other shapes
+    }
     classes = [c for c in source.all(ast.ClassDef) if c.name in made]
     forwards = [
         f
@@ -218,7 +171,7 @@ def precise(change: Change, site: Site) -> list[Edit]:
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr in {"half", "bfloat16"} and not call.args:
             edits.append(source.replace(call, f"{source.segment(func.value)}.float()"))
-    return _apart(edits)
+    return apart(edits)
 
 
 def keep_graph(change: Change, site: Site) -> list[Edit]:
@@ -264,22 +217,20 @@ def standardise(change: Change, site: Site) -> list[Edit]:
     if not used or not all(variable in known for variable in used):
         return []
     first = used[0]
-    lines = [f"mean, deviation = {first}.mean(0), {first}.std(0).clamp_min(1e-6)"]
+    lines = [f"mean, deviation = {first}.mean(0), {first}.std(0)", _CONSTANT]
     lines += [f"{variable} = ({variable} - mean) / deviation" for variable in used]
     return [source.before(statement, "\n".join(lines))]
+
+
+_CONSTANT: Final = (
+    "deviation[deviation <= 1e-3 * deviation[deviation > 0].median()] = 1.0  # hardly vary"
+)
+"""What was tried does likewise: a feature that hardly varies is not blown up where it does."""
 
 
 def _variable(node: ast.expr) -> str:
     """The variable of which an expression gives rows: ``x``, ``x[batch]``."""
     return name_of(node.value if isinstance(node, ast.Subscript) else node)
-
-
-def _apart(edits: list[Edit]) -> list[Edit]:
-    """The edits, if none lies in another."""
-    nested = any(
-        a is not b and a.start <= b.start and b.stop <= a.stop for a in edits for b in edits
-    )
-    return [] if nested else edits
 
 
 _GUARDED: Final = frozenset({"log", "log2", "log10", "sqrt", "rsqrt"})

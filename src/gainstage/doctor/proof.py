@@ -105,3 +105,25 @@ def proven(remedy: Sequence[float], baseline: Sequence[float], control: Sequence
     spread = max(spreads[0], float(np.mean(spreads)))
     gain = float(np.mean(remedy)) - max(float(np.mean(baseline)), float(np.mean(control)))
     return min(remedy) > others + MARGIN and gain > spread
+
+
+def as_good(
+    written: float, remedy: Sequence[float], baseline: Sequence[float], control: Sequence[float]
+) -> bool:
+    """Whether a remedy that is verified does the same where it is written into the file.
+
+    About what its trials did, or at least better than all others by :data:`MARGIN`.
+
+    Args:
+        written: score of the run of the script as the diff writes it.
+        remedy: scores of the trials, one a seed.
+        baseline: of the unchanged script.
+        control: of the control.
+
+    Example:
+        >>> as_good(0.8, [0.9, 0.8], [0.0, 0.1], [0.1, 0.0])
+        True
+        >>> as_good(0.1, [0.9, 0.8], [0.0, 0.1], [0.1, 0.0])
+        False
+    """
+    return written >= min(remedy) - MARGIN or written > max(*baseline, *control) + MARGIN

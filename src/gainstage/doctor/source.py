@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class Edit:
     start: int
     stop: int
     text: str
+
+
+class CrowdedLineError(Exception):
+    """A statement shares its lines with another, so that no line is its own."""
 
 
 class Source:
@@ -54,7 +59,8 @@ class Source:
             for parent in ast.walk(self.tree)
             for child in ast.iter_child_nodes(parent)
         }
-        self._lines = text.splitlines(keepends=True)
+        self._lines = io.StringIO(text, newline="").readlines()  # as python counts them
+        self._end = "\r\n" if self._lines and self._lines[0].endswith("\r\n") else "\n"
         self._starts = [0]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line))
@@ -70,7 +76,8 @@ class Source:
             name = os.path.relpath(path)
             if name.startswith(os.pardir):
                 name = path.name
-            return Source(path.read_text(encoding="utf-8"), name)
+            with path.open(encoding="utf-8", newline="") as file:  # its line breaks as they are
+                return Source(file.read(), name)
         except (OSError, SyntaxError, ValueError):
             return None
 
@@ -106,18 +113,44 @@ class Source:
         return ast.get_source_segment(self.text, node) or ""
 
     def replace(self, node: ast.AST, text: str) -> Edit:
-        """Other text in the place of a node."""
+        """Other text in the place of a node.
+
+        Raises:
+            CrowdedLineError: it is a statement that shares its lines.
+        """
+        if isinstance(node, ast.stmt):
+            self._alone(node)
         return Edit(*self._span(node), text)
 
     def before(self, statement: ast.stmt, text: str) -> Edit:
-        """Lines before a statement, as deep as it is."""
-        start = self._starts[statement.lineno - 1]
-        indent = " " * statement.col_offset
-        lines = "".join(f"{indent}{line}\n" for line in text.splitlines())
-        return Edit(start, start, lines)
+        """Lines before a statement, as deep as it is.
+
+        Raises:
+            CrowdedLineError: it shares its lines.
+        """
+        self._alone(statement)
+        return self._lines_at(self._starts[statement.lineno - 1], statement, text)
+
+    def after(self, statement: ast.stmt, text: str) -> Edit:
+        """Lines after a statement, as deep as it is.
+
+        Raises:
+            CrowdedLineError: it shares its lines, or is the last of a file that ends without a
+                line break.
+        """
+        self._alone(statement)
+        end = statement.end_lineno or statement.lineno
+        if not self._lines[end - 1].endswith("\n"):
+            raise CrowdedLineError
+        return self._lines_at(self._starts[end], statement, text)
 
     def without(self, statement: ast.stmt) -> Edit:
-        """A statement's lines gone; ``pass`` if nothing would be left of its block."""
+        """A statement's lines gone; ``pass`` if nothing would be left of its block.
+
+        Raises:
+            CrowdedLineError: it shares its lines.
+        """
+        self._alone(statement)
         siblings = next(
             (
                 block
@@ -135,7 +168,8 @@ class Source:
         """The text with all edits made."""
         text = self.text
         for edit in sorted(edits, key=lambda e: (e.start, e.stop), reverse=True):
-            text = text[: edit.start] + edit.text + text[edit.stop :]
+            new = edit.text.replace("\r\n", "\n").replace("\n", self._end)
+            text = text[: edit.start] + new + text[edit.stop :]
         return text
 
     def diff(self, edits: Sequence[Edit]) -> str:
@@ -144,12 +178,25 @@ class Source:
         ast.parse(new)
         name = self.name.replace(os.sep, "/")
         lines = difflib.unified_diff(
-            self._lines, new.splitlines(keepends=True), f"a/{name}", f"b/{name}"
+            self._lines, io.StringIO(new, newline="").readlines(), f"a/{name}", f"b/{name}"
         )
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
             for line in lines
         )
+
+    def _alone(self, statement: ast.stmt) -> None:
+        """Refuse a statement that shares its lines with another one."""
+        start, stop = self._span(statement)
+        end = statement.end_lineno or statement.lineno
+        before = self.text[self._starts[statement.lineno - 1] : start]
+        after = self.text[stop : self._starts[end]].strip()
+        if before.strip() or (after and not after.startswith("#")):
+            raise CrowdedLineError
+
+    def _lines_at(self, start: int, statement: ast.stmt, text: str) -> Edit:
+        indent = " " * statement.col_offset
+        return Edit(start, start, "".join(f"{indent}{line}\n" for line in text.splitlines()))
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         assert isinstance(node, (ast.expr, ast.stmt, ast.keyword))  # noqa: S101 - for the types
@@ -162,6 +209,14 @@ class Source:
         """A position from what ast gives: a column counts the bytes of UTF-8."""
         row = self._lines[line - 1].encode("utf-8")[:column]
         return self._starts[line - 1] + len(row.decode("utf-8"))
+
+
+def apart(edits: list[Edit]) -> list[Edit]:
+    """The edits, if none lies in another."""
+    nested = any(
+        a is not b and a.start <= b.start and b.stop <= a.stop for a in edits for b in edits
+    )
+    return [] if nested else edits
 
 
 def _covers(node: ast.AST, line: int) -> bool:

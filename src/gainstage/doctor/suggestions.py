@@ -87,7 +87,7 @@ def _saturated(finding: Finding, run: Recording) -> Iterable[Candidate]:
 def _overconfident(finding: Finding, run: Recording) -> Iterable[Candidate]:
     rms = float(finding.evidence.get("output_rms") or 10.0)
     factor = 10.0 ** math.floor(math.log10(min(0.1, 0.3 / max(rms, 1e-9))))
-    yield output(factor, finding.site)
+    yield output(factor, finding.site.partition("#")[0])
     yield reinitialise(run)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import joblib
+import numpy as np
 
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.child import Observation
@@ -16,7 +18,8 @@ from gainstage.doctor.remedies import candidates, controls, reserve, yardstick
 from gainstage.doctor.rewrite import rewritten
 from gainstage.doctor.trials import Plan, Study
 from gainstage.doctor.workplace import Workplace
-from gainstage.records import Finding, Remedy, RunInfo
+from gainstage.recording import Recording
+from gainstage.records import Finding, Remedy
 from gainstage.store import rank_in
 
 _ENDED: Final = frozenset({"finished", "stopped", "failed"})
@@ -24,8 +27,12 @@ _MOST_JOBS: Final = 4
 
 _IN_COPIES: Final = (
     "Each works in a copy of the working directory as it was found; what the script writes "
-    "elsewhere, by absolute paths, each writes again."
+    "elsewhere, by absolute paths or beside it (../), each writes again{linked}."
 )
+_LINKED: Final = ", and so into {names}, too large to copy"
+_NAMED: Final = 3
+"""So many of those are named."""
+
 _IN_PLACE: Final = (
     "Each repeats all that the script does, such as the files that it writes, in place: {why}."
 )
@@ -76,17 +83,17 @@ class Treatment:
             self._study = None
             return
         measure = yardstick(findings)
+        workplace.settle(run.info.started + float(run.times[0]))
+        self._workplace = workplace
         self._plan = Plan(
-            tuple(_written(one, run.info) for one in chosen),
+            tuple(_written(one, run, workplace) for one in chosen),
             controls(findings, run),
             effort.seeds,
             None if measure else outcome_of(run),
             measure,
-            tuple(_written(one, run.info) for one in reserve(findings, run, effort.most)),
+            tuple(_written(one, run, workplace) for one in reserve(findings, run, effort.most)),
         )
         self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
-        workplace.settle(run.info.started + float(run.times[0]))
-        self._in_place = workplace.told
         laboratory = Laboratory(
             workplace,
             tuple(args),
@@ -108,12 +115,31 @@ class Treatment:
         each = self._seen.seconds / self._jobs
         time = " to ".join(dict.fromkeys(f"{n * each:.0f}" for n in (few, most)))
         spare = self._plan.reserve_runs
+        checked = "One is of the script as the diff writes it. " if self._plan.checks else ""
         more = f"; up to {spare} more if none of them helps" if spare else ""
         return (
             f"Trying {len(self._plan.candidates)}: {names}. That takes {runs} runs of the script, "
-            f"{self._jobs} at a time, about {time} s{more} (--no-trial: none). "
-            + (_IN_PLACE.format(why=self._in_place) if self._in_place else _IN_COPIES)
+            f"{self._jobs} at a time, about {time} s{more} (--no-trial: none). {checked}"
+            + self._where()
         )
+
+    def _where(self) -> str:
+        """Where the trials work, in a sentence, and what of the user's they may write to."""
+        if self._workplace.told:
+            return _IN_PLACE.format(why=self._workplace.told)
+        names = [f"'{name}'" for name in self._workplace.linked]
+        if len(names) > _NAMED:
+            names[_NAMED - 1 :] = [f"{len(names) - _NAMED + 1} others"]
+        linked = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+        return _IN_COPIES.format(linked=_LINKED.format(names=linked) if linked else "")
+
+    @property
+    def warning(self) -> str:
+        """What of the user's own has changed while trials ran, in a sentence; or ``""``."""
+        if self._study is None or self._workplace.told:
+            return ""
+        names = ", ".join(f"'{name}'" for name in self._workplace.written())
+        return f"While trials ran, {names}, too large to copy, was written to." if names else ""
 
     @property
     def problem(self) -> str:
@@ -130,7 +156,17 @@ class Treatment:
         return tuple(self._study.remedies())
 
 
-def _written(one: Candidate, info: RunInfo) -> Candidate:
-    """The same with how it is written in the user's file."""
-    where, diff = rewritten(one.changes, info.facts.get("made", {}), info.args)
-    return replace(one, where=where, diff=diff)
+def _written(one: Candidate, run: Recording, workplace: Workplace) -> Candidate:
+    """The same with how it is written in the user's file, and as what trials may run that."""
+    facts = run.info.facts
+    rates = run.run_values("lr").astype(np.float64)
+    where, diff, patch = rewritten(
+        one.changes,
+        facts.get("made", {}),
+        run.info.args,
+        rate=next(iter(rates[np.isfinite(rates)]), math.nan),
+        optimizers=len(facts.get("optimizers", ())),
+    )
+    if patch and not workplace.holds(patch.file):
+        patch = None
+    return replace(one, where=where, diff=diff, patch=patch)

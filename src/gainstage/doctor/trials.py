@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from gainstage.doctor.candidates import Candidate, Change
 from gainstage.doctor.laboratory import Laboratory, Trial
-from gainstage.doctor.proof import Outcome, promising, proven, score
+from gainstage.doctor.proof import Outcome, as_good, promising, proven, score
 from gainstage.records import Curve, Remedy
 
 NEARLY: Final = 0.8
@@ -26,6 +26,10 @@ then the findings' first choice."""
 
 _IDLE: Final = (
     "The control changed nothing in this training, so the unchanged runs alone stand against it."
+)
+_NOT_RUN: Final = "Its diff was not run as it is written."
+_DROPPED: Final = (
+    "Written as a diff and run, it did not do the same; so there is none, and the advice stands."
 )
 
 
@@ -55,18 +59,29 @@ class Plan:
         first = len(self.candidates) + (self.observed is None)
         shared = (self.seeds - 1) + self.seeds
         others = self.seeds - 1
-        return first + shared + others, first + shared + others * len(self.candidates)
+        few, most = first + shared + others, first + shared + others * len(self.candidates)
+        return few + all(one.patch for one in self.candidates), most + self.checks
+
+    @property
+    def checks(self) -> bool:
+        """Whether a diff may be run as it is written."""
+        return any(one.patch for one in self.candidates)
 
     @property
     def reserve_runs(self) -> int:
         """Most runs that the reserve takes after them."""
-        return self.seeds * len(self.reserve)
+        return self.seeds * len(self.reserve) + any(one.patch for one in self.reserve)
 
     def changes(self, one: Candidate | None) -> tuple[Change, ...]:
         """What a run is changed by; a remedy that is the yardstick itself needs none beside it."""
         changes = one.changes if one else ()
         names = {change.name for change in changes}
         return (*(y for y in self.yardstick if y.name not in names), *changes)
+
+    def written(self, one: Candidate) -> Trial:
+        """The run of the script as a remedy's diff writes it, measured as the others are."""
+        names = {change.name for change in one.changes}
+        return Trial(tuple(y for y in self.yardstick if y.name not in names), 0, one.patch)
 
 
 class Study:
@@ -110,6 +125,7 @@ class Study:
             rest += [one for one in run if one not in confirmed]
             if self.interrupted or any(map(self._proven, confirmed)):
                 break
+        self._run_diffs([one for one in tried if one.patch and self._proven(one)])
         found = [self._remedy(one) for one in (*tried, *rest)]
         return sorted(found, key=lambda r: (not r.verified, -min(r.score_after, default=0.0)))
 
@@ -150,6 +166,23 @@ class Study:
         outcomes = zip(new, self._laboratory.run(new), strict=True)
         self._known.update({t: outcome for t, outcome in outcomes if outcome is not None})
 
+    def _run_diffs(self, verified: Sequence[Candidate]) -> None:
+        """Run the script as a verified remedy's diff writes it, with its own seed."""
+        trials = [self._plan.written(one) for one in verified]
+        outcomes = zip(trials, self._laboratory.run(trials), strict=True)
+        self._known.update({t: outcome for t, outcome in outcomes if outcome is not None})
+
+    def _diff(self, one: Candidate) -> tuple[str, str]:
+        """The diff of a verified remedy, unless its run did not do the same; what is said of it."""
+        outcome = self._known.get(self._plan.written(one)) if one.patch else None
+        if not one.diff:
+            return "", ""
+        if outcome is None:
+            return one.diff, _NOT_RUN
+        written = score(outcome, self._outcomes(None)[0])
+        others = self._scores(None), self._scores(self._control)
+        return (one.diff, "") if as_good(written, self._scores(one), *others) else ("", _DROPPED)
+
     def _outcomes(self, one: Candidate | None) -> list[Outcome]:
         """Of the first seeds, as far as there are runs."""
         trials = [Trial(self._plan.changes(one), seed) for seed in range(self._plan.seeds)]
@@ -179,12 +212,13 @@ class Study:
     def _remedy(self, one: Candidate) -> Remedy:
         outcomes = self._outcomes(one)
         verified = self._proven(one)
+        diff, ran = self._diff(one) if verified else (one.diff, "")
         return Remedy(
             name=one.name,
             codes=one.codes,
             change=one.advice,
             where=one.where,
-            diff=one.diff,
+            diff=diff,
             loss_before=tuple(o.loss for o in self._outcomes(None)),
             loss_after=tuple(o.loss for o in outcomes),
             control=tuple(o.loss for o in self._outcomes(self._control)),
@@ -194,7 +228,7 @@ class Study:
             score_control=tuple(self._scores(self._control)),
             seeds=len(outcomes),
             verified=verified,
-            told=self._told(one, verified),
+            told=" ".join(filter(None, (self._told(one, verified), ran))),
             curves=(
                 *_curves("unchanged", self._outcomes(None)),
                 *_curves("remedy", outcomes),
@@ -210,13 +244,19 @@ class Study:
         if broken:
             return f"It did not get through: {broken}."
         after, before = self._scores(one), self._scores(None)
+        seeds = (len(after), len(before), len(self._scores(self._control)))
+        hopeful = promising(after[0], before[0])
+        if hopeful and self.interrupted and min(seeds) < self._plan.seeds:
+            return "Better with the script's own seed; interrupted before all others were run."
         if len(after) > 1:
             return "Not better than unchanged and than the control by more than the seeds' spread."
-        if promising(after[0], before[0]) and self.interrupted:
-            return "Better with the script's own seed; interrupted before it ran with others."
-        if promising(after[0], before[0]):
+        if hopeful:
             return "Better with one seed; not tried with others, for another one is verified."
-        return "No better than unchanged with the script's own seed, so no other was tried."
+        learnt = f"{before[0]:.0%} -> {after[0]:.0%}".replace("%", " %")
+        return (
+            f"Not enough better than unchanged with the script's own seed (learnt {learnt}), so no "
+            "other was tried."
+        )
 
 
 def _curves(

@@ -13,8 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from typing_extensions import Self
 
+from gainstage.doctor.candidates import Patch
+from gainstage.doctor.listing import OURS, entries_of, files_of
+
 LARGE: Final = 4 * 2**20
-"""Bytes of a file that is linked rather than copied."""
+"""Bytes of a file that is copied after all others, and linked where that is too much."""
 
 MANY: Final = 500
 """Files of a folder that is linked as a whole."""
@@ -26,18 +29,17 @@ MOST_FILES: Final = 3000
 MOST_BYTES: Final = 256 * 2**20
 """Files, and their bytes, that are copied for one trial; beyond, trials run in place."""
 
+MOST_LARGE: Final = 256 * 2**20
+"""Bytes of large files that are copied for one trial, the smallest first; the others are linked."""
+
 _MOST_LOOKS: Final = 10_000
 """Files whose times are remembered to see whether a linked folder is written to."""
 
 _NEIGHBOURS: Final = 5000
 """Entries of a folder above the script's that are linked, so that ``../data`` is there."""
 
-_OURS: Final = (".gs", ".gs-wal", ".gs-shm")
-
 _TOO_LARGE: Final = "the working directory is too large to copy ({files} files, {megabytes} MB)"
 _WRITTEN: Final = "it writes into '{path}', which is too large to copy"
-
-
 _REFUSED: Final = "the working directory cannot be copied ({error})"
 _ALL: Final = float("inf")
 
@@ -102,8 +104,10 @@ class Workplace:
         self._linked: dict[Path, _Look] = {}
         self._files = self._bytes = 0
         self._looks = _MOST_LOOKS
+        self._large: list[Path] = []
+        self._large_bytes = 0
         self.told = ""
-        self._trying(self._add_folder, Path(self._here.anchor), _ALL)
+        self._take_in(_ALL)
 
     def __enter__(self) -> Self:
         return self
@@ -117,25 +121,54 @@ class Workplace:
         Args:
             first_step: when its training began, in seconds since the epoch.
         """
-        for path, seen in self._linked.items():
-            if self.told or _look(path, seen.most).stamp == seen.stamp:
-                continue
-            if path.is_dir() or self._bytes + path.stat().st_size > MOST_BYTES:
-                self.told = _WRITTEN.format(path=os.path.relpath(path))
-            else:
-                self._mirror(path).unlink()
-                self._trying(self._copy, path)
-        self._trying(self._add_folder, Path(self._here.anchor), first_step)
+        for path, seen in tuple(self._linked.items()):
+            self._trying(self._settle, path, seen)
+        self._take_in(first_step)
+
+    def _settle(self, path: Path, seen: _Look) -> None:
+        """See to a link after the script's first run: whether it is gone, or was written to."""
+        if not path.exists():
+            self._mirror(path).unlink(missing_ok=True)
+            del self._linked[path]
+        elif _is_other(path, seen):
+            self.told = _WRITTEN.format(path=os.path.relpath(path))
+
+    def _take_in(self, until: float) -> None:
+        self._trying(self._add_folder, Path(self._here.anchor), until)
+        self._trying(self._add_large, until)
+
+    @property
+    def linked(self) -> tuple[str, ...]:
+        """What is too large to copy, so that trials read, and may write, the one that is there."""
+        return tuple(sorted(map(os.path.relpath, self._linked)))
+
+    def written(self) -> tuple[str, ...]:
+        """What of that has changed since it was linked."""
+        changed = (path for path, seen in self._linked.items() if _is_other(path, seen))
+        return tuple(sorted(map(os.path.relpath, changed)))
+
+    def holds(self, file: str) -> bool:
+        """Whether trials have a copy of that file, and so could have another version of it."""
+        if self.told:
+            return False
+        mirror = self._mirror(Path(file))
+        return mirror.is_file() and mirror.resolve().is_relative_to(self._template)
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[Place]:
-        """A place for one trial, gone when the block ends."""
+    def place(self, patch: Patch | None = None) -> Iterator[Place]:
+        """A place for one trial, gone when the block ends.
+
+        Args:
+            patch: what a file that it :meth:`holds` is to hold there.
+        """
         if self.told:
             yield Place(self._here, self._target)
             return
         root = Path(tempfile.mkdtemp(prefix="trial-", dir=self._temporary.name)).resolve()
         try:
             shutil.copytree(self._template, root, symlinks=True, dirs_exist_ok=True)
+            if patch:
+                _under(root, Path(patch.file)).write_bytes(patch.text.encode())
             target = Path(self._target)
             if not self._module and target.is_absolute():
                 target = _under(root, target.parent.resolve() / target.name)
@@ -167,7 +200,7 @@ class Workplace:
         if until == _ALL:  # later, a folder comes with the first file that is kept in it
             self._mirror(folder).mkdir(parents=True, exist_ok=True)
         inside = any(root in (folder, *folder.parents) for root in self._roots)
-        entries = _entries(folder)
+        entries = entries_of(folder)
         for entry in entries:
             path = folder / entry.name
             if path in self._above:
@@ -178,9 +211,9 @@ class Workplace:
                 self._mirror(path).symlink_to(path)
 
     def _add(self, entry: os.DirEntry[str], path: Path, until: float) -> None:
-        """What is inside the script's folders: copied if it is small."""
+        """What is inside the script's folders: copied now if it is small."""
         new = not os.path.lexists(self._mirror(path))
-        if entry.name.endswith(_OURS) or path == self._template.parent:
+        if entry.name.endswith(OURS) or path == self._template.parent:
             return
         if entry.is_dir(follow_symlinks=False):
             if new and (entry.name == ".git" or _is_large(path)):
@@ -193,8 +226,10 @@ class Workplace:
             return
         if entry.is_symlink():
             self._make(path).symlink_to(os.readlink(path))  # noqa: PTH115 - as it is written
-        elif entry.is_file() and (known.st_size > LARGE or not os.access(path, os.R_OK)):
+        elif entry.is_file() and not os.access(path, os.R_OK):
             self._link(path, until)
+        elif entry.is_file() and known.st_size > LARGE:
+            self._large.append(path)
         elif entry.is_file():
             self._copy(path)
 
@@ -204,6 +239,17 @@ class Workplace:
         if self._files > MOST_FILES or self._bytes > MOST_BYTES:
             raise _TooLargeError
         shutil.copy2(path, self._make(path))
+
+    def _add_large(self, until: float) -> None:
+        """Copy the large files that were found as far as that goes, and link the others."""
+        for path in sorted(self._large, key=lambda path: path.stat().st_size):
+            size = path.stat().st_size
+            if self._large_bytes + size > MOST_LARGE:
+                self._link(path, until)
+            else:
+                self._large_bytes += size
+                shutil.copy2(path, self._make(path))
+        self._large.clear()
 
     def _link(self, path: Path, until: float) -> None:
         seen = _look(path, self._looks)
@@ -228,19 +274,10 @@ def _under(root: Path, path: Path) -> Path:
     return root / path.relative_to(path.anchor)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder, as far as one may look."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return []
-
-
 def _is_large(folder: Path) -> bool:
     """Whether a folder holds too much to copy, or is an environment of python's."""
     size = 0
-    for files, (path, known) in enumerate(_files(folder), start=1):
+    for files, (path, known) in enumerate(files_of(folder), start=1):
         size += known.st_size if known.st_size <= LARGE else 0
         if files > MANY or size > HEAVY or path.name == "pyvenv.cfg":
             return True
@@ -249,19 +286,11 @@ def _is_large(folder: Path) -> bool:
 
 def _look(path: Path, most: int) -> _Look:
     """Remember a file, or the files of a folder, as they are."""
-    found = _files(path) if path.is_dir() else iter([(path, path.stat())])
+    found = files_of(path) if path.is_dir() else iter([(path, path.stat())])
     seen = [(str(p), s.st_size, s.st_mtime_ns) for p, s in itertools.islice(found, most)]
     newest = max((ns for _, _, ns in seen), default=0) / 1e9
     return _Look(hash(tuple(seen)), newest, len(seen), most)
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """The files of a folder and what is known of them, without what python itself writes."""
-    for entry in _entries(folder):
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name != "__pycache__":
-                yield from _files(path)
-        elif not entry.name.endswith(_OURS):
-            with contextlib.suppress(OSError):  # gone by now
-                yield path, entry.stat(follow_symlinks=False)
+def _is_other(path: Path, seen: _Look) -> bool:
+    return not path.exists() or _look(path, seen.most).stamp != seen.stamp

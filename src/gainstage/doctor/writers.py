@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable
 from typing import Final
 
-from gainstage.doctor import model_writers
+from gainstage.doctor import activation_writers, model_writers
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.site import Site, is_number, name_of
 from gainstage.doctor.source import Edit
@@ -31,9 +32,13 @@ def _damp(change: Change, site: Site) -> list[Edit]:
 def _number(
     site: Site, key: str, new: Callable[[float], float], position: int | None = None
 ) -> list[Edit]:
-    """A number in the call that made the optimiser, or where the name given there got it."""
+    """A number in the call that made the optimiser, or where the name given there got it.
+
+    None where it may not be what counts: of several optimisers, beside groups of parameters with
+    numbers of their own, or a rate that was not that of the first step (a schedule's is).
+    """
     call = site.optimizer_call()
-    if call is None:
+    if call is None or site.optimizers > 1 or _has_groups(site, key):
         return []
     given = [k.value for k in call.keywords if k.arg == key]
     if not given and position is not None and len(call.args) > position:
@@ -45,14 +50,29 @@ def _number(
         node = _assigned(site, name_of(given[0]))
     if node is None:
         return []
-    return [site.source.replace(node, f"{new(float(ast.literal_eval(node))):.6g}")]
+    old = float(ast.literal_eval(node))
+    other = key == "lr" and not math.isclose(old, site.rate, rel_tol=1e-4)
+    if other and not math.isnan(site.rate):
+        return []
+    return [site.source.replace(node, f"{new(old):.6g}")]
+
+
+def _has_groups(site: Site, key: str) -> bool:
+    """Whether the file makes groups of parameters that carry a number of that name."""
+    return any(
+        {"params", key} <= {k.value for k in group.keys if isinstance(k, ast.Constant)}
+        for group in site.source.all(ast.Dict)
+    )
 
 
 def _assigned(site: Site, name: str) -> ast.expr | None:
     """The one number that a name is given: ``lr = 0.1``, ``lr: float = 0.1``, or an option's.
 
-    The default of an option that was given says nothing.
+    The default of an option that was given says nothing; nor does what has no name, such as
+    ``cfg["lr"]`` or a sum.
     """
+    if not name:
+        return None
     found: list[ast.expr | None] = []
     for node in ast.walk(site.source.tree):
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -75,14 +95,23 @@ def _assigned(site: Site, name: str) -> ast.expr | None:
 
 
 def _zero(change: Change, site: Site) -> list[Edit]:
+    """``zero_grad()`` before the backward pass; after the step, where several precede one."""
     del change
-    stepped, backward = site.stepped(), site.source.at(ast.stmt, site.lines.get("backward", -1))
+    source = site.source
+    stepped, backward = site.stepped(), source.at(ast.stmt, site.lines.get("backward", -1))
     if stepped is None or backward is None:
         return []
     statement, optimizer = stepped
-    if site.source.scope(statement) is not site.source.scope(backward):
+    if source.scope(statement) is not source.scope(backward):
         return []
-    return [site.source.before(backward, f"{optimizer}.zero_grad()")]
+    passes = [c for c in source.all(ast.Call, source.scope(backward)) if _is_backward(c)]
+    if len(passes) == 1 and source.parent(statement) is source.parent(backward):
+        return [source.before(backward, f"{optimizer}.zero_grad()")]
+    return [source.after(statement, f"{optimizer}.zero_grad()")]
+
+
+def _is_backward(call: ast.Call) -> bool:
+    return name_of(call.func) == "backward"
 
 
 def _clip(change: Change, site: Site) -> list[Edit]:
@@ -97,6 +126,10 @@ def _clip(change: Change, site: Site) -> list[Edit]:
         else f'[p for g in {optimizer}.param_groups for p in g["params"]]'
     )
     call = f"torch.nn.utils.clip_grad_norm_({parameters}, {change['norm']:g})"
+    scaler = site.scaler()
+    unscaled = any(name_of(c.func) == "unscale_" for c in site.source.all(ast.Call))
+    if scaler and not unscaled:
+        call = f"{scaler}.unscale_({optimizer})\n{call}"
     return [site.source.before(statement, call)]
 
 
@@ -156,9 +189,9 @@ WRITERS: Final[dict[str, Writer]] = {
     "skip-non-finite": _skip,
     "unclip": _unclip,
     "train-mode": _train,
-    "remove-softmax": model_writers.softmax,
-    "leaky-activation": model_writers.leaky,
-    "rectify": model_writers.rectify,
+    "remove-softmax": activation_writers.softmax,
+    "leaky-activation": activation_writers.leaky,
+    "rectify": activation_writers.rectify,
     "add-missing-parameters": model_writers.missing,
     "scale-output-layer": model_writers.output,
     "reinitialise": model_writers.draw,

@@ -72,12 +72,15 @@ def command(  # noqa: PLR0913 - one argument an option
     """
     from rich.console import Console
 
-    from gainstage.doctor import Effort, Treatment, Workplace, observe, verdict
+    from gainstage.doctor import Effort, Treatment, Workplace, exit_on_hangup, observe, verdict
     from gainstage.store import rank_in
 
     console = Console()
     alone = not no_trial and rank_in(os.environ) is None
-    with Workplace(script, module=module) if alone else nullcontext() as place:
+    with (
+        exit_on_hangup(),
+        Workplace(script, module=module) if alone else nullcontext() as place,
+    ):
         seen = observe(
             script,
             args,
@@ -141,7 +144,8 @@ def _try(console: Console, treatment: Treatment, run: Path) -> tuple[Remedy, ...
     _say(console, f"\n{treatment.cost}")
     remedies = treatment.remedies()
     print_remedies(console, remedies)
-    _say(console, treatment.problem and f"\n{treatment.problem}")
+    for told in (treatment.warning, treatment.problem):
+        _say(console, told and f"\n{told}")
     save_remedies(run, remedies)
     return remedies
 
@@ -157,5 +161,5 @@ def _write_patch(console: Console, remedies: Sequence[Remedy], path: Path) -> No
     if not diffs:
         _say(console, f"\nThere is no verified fix as a diff, so '{path}' was not written.")
         return
-    path.write_text(diffs[0], encoding="utf-8")
+    path.write_bytes(diffs[0].encode())  # its line breaks are the file's
     _say(console, f"\npatch   {path}")

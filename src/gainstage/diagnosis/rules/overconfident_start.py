@@ -21,6 +21,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from gainstage.diagnosis.evidence import Evidence
+from gainstage.diagnosis.operations import PARAMETRIC
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
@@ -45,7 +46,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     ratio = progress.initial / nothing
     if ratio < RATIO:
         return
-    last = max(evidence.outputs, key=lambda s: s.order, default=None)
+    weighted = [s for s in evidence.outputs if s.op in PARAMETRIC]  # what LogSoftmax is given
+    last = max(weighted or evidence.outputs, key=lambda s: s.order, default=None)
     yield Finding(
         code="overconfident-start",
         severity="error",

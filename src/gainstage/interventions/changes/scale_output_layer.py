@@ -18,7 +18,8 @@ def scale_output_layer(factor: float, layer: str = "") -> AbstractContextManager
 
     Args:
         factor: what they are multiplied by.
-        layer: its name in the outermost module; the last one that is declared by default.
+        layer: its name in the outermost module; the last one that is declared by default, or if
+            the module has none of that name with weights of its own.
     """
     seen: WeakSet[nn.Module] = WeakSet()
 
