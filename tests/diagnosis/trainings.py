@@ -271,6 +271,19 @@ SICK = {
         Chain(facts={"evaluation": {"site": "0", "shift": 40.0, "batches": 3}}),
     ),
     "statistics that lag": ("train-eval-gap", Chain(running_gap=2.5)),
+    "statistics that lag by less than a deviation, beyond the noise": (
+        "train-eval-gap",
+        Chain(running_gap=1.2),
+    ),
+    "a rate that its schedule has used up": (
+        "learning-rate-too-low",
+        Chain(
+            loss=flat_loss(2.25),
+            ratio=3e-3 * 0.85**T + 1e-20,
+            predicted_share=0.08 * 0.85**T,
+            grad_cosine=0.1,
+        ),
+    ),
     "nothing but the loss is odd, and its batches are noisy": (
         "loss-not-decreasing",
         Chain(loss=1.0 + np.random.default_rng(3).normal(0, 0.25, STEPS), chance=1.0),

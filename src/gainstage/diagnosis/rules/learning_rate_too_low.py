@@ -34,6 +34,8 @@ NOTHING = 1e-12
 """Stands for an update that was lost to rounding."""
 PROMISE = 0.5
 """Share of the loss that all steps together promise to remove; more, and they were long enough."""
+LOST = -7.5
+"""Less than that of itself a float32 cannot change by: a rate that a schedule has used up."""
 BARREN = 0.03
 """Less than this, and a training that failed cannot have learnt, whatever its ratios."""
 
@@ -55,7 +57,10 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     barren = progress.failed and 0 < promised < BARREN
     agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
     creeping = typical <= LOG_RATIO and not agreement < AGREEMENT
-    if fastest > FORGIVEN or promised > PROMISE or not (creeping or barren):
+    starved = progress.failed and typical <= LOST
+    if fastest > FORGIVEN or (promised > PROMISE and not starved):
+        return
+    if not (creeping or barren or starved):
         return
     slowest = min(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio), nan=np.inf))
     yield Finding(

@@ -27,8 +27,9 @@ from gainstage.diagnosis.evidence import Evidence, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding, Site
 
-GAP = 1.0
-"""Shift of the normalised output, in its standard deviations, beyond what small batches explain."""
+GAP = 0.7
+"""Shift of the normalised output, in its standard deviations, beyond what small batches explain. An
+output that shrinks to nothing, for running variances that are far too large, is off by one."""
 LARGE = 3.0
 """At that the answers of the network are another network's."""
 SHIFT = 1.5
