@@ -1,18 +1,20 @@
-"""Make the pictures of the documentation: `make docs`."""
+"""Make the pictures of the documentation, and the film of the README: `make docs`."""
 
 import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import figures
-from playwright.sync_api import Browser, sync_playwright
+from film import film
+from playwright.sync_api import Browser, Page, sync_playwright
 from slim import slim
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+IMAGES = DOCS / "img"
 CHROMIUM = ["/usr/bin/chromium", "/usr/bin/google-chrome"]
 PLAYED = {
     "playground": "#play=descent&surface=rosenbrock&lr=0.0008&momentum=0.95&points=200",
@@ -22,43 +24,68 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def main() -> None:
-    """Draw the figures; photograph the demo's report, and the live page beside its twin."""
+    """Draw the figures; film and photograph the page."""
     figures.main()
+    pictures()
+
+
+def pictures() -> None:
+    """Film the demo; photograph its report, and the live page with an experiment."""
     gainstage = Path(sys.executable).with_name("gainstage")
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.html"
-        command = [gainstage, "doctor", "--dir", folder, "--report", report]
-        subprocess.run([*command, "examples/tanh_stuck.py"], cwd=ROOT, check=False)  # noqa: S603
-        photograph(report, DOCS / "img" / "report.png")
+    with tempfile.TemporaryDirectory() as folder, browser() as chromium:
+        report = film(chromium, IMAGES / "demo.gif", folder)
+        photograph(chromium, report.as_uri(), IMAGES / "report.png", 1180)
         healthy = [gainstage, "run", "--dir", folder, "examples/tanh_learns.py"]
         subprocess.run(healthy, cwd=ROOT, check=False)  # noqa: S603
-        photograph_live(folder, DOCS / "img" / "compare.png")
-        photograph_playground(folder, DOCS / "img")
+        lab = [gainstage, "lab", "run", "surfaces", "--quick", "--dir", f"{folder}/lab"]
+        subprocess.run(lab, cwd=ROOT, check=False)  # noqa: S603
+        photograph_live(chromium, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        photograph_playground(folder, IMAGES)
 
 
-def photograph(page: Path, picture: Path) -> None:
-    """Save the top of a page, down to the end of the level diagram."""
-    with browser() as chromium:
-        view = chromium.new_page(viewport={"width": 1280, "height": 1560})
-        view.goto(page.as_uri())
-        view.wait_for_timeout(2000)
-        view.screenshot(path=picture)
+def photograph(
+    chromium: Browser,
+    address: str,
+    picture: Path,
+    height: int,
+    ready: Callable[[Page], object] | None = None,
+) -> None:
+    """Save the top of a page; narrow and twice as fine, for pictures are shown small."""
+    view = chromium.new_page(viewport={"width": 1000, "height": height}, device_scale_factor=1.5)
+    view.goto(address)
+    if ready is not None:
+        ready(view)
+    view.wait_for_timeout(2000)
+    view.screenshot(path=picture)
+    view.close()
     slim(picture)
     print(picture)
 
 
-def photograph_live(folder: str, picture: Path) -> None:
-    """Save the comparison of the two runs of a folder, as `gainstage ui` shows it."""
-    with served(folder) as address, browser() as chromium:
-        view = chromium.new_page(viewport={"width": 1280, "height": 1100})
-        view.goto(address)
-        for box in view.locator("#runs input[type=checkbox]").all()[:2]:
-            box.check()
-        view.get_by_text("Compare these two").click()
-        view.wait_for_selector("#pairs .main-svg")
-        view.screenshot(path=picture)
-    slim(picture)
-    print(picture)
+def photograph_live(chromium: Browser, folder: str) -> None:
+    """Save the comparison of the two runs of a folder, and its experiment, by `gainstage ui`."""
+    command = [sys.executable, "-u", "-m", "gainstage", "ui", folder, "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+
+        def compare(view: Page) -> None:
+            for box in view.locator("#runs input[type=checkbox]").all()[:2]:
+                box.check()
+            view.get_by_text("Compare these two").click()
+            view.wait_for_selector("#pairs .main-svg")
+
+        def experiment(view: Page) -> None:
+            view.locator("#experiments a.name").click()
+            view.locator("[data-slot=pathological-curvature]").scroll_into_view_if_needed()
+            view.wait_for_selector(".contourlayer")
+            view.evaluate("window.scrollTo(0, 0)")
+
+        address = server.stdout.readline().split()[-1]
+        photograph(chromium, address, IMAGES / "compare.png", 1100, compare)
+        server.stdout.readline()  # what ends it
+        address = server.stdout.readline().split()[-1]  # for another browser
+        photograph(chromium, address, IMAGES / "experiment.png", 1180, experiment)
+        server.terminate()
 
 
 def photograph_playground(folder: str, pictures: Path) -> None:

@@ -11,6 +11,22 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 
+NEXT = """
+What to do next, here in this folder:
+
+  Put the proven fix into a copy of the sick script, and ask again:
+    patch -p1 -o runs/tanh_mended.py examples/tanh_stuck.py runs/tanh_stuck.diff
+    {command} doctor runs/tanh_mended.py
+
+  Open the reports in a browser:
+    {runs}/tanh_stuck.html
+    {runs}/tanh_learns.html
+
+  Or look at all runs in one page:
+    {command} ui
+"""
+
+
 def main() -> int:
     """Run the doctor on both; succeed if it tells them apart and has a fix for the sick one."""
     gainstage = Path(sys.executable).with_name("gainstage")
@@ -31,10 +47,13 @@ def main() -> int:
     if not patch.exists():
         print("\nThe doctor should have found a fix, but proved none.")
         return 1
-    print("\nOpen the reports in a browser:")
-    for script in wanted:
-        print(f"  {ROOT / 'runs' / script.replace('.py', '.html')}")
+    print(NEXT.format(command=shown(gainstage), runs=ROOT / "runs"))
     return 0
+
+
+def shown(command: Path) -> str:
+    """A command as it is typed in this folder."""
+    return str(command.relative_to(ROOT) if command.is_relative_to(ROOT) else command)
 
 
 if __name__ == "__main__":

@@ -112,9 +112,22 @@ COVERED_BY = {
         (f"plot/{name}.py" for name in ("curves", "meters", "paper", "ridges")), "plot/test_plot.py"
     ),
     "render/static_files.py": "render/test_report.py",
+    "views/parameters.py": "views/test_levels.py",  # read as those of the stages are
     # the charts share one suite
     **dict.fromkeys(
-        (f"views/{name}.py" for name in ("findings", "heatmap", "histograms", "loss", "updates")),
+        (
+            f"views/{name}.py"
+            for name in (
+                "batchnorm",
+                "findings",
+                "heatmap",
+                "histograms",
+                "history",
+                "loss",
+                "ridge",
+                "updates",
+            )
+        ),
         "views/test_charts.py",
     ),
     # the insides of Writer and StoredRecording have no other users

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,25 @@ from gainstage.records import Event, Finding, Kind, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 
 Values = NDArray[np.float32]
+
+
+class Window(NamedTuple):
+    """What is known of a stored histogram without reading it.
+
+    Attributes:
+        size: its span in steps.
+        step0: its first step.
+        n: histograms merged into it.
+    """
+
+    size: int
+    step0: int
+    n: int
+
+    @property
+    def end(self) -> int:
+        """One past its last step."""
+        return self.step0 + self.size
 
 
 class Recording(ABC):
@@ -86,6 +106,17 @@ class Recording(ABC):
             start: first step.
             stop: one past the last step; None for the end of the run.
         """
+
+    def windows(self, site: Site) -> dict[Window, Histogram]:
+        """Every histogram of a site by the window of steps that it is of; windows may nest.
+
+        Args:
+            site: where.
+        """
+        if not len(self.steps):
+            return {}
+        first, end = int(self.steps[0]), int(self.steps[-1]) + 1
+        return {Window(end - first, first, 1): self.histogram(site)}
 
     def of_kind(self, kind: Kind) -> tuple[Site, ...]:
         """The sites of one kind in forward order."""

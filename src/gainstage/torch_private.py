@@ -192,5 +192,3 @@ def is_compiled(module: torch.nn.Module) -> bool:
     return "_orig_mod" in module._modules or (
         getattr(module, "_compiled_call_impl", None) is not None
     )
-
-    return _graph_task() != -1

@@ -14,8 +14,8 @@ from gainstage.foreign.events import Shape
 from gainstage.foreign.importing import as_histogram
 from gainstage.sinks.tracker import buckets
 from gainstage.sketch import Histogram
-from gainstage.views.levels import level_diagram
 from gainstage.views.loss import loss_chart
+from gainstage.views.parameters import parameter_table
 
 ELEMENTS = st.lists(
     st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50
@@ -82,7 +82,7 @@ def test_its_views_are_drawn_and_nothing_false_is_found(tmp_path):
     (made,) = import_runs(tmp_path / "logs", dir=tmp_path / "runs")
     run = gs.open(made.path)
     assert loss_chart(run.recording).first == pytest.approx(2.0)
-    rows = {row.name: row for row in level_diagram(run.recording).parameters}
+    rows = {row.name: row for row in parameter_table(run.recording).rows}
     assert rows["layers.0.weight"].weight == pytest.approx(20 * np.log10(0.5), abs=2)
     assert rows["layers.0.weight"].grad == pytest.approx(-60, abs=2)
     assert [finding for finding in run.diagnose() if finding.severity == "error"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import pytest
 
@@ -84,3 +85,21 @@ def test_an_end_closes_what_is_still_open_within():
     calls.enter("outer")
     assert calls.leave("outer")
     assert not calls.leave("outer")
+
+
+def test_each_thread_has_its_own_calls():
+    calls = OpenCalls()
+    found = []
+
+    def other():
+        found.append((calls.innermost, calls.enter("theirs"), calls.innermost))
+
+    def forward():
+        calls.enter("ours")
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        return calls.all
+
+    assert forward() == ["ours"]
+    assert found == [(None, True, "theirs")]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -162,3 +165,55 @@ def test_an_error_in_a_watched_function_is_the_users(watching_everything):
     with watching_everything() as seen, pytest.raises(RuntimeError, match="shapes"):
         torch.ones(2, 3) @ torch.ones(2, 3, requires_grad=True)
     assert seen.events("tap-off") == []
+
+
+def test_a_weight_that_is_made_anew_at_every_step_leaves_at_once(watching_everything):
+    gone = []
+    gc.disable()  # nothing is to wait for it
+    try:
+        with watching_everything() as seen:
+            p = {"w": torch.ones(3, 2, requires_grad=True)}
+            for _ in range(4):
+                torch.relu(torch.ones(2, 3) @ p["w"]).square().mean().backward()
+                old = weakref.ref(p["w"])
+                p["w"] = (p["w"] - 0.1 * p["w"].grad).detach().requires_grad_()
+                gone.append(old() is None)
+    finally:
+        gc.enable()
+    assert gone == [True] * 4
+    assert seen.names("output") == ["p['w']", "relu"]
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.broken = nn.Linear(4, 4), nn.Linear(4, 1), False
+
+    def forward(self, x):
+        x = F.relu(F.relu(self.a(x)) - 1.0)
+        if self.broken:
+            raise MemoryError
+        return self.b(x)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_functional_stages_keep_their_names_after_forwards_without_a_backward(watching, calls):
+    net = Twice()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    x = torch.ones(2, 4)
+    with watching(net, optimizer, functional=True) as seen:
+        for i in range(4):
+            for _ in range(i):
+                net(x)
+            net.broken = True
+            with pytest.raises(MemoryError):
+                net(x)
+            net.broken = False
+            sum(net(x).square().mean() for _ in range(calls)).backward()
+            optimizer.step()
+    names = ["a", "relu", "relu_2", "b"]
+    if calls == 2:
+        names += [f"{name}#2" for name in names]
+    assert sorted(seen.names("output")) == sorted(names)
+    for name in names:
+        assert seen.values(name, "output", "count") == [2.0 if name[0] == "b" else 8.0] * 4

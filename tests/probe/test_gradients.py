@@ -104,6 +104,25 @@ def test_a_scaler_is_no_clipping_and_what_it_leaves_out_is_marked(watching, mlp)
     assert not hasattr(torch.amp.GradScaler.step, "_gainstage")
 
 
+@pytest.mark.parametrize("functional", [True, False])
+@pytest.mark.parametrize("scale", [2.0**12, 1000.0, 2.0])
+def test_the_loss_is_recorded_without_a_scalers_factor(watching, mlp, functional, scale):
+    optimizer = torch.optim.SGD(mlp.parameters(), lr=1e-3)
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    losses = []
+    with watching(mlp, optimizer, functional=functional) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            for _ in range(2):
+                loss = nn.functional.mse_loss(mlp(torch.randn(8, 4)), torch.ones(8, 3)) / 2
+                scaler.scale(loss).backward()
+                losses.append(float(loss.detach()))
+            scaler.step(optimizer)
+            scaler.update()
+    sums = [a + b for a, b in zip(losses[::2], losses[1::2], strict=True)]
+    assert seen.run("loss") == pytest.approx(sums, rel=1e-5)
+
+
 def test_a_scaler_that_is_off_marks_nothing(watching, mlp):
     optimizer = torch.optim.SGD(mlp.parameters(), lr=1e-3)
     scaler = torch.amp.GradScaler("cpu", enabled=False)

@@ -70,8 +70,9 @@ def test_a_failing_tap_is_switched_off_and_the_training_is_the_same(
     assert len(told) == len(PLACES[place])
     for warning, event, name in zip(told, seen.events("tap-off"), PLACES[place], strict=True):
         assert warning.category is RuntimeWarning
+        what = "the whole watch" if name == "frame" else "itself"
         assert str(warning.message).startswith(
-            f"Gainstage's {name} tap failed and switched itself off; the training goes on "
+            f"Gainstage's {name} tap failed and switched {what} off; the training goes on "
         )
         assert f"{type(error).__name__}: boom" in str(warning.message)
         assert event.site == name
@@ -168,6 +169,19 @@ def test_a_tap_that_failed_is_not_called_again_and_is_told_once():
     ((name, message),) = meter.failures
     assert name == "b"
     assert message.startswith("ValueError (at test_guard.py:")
+
+
+def test_with_an_essential_tap_all_go_off():
+    meter = Meter()
+    meter.guard = Guard(lambda *_: None, essential="b")
+    meter.good()
+    with pytest.warns(RuntimeWarning, match="b tap failed and switched the whole watch off"):
+        meter.bad()
+    seconds, calls = meter.guard.seconds, meter.calls
+    meter.good()
+    meter.guard.call_lightly("a", meter.good)
+    assert meter.guard.shield("a", len, "abc") is None
+    assert (meter.guard.seconds, meter.calls) == (seconds, calls)
 
 
 def test_telling_the_run_may_fail_as_well():

@@ -62,3 +62,22 @@ def test_parameters_come_in_the_order_of_their_modules():
     ordered = list(net.parameters())
     found = _named(net).in_order(ordered[::-1])
     assert all(a is b for a, b in zip(found, ordered, strict=True))
+
+
+def test_a_variable_does_not_take_the_name_of_a_models_parameter():
+    net = nn.Linear(3, 2)
+    labels = _named(net)
+    weight = nn.Parameter(torch.ones(5))
+    assert labels.of(weight).name == "weight_1"
+    assert labels.of(net.weight).name == "weight"
+    assert labels.is_latest(net.weight)
+
+
+def test_a_name_is_free_again_when_the_model_is_gone():
+    net = nn.Linear(3, 2)
+    labels = _named(net)
+    net = None
+    gc.collect()
+    weight = nn.Parameter(torch.ones(5))
+    assert labels.of(weight).name == "weight"
+    assert net is None

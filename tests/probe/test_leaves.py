@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 import torch
+from torch import nn
 
 from gainstage.probe.labels import Labels
 from gainstage.probe.leaves import Leaves
@@ -42,3 +43,18 @@ def test_of_two_tensors_of_one_name_the_newer_is_the_latest():
     leaves.discover([w.sum()], thoroughly=True)
     assert any(leaf is old[0] for leaf in leaves.living())
     assert [leaf is w for leaf in leaves.latest()] == [True]
+
+
+def test_inputs_that_go_are_not_missed_beside_an_optimizer():
+    leaves = Leaves(Labels())
+    weight = nn.Parameter(torch.ones(2))
+    for owned in (True, False):
+        x = torch.ones(2, requires_grad=True)
+        leaves.discover([(weight * x).sum()], thoroughly=True, owned=owned)
+        del x
+        gc.collect()
+        assert leaves.is_complete() is owned
+    leaves.discover([weight.sum()], thoroughly=True, owned=True)
+    del weight
+    gc.collect()
+    assert not leaves.is_complete()

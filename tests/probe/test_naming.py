@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+import weakref
 
 import pytest
 import torch
@@ -196,3 +197,24 @@ def test_a_compiled_model_has_the_names_of_the_plain_one(watching):
         optimizer.step()
     torch._dynamo.reset()
     assert seen.names("weight") == ["0.weight", "0.bias"]
+
+
+def test_a_look_at_a_users_variables_keeps_none_of_them_alive():
+    def train():
+        w, big = _new(), torch.zeros(3)
+        reference = weakref.ref(big)
+        name_tensors([w])
+        del big
+        return reference() is None
+
+    assert train()
+
+
+def test_a_dictionary_of_locals_that_the_user_keeps_stays_as_it_was():
+    def train():
+        w = _new()
+        kept = locals()
+        name_tensors([w])
+        return kept
+
+    assert "w" in train()

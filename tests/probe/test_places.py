@@ -42,6 +42,7 @@ def test_calls_of_a_stage_are_told_apart_by_number():
         (None, (4, 3), 1),
         (None, (4, 5, 3), 2),
         (nn.Conv1d(1, 1, 1), (4, 5, 3), 1),
+        (nn.Linear(1, 3), (4, 5, 5, 3), 3),
         (None, (4,), None),
     ],
 )
@@ -54,6 +55,9 @@ def test_an_activation_has_the_axis_of_what_it_is_applied_to():
     before.axis = 1
     assert Place(lambda: "b", "relu").axis((4, 5, 3), before) == 1
     assert Place(lambda: "b", "relu").axis((4, 6, 3), before) == 2
+    before.shape, before.axis = (4, 5, 5, 3), 3
+    assert Place(lambda: "b", "relu").axis((4, 5, 5, 3), before) == 3
+    assert Place(lambda: "b", "Conv2d", nn.Conv2d(1, 5, 1)).axis((4, 5, 5, 3), before) == 1
 
 
 def test_the_gradient_of_the_right_output_arrives_and_only_in_a_backward():

@@ -413,3 +413,22 @@ def test_gradients_that_a_closure_makes_and_clips_are_those_of_a_plain_loop(tmp_
         np.testing.assert_allclose(
             plain[column].to_numpy(), closed[column].to_numpy(), rtol=1e-5, err_msg=str(column)
         )
+
+
+def test_of_two_optimizers_the_first_rate_the_largest_decay_and_the_harder_clipping_count(
+    watching, mlp
+):
+    first = torch.optim.SGD(mlp[0].parameters(), lr=0.5, weight_decay=0.25)
+    second = torch.optim.SGD(mlp[2].parameters(), lr=0.125)
+    with watching(mlp, first, second) as seen:
+        for i in range(3):
+            first.zero_grad()
+            mlp(torch.randn(2, 4)).square().mean().backward()
+            for p in mlp[0].parameters():
+                p.grad *= 0.5
+            (first if i < 2 else second).step()
+            (second if i < 2 else first).step()
+    assert seen.run("lr") == [0.5, 0.5, 0.125]
+    assert seen.run("weight_decay") == [0.25] * 3
+    assert seen.run("kept_grad")[1:] == pytest.approx([0.5] * 2)
+    assert seen.run("stale_grad")[1:] == [1.0] * 2  # the second one's are never cleared

@@ -158,3 +158,28 @@ def test_profiling_inside_a_watch_disturbs_neither(watching, mlp, step):
         step(mlp, optimizer)
     assert found.recording.of_kind("output")[0].name == "0"
     assert seen.events("tap-off") == []
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+        self.register_buffer("steps", torch.zeros(1))
+        self.register_buffer("last", None)
+
+    def forward(self, x):
+        self.steps = self.steps + 1
+        self.last = self.steps.clone()
+        return self.layer(x)
+
+
+def test_buffers_that_a_forward_puts_anew_and_the_batchs_gradient_are_as_they_were():
+    net = Counting()
+    steps, x = net.steps, torch.ones(3, 4, requires_grad=True)
+    gs.profile(net, (x, torch.zeros(3, 1)), F.mse_loss)
+    assert net.steps is steps
+    assert (float(steps), net.last, x.grad) == (0.0, None, None)
+    x.grad = kept = torch.ones(3, 4)
+    gs.profile(net, {"x": x}, lambda y: y.sum())
+    assert x.grad is kept
+    assert torch.equal(kept, torch.ones(3, 4))

@@ -11,7 +11,6 @@ import torch
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import MemorySink
 from gainstage.quantities import QUANTITIES, SUMMARY_KEYS
-from gainstage.sketch.tensors import measure
 
 
 @pytest.fixture
@@ -43,8 +42,8 @@ def test_merging_adds_and_setting_replaces(recorder):
     merged = recorder.site("m", "output", layer="m", op="")
     replaced = recorder.site("s", "weight", layer="s", op="")
     for value in (1.0, 3.0):
-        recorder.merge(merged, measure(torch.tensor([value])))
-        recorder.set(replaced, measure(torch.tensor([value])))
+        recorder.read(torch.tensor([value]), merged)
+        recorder.read(torch.tensor([value]), replaced, anew=True)
     recorder.commit(0.0)
     found = recorder.sink.recording()
     assert found.values(merged, "count").tolist() == [2.0]
@@ -75,10 +74,21 @@ def test_run_numbers_add_or_are_put(recorder):
     assert (found.run_values("loss"), found.run_values("lr")) == (1.5, 0.5)
 
 
+def test_of_several_run_numbers_the_one_that_counts_is_chosen_and_never_a_nan(recorder):
+    for value in (math.nan, 2.0, 3.0, math.nan):
+        recorder.fold_run(max, weight_decay=value)
+        recorder.fold_run(min, lr=value)
+    recorder.fold_run(min, kept_grad=math.nan)
+    recorder.commit(0.0)
+    found = recorder.sink.recording()
+    assert (found.run_values("weight_decay"), found.run_values("lr")) == (3.0, 2.0)
+    assert np.isnan(found.run_values("kept_grad"))
+
+
 def test_rows_grow_with_the_sites(recorder):
     recorder.commit(0.0)
     site = recorder.site("late", "output", layer="late", op="")
-    recorder.merge(site, measure(torch.ones(3)))
+    recorder.read(torch.ones(3), site)
     recorder.commit(0.0)
     assert len(recorder.sink.rows[0]) < len(recorder.sink.rows[1])
     assert recorder.sink.recording().values(site, "count").tolist() == [
@@ -89,14 +99,14 @@ def test_rows_grow_with_the_sites(recorder):
 
 def test_a_tensor_without_values_leaves_no_numbers(recorder):
     site = recorder.site("m", "output", layer="m", op="")
-    recorder.merge(site, measure(torch.ones(3, device="meta")))
+    recorder.read(torch.ones(3, device="meta"), site)
     recorder.commit(0.0)
     assert np.isnan(recorder.sink.recording().values(site, "count")).all()
 
 
 def test_a_number_beyond_float32_reads_as_infinite_without_a_warning(recorder):
     site = recorder.site("w", "weight", layer="w", op="")
-    recorder.set(site, measure(torch.tensor([1e300], dtype=torch.float64)))
+    recorder.read(torch.tensor([1e300], dtype=torch.float64), site)
     recorder.put_run(loss=1e300)
     recorder.commit(0.0)
     found = recorder.sink.recording()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from gainstage.probe import places, taps
+from gainstage.probe.held import MAX_HELD
 from gainstage.probe.probe import Probe
 from gainstage.probe.sink import MemorySink
 
@@ -349,3 +351,129 @@ def test_the_units_of_an_activation_after_a_one_dimensional_convolution_are_its_
     site = recording.site("1", "output")
     assert site.unit_axis == 1
     assert recording.values(site, "dead_units")[0] == pytest.approx(5 / 6)
+
+
+def test_validations_with_gradients_leave_neither_hooks_nor_entries(watching, mlp, step):
+    optimizer = torch.optim.SGD(mlp.parameters(), lr=0.1)
+    with watching(mlp, optimizer) as seen:
+        step(mlp, optimizer)
+        kept = [mlp(torch.ones(2, 4)) for _ in range(1000)]
+        held = seen.probe.forward.stages.held
+        assert len(held.entries) == len(held.hooks) <= MAX_HELD
+        assert sum(place.made for place in seen.probe.forward._places.values()) <= MAX_HELD
+        for _ in range(4):
+            step(mlp, optimizer)
+        assert len(held.hooks) == 0
+    assert kept
+    assert seen.names("output") == ["0", "1", "2"]
+    assert seen.values("0", "output", "count") == [16 * 8] * 5
+
+
+class Cell(nn.Module):
+    """Calls its cells again and again, each time with a greater input."""
+
+    def __init__(self, cells, calls):
+        super().__init__()
+        self.cells = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(cells))
+        for cell in self.cells:
+            nn.init.eye_(cell.weight)
+        self.calls = calls
+
+    def forward(self):
+        inputs = (torch.full((1, 4), i + 1.0) for i in range(self.calls))
+        return [cell(x) for x in inputs for cell in self.cells]
+
+
+@pytest.mark.parametrize(("cells", "calls", "last"), [(1, 2100, 2100), (40, 60, 60)])
+def test_calls_keep_their_numbers_where_there_are_too_many(watching, cells, calls, last):
+    net = Cell(cells, calls)
+    with watching(net, torch.optim.SGD(net.parameters(), lr=0.0)) as seen:
+        for _ in range(2):
+            outputs = net()
+            sum((i // cells + 1) * y.sum() for i, y in enumerate(outputs)).backward()
+    first = 1 if cells == 1 else 27  # of 2,400 calls 1,024 were let go of
+    names = seen.names("output")
+    assert len([name for name in names if name.startswith("cells.0")]) == min(64, last) - first + 1
+    for call in (first, first + 1, 60):
+        name = "cells.0" if call == 1 else f"cells.0#{call}"
+        assert seen.values(name, "output") == [call] * len(seen.sink.steps), name
+        assert seen.values(name, "output_grad") == [call] * len(seen.sink.steps), name
+
+
+def test_two_backwards_after_two_forwards_are_recorded_both(watching, mlp):
+    optimizer = torch.optim.SGD(mlp.parameters(), lr=0.0)
+    x = torch.ones(2, 4)
+    with watching(mlp, optimizer) as seen:
+        for _ in range(3):
+            first, second = mlp(x).mean(), mlp(100 * x).mean()
+            first.backward()
+            second.backward()
+            optimizer.step()
+    assert seen.values("0", "output", "count") == [2 * 2 * 8] * 3
+    assert seen.values("0", "output_grad", "count") == [2 * 2 * 8] * 3
+    assert seen.names("output") == ["0", "1", "2"]
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.a, self.b = nn.Linear(4, 8), nn.Linear(8, 1), nn.Linear(8, 1)
+
+    def forward(self, x):
+        z = torch.tanh(self.trunk(x))
+        return self.a(z), self.b(z)
+
+
+def test_two_heads_may_have_a_backward_each(watching):
+    net = TwoHeads()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
+    with watching(net, optimizer) as seen:
+        for _ in range(6):
+            optimizer.zero_grad()
+            a, b = net(torch.ones(2, 4))
+            a.mean().backward(retain_graph=True)
+            b.mean().backward()
+            optimizer.step()
+    assert {name: seen.values(name, "output", "count") for name in seen.names("output")} == {
+        "trunk": [16.0] * 6,
+        "a": [2.0] * 6,
+        "b": [2.0] * 6,
+    }
+    assert seen.events("blind") == []
+
+
+def test_a_head_that_no_loss_uses_is_let_go_of(watching):
+    net = TwoHeads()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
+    with watching(net, optimizer) as seen:
+        for _ in range(12):
+            net(torch.ones(2, 4))[0].mean().backward()
+            optimizer.step()
+        held = seen.probe.forward.stages.held
+        assert len(held.entries) == len(held.hooks) == 2
+    assert seen.names("output") == ["trunk", "a"]
+    assert seen.values("trunk", "output", "count") == [16] * 12
+    assert "sample_spread" in seen.sink.recording().quantities(seen.site("a", "output"))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_calls_of_one_module_in_a_checkpoint_are_told_apart(watching, reentrant):
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4, bias=False))
+    nn.init.eye_(net[1].weight)
+    seen_inputs = torch.ones(2, 4)
+
+    def twice(x):
+        return net[1](net[1](x) * 3.0)
+
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
+    with watching(net, optimizer) as seen:
+        for _ in range(2):
+            optimizer.zero_grad()
+            y = checkpoint(twice, net[0](seen_inputs), use_reentrant=reentrant)
+            y.sum().backward()
+            optimizer.step()
+    assert sorted(seen.names("output")) == ["0", "1", "1#2"]
+    one, two = (np.array(seen.values(name, "output")) for name in ("1", "1#2"))
+    assert two == pytest.approx(3 * one)
+    assert seen.values("1", "output_grad") == [3.0, 3.0]
+    assert seen.values("1#2", "output_grad") == [1.0, 1.0]

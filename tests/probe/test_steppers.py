@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from gainstage.probe.labels import Labels
 from gainstage.probe.leaves import Leaves
-from gainstage.probe.steppers import ACCUMULATION, PATIENCE, Steppers
+from gainstage.probe.recorder import Recorder
+from gainstage.probe.sink import MemorySink
+from gainstage.probe.steppers import ACCUMULATION, PATIENCE, Steppers, record_rates
 
 
 @pytest.fixture
@@ -58,3 +62,32 @@ def test_an_optimizer_whose_steps_cannot_be_seen_is_not_waited_for(w, leaves):
     steppers = Steppers()
     steppers.add(torch.optim.SGD([w], lr=0.1))
     assert steppers.waited(leaves, off=True) == (True, False)
+
+
+def _recorded(optimizer):
+    recorder = Recorder(MemorySink())
+    record_rates(optimizer, recorder)
+    recorder.commit(0.0)
+    found = recorder.sink.recording()
+    return {key: found.run_values(key).tolist() for key in ("lr", "weight_decay")}
+
+
+@pytest.mark.parametrize("key", ["lr", "weight_decay"])
+def test_a_rate_or_a_decay_that_is_no_number_is_not_known(w, key):
+    known = {"lr": 0.25, "weight_decay": 0.5}
+    found = _recorded(Still([w], {**known, key: None}))
+    assert math.isnan(*found.pop(key))
+    assert found == {other: [value] for other, value in known.items() if other != key}
+
+
+def test_a_decay_that_is_no_number_does_not_hide_another(w):
+    groups = [{"params": [w], "weight_decay": None}, {"params": [], "weight_decay": 0.5}]
+    found = _recorded(Still(groups, {"lr": torch.tensor(0.25)}))
+    assert found == {"lr": [0.25], "weight_decay": [0.5]}
+
+
+class Still(torch.optim.Optimizer):
+    """Changes nothing, and takes any arguments (Adafactor's rate may be None)."""
+
+    def step(self, closure=None):
+        pass

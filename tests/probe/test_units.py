@@ -17,7 +17,7 @@ from gainstage.probe.units import (
     UnitWatch,
     by_unit,
     feature_numbers,
-    has_channels_first,
+    own_axis,
     sample,
     unit_axis,
 )
@@ -147,12 +147,20 @@ def test_saturation_is_seen_in_training(watching):
     assert math.isnan(seen.values("0", "output", "saturated")[0])
 
 
+class OwnNorm(nn.LayerNorm):
+    pass
+
+
 AXES = {
     "rows": ((5, 3), None, 1),
     "a sequence": ((5, 7, 3), None, 2),
     "images": ((5, 3, 4, 4), None, 1),
     "1-d convolution": ((5, 3, 9), nn.Conv1d(1, 3, 1), 1),
     "1-d norm": ((5, 3, 9), nn.BatchNorm1d(3), 1),
+    "rows of a grid": ((5, 4, 4, 3), nn.Linear(2, 3), 3),
+    "a grid of tokens": ((5, 4, 4, 3), nn.Embedding(2, 3), 3),
+    "a norm of features": ((5, 4, 4, 3), nn.LayerNorm(3), 3),
+    "a norm of somebody's own, which may turn images": ((5, 3, 4, 4), OwnNorm(3), 1),
     "a vector": ((5,), None, None),
     "a scalar": ((), None, None),
 }
@@ -161,7 +169,23 @@ AXES = {
 @pytest.mark.parametrize("kind", AXES)
 def test_the_axis_of_the_units(kind):
     shape, module, axis = AXES[kind]
-    assert unit_axis(shape, channels_first=has_channels_first(module)) == axis
+    assert unit_axis(shape, own_axis(module, "")) == axis
+
+
+@pytest.mark.parametrize(("op", "axis"), [("linear", 3), ("conv", 1), ("relu", 1)])
+def test_the_axis_of_functional_calls(op, axis):
+    assert unit_axis((2, 3, 4, 5), own_axis(None, op)) == axis
+
+
+@pytest.mark.parametrize("shape", [(4, 16), (4, 3, 16), (4, 3, 3, 16)])
+def test_dead_units_are_found_whatever_the_number_of_axes(watching, shape):
+    net = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
+    with torch.no_grad():
+        net[0].bias[:8], net[0].bias[8:] = -100.0, 100.0
+    with watching(net, torch.optim.SGD(net.parameters(), lr=0.0)) as seen:
+        net(torch.rand(shape)).mean().backward()
+    assert seen.site("1", "output").unit_axis == len(shape) - 1
+    assert seen.values("1", "output", "dead_units") == [0.5]
 
 
 @pytest.mark.parametrize("axis", [1, 3])

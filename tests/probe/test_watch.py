@@ -12,6 +12,7 @@ from torch import nn
 
 import gainstage as gs
 from gainstage.errors import RunFileError, UsageError
+from gainstage.sketch.pool import Pool
 
 
 def _sgd(net):
@@ -155,6 +156,30 @@ def test_a_disk_that_refuses_a_frame_does_not_end_the_training(tmp_path, mlp, st
         with pytest.warns(RuntimeWarning, match=r"frame tap failed .* The disk is full"):
             step(mlp, optimizer)
         step(mlp, optimizer)
+
+
+def test_a_watch_whose_store_has_failed_measures_nothing_more(tmp_path, mlp, step, monkeypatch):
+    def refuse(*_, **__):
+        msg = "The disk is full."
+        raise RunFileError(msg)
+
+    optimizer = _sgd(mlp)
+    reads = []
+    monkeypatch.setattr("gainstage.probe.watch.WAIT", 0.0)
+    take = Pool.take
+    monkeypatch.setattr(Pool, "take", lambda self, *args: reads.append(1) or take(self, *args))
+    with gs.watch(mlp, optimizer, dir=tmp_path) as run:
+        step(mlp, optimizer)
+        assert reads
+        monkeypatch.setattr("gainstage.store.Writer.write_frames", refuse)
+        with pytest.warns(RuntimeWarning, match=r"frame tap failed"):
+            step(mlp, optimizer)
+        reads.clear()
+        seconds = run._probe.guard.seconds
+        for _ in range(3):
+            step(mlp, optimizer)
+        assert (reads, run._probe.guard.seconds) == ([], seconds)
+        assert run.overhead < 100
 
 
 def test_a_run_that_is_kept_keeps_neither_the_model_nor_a_tensor_alive(tmp_path, step):

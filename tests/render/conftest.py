@@ -33,7 +33,7 @@ def wait_until(page, expression, seconds=30.0):
 
 def scroll(page):
     """To the end of a page and back: what is drawn when it is scrolled to is drawn."""
-    for slot in page.locator(".slot").all():
+    for slot in page.locator(".slot:not([hidden])").all():
         slot.scroll_into_view_if_needed()
         name = slot.get_attribute("data-slot")
         wait_until(

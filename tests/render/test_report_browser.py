@@ -6,7 +6,7 @@ import pytest
 
 from gainstage.render.report import framed_html, report_html, write_report
 
-CHARTS = ["loss", "heatmap", "updates", "histograms"]
+CHARTS = ["loss", "heatmap", "updates", "histograms", "history"]
 
 
 @pytest.fixture
@@ -92,6 +92,89 @@ def test_a_site_leads_to_its_stage(opened, recordings, vanishing):
     assert page.locator("#stage-0.called").count() == 1
 
 
+ROWS = ".level-row:not(.level-head)"
+
+
+def test_many_stages_are_folded_by_module_and_a_click_unfolds_one(opened, recordings):
+    page = opened(recordings.blocks())
+    rows = page.locator(ROWS)
+    assert rows.count() == 12 + 1
+    first = page.get_by_role("button", name="blocks.0.layers", exact=True)
+    level, gain = rows.nth(1).locator(".num").first.locator("b, i").all_inner_texts()
+    assert (level, gain) == ("−16.0", "")  # nothing is known of the input, so not of the gain
+    assert rows.nth(2).locator(".num").first.locator("i").inner_text() == "−16.0"
+    first.click()
+    assert first.get_attribute("aria-expanded") == "true"
+    assert rows.count() == 13 + 8
+    assert page.locator("#stage-0").count() == 1
+    assert "fold=" in page.url
+    first.focus()
+    page.keyboard.press("Enter")  # a keyboard does it too, and keeps its place
+    assert rows.count() == 13
+    assert first.evaluate("node => node === document.activeElement")
+    page.get_by_text("Unfold all 96 rows").first.click()
+    assert rows.count() == 96 + 1 + 12
+    assert page.locator(f"{ROWS}.module .num.hot").count() > 0
+
+
+def test_the_heat_map_is_folded_as_the_levels_are(opened, recordings, until):
+    page = opened(recordings.blocks())
+    shown = "document.querySelector('#heatmap .chart').data[0].y.length"
+    assert page.evaluate(shown) == 12
+    cell = "document.querySelector('#heatmap .chart').data[0].z[0][0]"
+    assert page.evaluate(cell) == pytest.approx(-9.0)  # the mean of -2 to -16
+    page.get_by_role("button", name="blocks.3.layers", exact=True).click()
+    until(page, f"{shown} === 11 + 8")
+    page.locator("#heatmap").scroll_into_view_if_needed()
+    box = page.locator("#heatmap .bglayer").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 4)
+    until(page, f"{shown} === 10 + 16")
+
+
+def test_a_search_finds_within_folded_modules(opened, recordings, until):
+    page = opened(recordings.blocks())
+    page.keyboard.press("/")
+    page.keyboard.type("7.layers.3")
+    until(page, f"document.querySelectorAll('{ROWS}').length === 1")
+    until(page, "document.querySelector('#heatmap .chart').data[0].y.length === 1")
+    assert page.locator(f"{ROWS} .name").inner_text() == "blocks.7.layers.3"
+
+
+def test_a_finding_unfolds_what_holds_its_site(opened, recordings):
+    from gainstage.records import Finding
+
+    site = "blocks.11.layers.5.weight"
+    found = Finding("dead-units", "error", 0.9, site, 0, "Look.", rank=1)
+    page = opened(recordings.blocks(), (found,))
+    page.locator(".card button.site").click()
+    assert page.locator("#stage-93.called .name").inner_text() == "blocks.11.layers.5"
+
+
+def test_batch_norms_that_lag_are_told(opened, recordings):
+    page = opened(recordings.blocks())
+    assert "1 of 12 still disagree" in page.inner_text("#batchnorm .note")
+    assert page.locator("#batchnorm .scatterlayer .trace").count() == 12
+    assert page.evaluate("document.querySelector('#batchnorm .chart').data[0].y[0]") == 8
+
+
+def test_without_a_batch_norm_there_is_no_panel_of_it(opened, vanishing):
+    page = opened(vanishing)
+    assert page.locator("[data-slot=batchnorm]").is_hidden()
+
+
+def test_the_site_of_the_histograms_over_time_is_chosen(opened, vanishing, until):
+    page = opened(vanishing)
+    select = page.locator("#history select")
+    assert select.locator("option").first.inner_text() == "layers.0"
+    label = "document.querySelector('#history .chart').data[1].text[0]"
+    assert page.evaluate(label).startswith("0 to 59")
+    select.select_option("layers.4")
+    until(page, "location.hash.includes('site=layers.4')")
+    page.locator("#histograms select").select_option("weight")
+    page.locator("#history").scroll_into_view_if_needed()
+    until(page, "document.querySelector('#history select').value === 'layers.0.weight'")
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_hostile_names_stay_text(opened, recordings, width, scheme):
@@ -161,10 +244,20 @@ def test_paper_is_white(opened, vanishing, chosen):
     assert page.evaluate(colour) != dark
 
 
+def test_charts_fit_the_paper_while_it_is_printed(opened, vanishing):
+    page = opened(vanishing, width=1440)
+    width = "document.querySelector('#loss .main-svg').getBoundingClientRect().width"
+    wide = page.evaluate(width)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(width) < 700 < wide
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(width) == wide
+
+
 def test_empty_states(opened, recordings):
     page = opened(recordings.empty())
     assert "No verdict" in page.inner_text("#verdict")
-    assert page.locator(".empty").count() == 6
+    assert page.locator(".empty").count() == 7
 
 
 def test_healthy_is_calm(opened, recordings):

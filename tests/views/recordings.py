@@ -305,3 +305,26 @@ REMEDIES = (
         told="It did not get through: it ended with exit code 1: ValueError: boom.",
     ),
 )
+
+
+def blocks(count=12, inside=8, steps=40):
+    """Blocks of layers that lose 2 dB each, the last block 60 dB at once; one BatchNorm lags."""
+    sites, values, histograms, level = [], {}, {}, 0.0
+    for order in range(count * inside):
+        block, layer = divmod(order, inside)
+        name = f"blocks.{block}.layers.{layer}"
+        level -= 60.0 if order == (count - 1) * inside else 2.0
+        op = "BatchNorm1d" if layer == 1 else "Linear"
+        for kind in ("output", "output_grad", "weight"):
+            full = name + ".weight" if kind == "weight" else name
+            site = Site(len(sites), full, kind, name, op, order, (16, 16))
+            sites.append(site)
+            values[(site.id, "rms")] = [10 ** ((level if kind == "output" else -20.0) / 20)] * steps
+            histograms[site.id] = Histogram.of(np.linspace(-1, 1, 50, dtype=np.float32))
+            if kind == "output" and layer == 1:
+                gap = 8.0 if block == 0 else 4.0 / (1 + np.arange(steps))
+                values[(site.id, "running_gap")] = np.broadcast_to(gap, steps).astype(float)
+    run = Site(len(sites), "run", "run", "run", "", 0)
+    values[(run.id, "loss")] = np.linspace(2.0, 1.0, steps)
+    info = RunInfo("blocks", 0.0, "train_blocks.py", status="finished")
+    return MemoryRecording([*sites, run], values, info=info, histograms=histograms)

@@ -3,10 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gainstage.recording import MemoryRecording
+from gainstage.recording import MemoryRecording, Window
 from gainstage.records import Finding, Site
 from gainstage.sketch import Histogram
-from gainstage.views import finding_cards, heat_maps, loss_chart, ridges, update_chart
+from gainstage.views import (
+    finding_cards,
+    heat_maps,
+    histories,
+    loss_chart,
+    norm_chart,
+    ridges,
+    update_chart,
+)
 
 
 def _run(**series):
@@ -182,3 +190,94 @@ class TestFindings:
         assert card.evidence["c"] == {"1": "-Inf"}
         assert card.evidence["d"] == "<class 'object'>"
         assert card.evidence["e"] == [3]
+
+
+class _Windowed(MemoryRecording):
+    """One output whose values double from window to window: windows of 10 within one of 100."""
+
+    def __init__(self, steps=60):
+        site = Site(0, "fc", "output", "fc", "Linear", 0)
+        super().__init__([site], {(0, "rms"): np.ones(steps)})
+        self.parts = {
+            Window(10, start, 10): Histogram.of(
+                2.0 ** (start // 10) * np.linspace(-1, 1, 101, dtype=np.float32)
+            )
+            for start in range(0, steps, 10)
+        }
+        whole = sum(self.parts.values(), Histogram.empty())
+        self.parts[Window(100, 0, steps)] = whole
+
+    def windows(self, site):
+        del site  # there is one
+        return self.parts
+
+
+class TestHistories:
+    def test_the_finest_windows_are_the_ridges_of_a_site(self):
+        (one,) = histories(_Windowed(), only="output", site="fc").histories
+        assert one.first == (0, 10, 20, 30, 40, 50)
+        assert one.last == (9, 19, 29, 39, 49, 59)
+        assert [ridge.total for ridge in one.ridges] == [101] * 6
+        tops = [ridge.quantiles[2] for ridge in one.ridges]
+        assert tops == pytest.approx([2.0**i for i in range(6)], rel=1 / 8)
+
+    def test_all_ridges_of_a_site_share_an_axis(self):
+        (one,) = histories(_Windowed(), only="output", site="fc").histories
+        assert {len(ridge.density) for ridge in one.ridges} == {len(one.x)}
+
+    def test_some_steps(self):
+        (one,) = histories(_Windowed(), start=25, stop=40, only="output").histories
+        assert one.first == (20, 30)
+
+    def test_many_windows_are_gathered_and_none_is_lost(self):
+        (one,) = histories(_Windowed(600), only="output").histories
+        assert len(one.ridges) <= 14
+        assert sum(ridge.total for ridge in one.ridges) == 60 * 101
+        assert one.first[0] == 0
+        assert one.last[-1] == 599
+
+    def test_an_unknown_site_is_the_first_there_is(self):
+        found = histories(_Windowed(), only="nothing", site="nothing")
+        assert [one.name for one in found.histories] == ["fc"]
+        assert found.choices == (("output", "Outputs", ("fc",)),)
+
+    def test_without_a_question_sites_are_picked_over_depth(self, recordings):
+        found = histories(recordings.deep(40))
+        names = {kind: names for kind, _, names in found.choices}
+        assert len(found.histories) <= 40
+        assert names["output"][0] == "layers.0"
+        assert names["output"][-1] == "layers.58"
+        assert set(names) == {"output", "output_grad", "weight", "grad", "update"}
+
+    def test_without_histograms_there_is_nothing(self, recordings):
+        assert histories(recordings.handmade()).choices == ()
+        assert histories(recordings.empty(), only="output").histories == ()
+
+
+class TestNorms:
+    def _run(self, gap, shape=(64, 32), op="BatchNorm1d"):
+        site = Site(0, "norm", "output", "norm", op, 0, shape)
+        return MemoryRecording([site], {(0, "running_gap"): gap})
+
+    def test_a_spike_survives_gathering(self):
+        gap = np.zeros(3000)
+        gap[1700] = 5.0
+        (norm,) = norm_chart(self._run(gap)).norms
+        assert len(norm.gap) == 300
+        assert max(norm.gap) == 5.0
+
+    def test_the_noise_is_that_of_the_batch(self):
+        (norm,) = norm_chart(self._run([1.0, 0.5])).norms
+        assert norm.noise == pytest.approx(3 * np.sqrt(1.5 / 64), rel=1e-5)
+        assert norm.late == 0.5
+
+    def test_looks_are_rare_and_the_rest_is_none(self):
+        (norm,) = norm_chart(self._run([1.0, np.nan, np.nan, 0.5])).norms
+        assert norm.gap == (1.0, None, None, 0.5)
+
+    @pytest.mark.parametrize("op", ["Linear", "LayerNorm"])
+    def test_only_what_keeps_statistics_is_shown(self, op):
+        assert norm_chart(self._run([1.0], op=op)).norms == ()
+
+    def test_one_that_was_never_looked_at_is_left_out(self):
+        assert norm_chart(self._run([np.nan, np.nan])).norms == ()

@@ -4,7 +4,7 @@ import pytest
 
 from gainstage.recording import MemoryRecording
 from gainstage.records import Site
-from gainstage.views import level_diagram
+from gainstage.views import level_diagram, parameter_table
 
 
 def test_levels_and_gains_forward(recordings):
@@ -46,7 +46,7 @@ def test_a_range_and_the_band_of_the_run(recordings):
 
 
 def test_parameters_have_three_levels(recordings):
-    rows = level_diagram(recordings.handmade(), step=20).parameters
+    rows = parameter_table(recordings.handmade(), step=20).rows
     weight = next(row for row in rows if row.name == "body.0.weight")
     assert weight.weight == pytest.approx(-20, abs=1e-3)
     assert weight.grad == pytest.approx(-80, abs=1e-3)

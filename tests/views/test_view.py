@@ -12,8 +12,11 @@ import pytest
 from gainstage.views import VIEWS
 from gainstage.views.view import columns, decibels, median, number, numbers
 
-NAMES = ["findings", "heatmap", "histograms", "levels", "loss", "updates"]
-RECORDINGS = ["vanishing", "hostile", "handmade", "empty"]
+NAMES = [
+    "batchnorm", "findings", "heatmap", "histograms", "history", "levels", "loss", "parameters",
+    "updates",
+]  # fmt: skip
+RECORDINGS = ["vanishing", "hostile", "handmade", "empty", "blocks"]
 
 
 def _recording(recordings, name):

@@ -12,6 +12,8 @@ from gainstage.registry import Registry
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from gainstage.landscape import LossMap, Race
+
 Kind = Literal["D", "C", "R"]
 """Deterministic, chaotic though seeded, or random."""
 
@@ -97,6 +99,17 @@ class Output:
         """
         path = self.folder / f"{name}.png"
         figure.savefig(path)
+        self.files.append(path)
+
+    def landscape(self, name: str, found: LossMap | Race) -> None:
+        """Keep a landscape as ``NAME.npz``, which the page shows.
+
+        Args:
+            name: of the file, without its ending.
+            found: the map or the race.
+        """
+        path = self.folder / f"{name}.npz"
+        found.save(path)
         self.files.append(path)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -86,6 +88,26 @@ class Race:
         way = -offsets[:, :, :1]
         past = (offsets * way).sum(-1) / (way * way).sum(-1).clamp_min(1e-30)
         return past.amax(-1).clamp_min(0)
+
+    def save(self, path: str | os.PathLike[str], size: int = 121) -> None:
+        """Keep the race, and a map of its surface, as a NumPy archive, for the page to show.
+
+        Args:
+            path: of a file that ends in ``.npz``.
+            size: points of the map along each axis.
+        """
+        x, y, values = self.surface.map(size)
+        np.savez_compressed(
+            path,
+            x=x.numpy(),
+            y=y.numpy(),
+            values=values[None].numpy(),
+            names=[self.surface.name],
+            axes=list(self.surface.axes),
+            paths=self.trajectories.flatten(0, 1).numpy(),
+            heights=self.values.flatten(0, 1).numpy(),
+            path_names=[name for name in self.names for _ in range(self.trajectories.shape[1])],
+        )
 
     def _from_optima(self) -> Tensor:
         """[optimiser, start, step, optimum, 2]: offsets, 0 where the optimum is at infinity."""

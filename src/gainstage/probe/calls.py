@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final, Generic, TypeVar
@@ -13,8 +14,15 @@ T = TypeVar("T")
 _OURS: Final = f"{Path(__file__).resolve().parent.parent}{os.sep}"
 
 
+class _Stack(threading.local, Generic[T]):
+    """What is open on a thread: each thing, with the frame that called us."""
+
+    def __init__(self) -> None:
+        self.open: list[tuple[T, int, CodeType]] = []
+
+
 class OpenCalls(Generic[T]):
-    """A stack of what is being called, innermost last.
+    """A stack of what is being called, innermost last; each thread has its own.
 
     A call that raises never reports its end. So each is remembered with the frame that called
     our hook, and what that frame left open is dropped as soon as it no longer runs.
@@ -22,54 +30,56 @@ class OpenCalls(Generic[T]):
     Example:
         >>> calls: OpenCalls[str] = OpenCalls()
         >>> def call() -> tuple[str | None, bool, str | None]:
-        ...     calls.enter("forward")
-        ...     return calls.innermost, calls.leave("forward"), calls.innermost
+        ...     outermost = calls.enter("forward")
+        ...     return outermost, calls.innermost, calls.leave("forward"), calls.innermost
         >>> call()
-        ('forward', True, None)
+        (True, 'forward', True, None)
     """
 
     def __init__(self) -> None:
-        self._open: list[tuple[T, int, CodeType]] = []
+        self._stack: _Stack[T] = _Stack()
 
-    def enter(self, thing: T) -> None:
-        """The call of `thing` begins."""
+    def enter(self, thing: T) -> bool:
+        """The call of `thing` begins; whether no other is open."""
         self._prune()
         frame = _caller()
-        while any(ident == id(frame) for _, ident, _ in self._open):
-            self._open.pop()  # a frame calls us once: this one only sits where that one was
-        self._open.append((thing, id(frame), frame.f_code))
+        while any(ident == id(frame) for _, ident, _ in self._stack.open):
+            self._stack.open.pop()  # a frame calls us once: this one only sits where that one was
+        outermost = not self._stack.open
+        self._stack.open.append((thing, id(frame), frame.f_code))
+        return outermost
 
     def leave(self, thing: T) -> bool:
         """The call of `thing` ended, and with it all within; False if its beginning was missed."""
-        if not any(held is thing for held, _, _ in self._open):
+        if not any(held is thing for held, _, _ in self._stack.open):
             return False
-        while self._open.pop()[0] is not thing:
+        while self._stack.open.pop()[0] is not thing:
             pass
         return True
 
     def clear(self) -> None:
         """Forget what is open."""
-        self._open.clear()
+        self._stack.open.clear()
 
     def __bool__(self) -> bool:
         """Whether anything was open when last looked at: the cheap question."""
-        return bool(self._open)
+        return bool(self._stack.open)
 
     @property
     def innermost(self) -> T | None:
         """What is running, innermost; None if nothing is."""
         self._prune()
-        return self._open[-1][0] if self._open else None
+        return self._stack.open[-1][0] if self._stack.open else None
 
     @property
     def all(self) -> list[T]:
         """What is running, outermost first."""
         self._prune()
-        return [thing for thing, _, _ in self._open]
+        return [thing for thing, _, _ in self._stack.open]
 
     def _prune(self) -> None:
-        while self._open and not _runs(*self._open[-1][1:]):
-            self._open.pop()
+        while self._stack.open and not _runs(*self._stack.open[-1][1:]):
+            self._stack.open.pop()
 
 
 def _caller() -> FrameType:

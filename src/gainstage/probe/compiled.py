@@ -118,7 +118,7 @@ class Compiled:
             sizes = np.array([math.prod(shape_of(facts)) for facts in found[:, -FACTS:].tolist()])
             taken = np.stack([np.minimum(sizes, samples.shape[1]), sizes], axis=1)
             sampling.settle(samples, taken, len(taken), read)
-            if self._recorder.bins:
+            if self._recorder.reader.bins:
                 for sample, m, site in zip(samples, taken[:, 0], sites, strict=True):
                     counts = np.zeros(BINS, dtype=np.int64)
                     count_few(sample[:m].view(np.uint32), counts)

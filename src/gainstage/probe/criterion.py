@@ -84,10 +84,12 @@ class Criterion:
         """
         there = None if self._calls else value_there(roots, weights)
         if there is not None:
-            recorder.later(there, lambda values: recorder.add_run(loss=float(values[0])))
+            recorder.later(there, lambda found: recorder.add_loss(float(found[0]), float(found[0])))
             return
-        value = self.unscaled(value_of(roots, weights))
-        recorder.add_run(loss=value, chance_loss=self.take(value))
+        differentiated = value_of(roots, weights)
+        value = self.unscaled(differentiated)
+        recorder.add_loss(differentiated, value)
+        recorder.add_run(chance_loss=self.take(value))
 
     def note(self, facts: dict[str, Any]) -> None:
         """Keep what the arguments of a loss, or the graph behind it, have shown first."""

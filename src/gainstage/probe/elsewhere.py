@@ -114,7 +114,7 @@ class ParametersElsewhere:
         self._recorder.later(cosine.reshape(1), partial(self._put, column))
 
     def _put(self, column: int, values: Values) -> None:
-        self._recorder.put_column(column, float(values[0]))  # NaN where one of them is zero
+        self._recorder.put_columns(column, float(values[0]))  # NaN where one of them is zero
 
     def _predict(self, values: Values) -> None:
         self._recorder.add_run(predicted_change=float(values[0]))

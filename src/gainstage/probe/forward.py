@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -13,6 +15,7 @@ from gainstage.probe.compiled import Compiled
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.health import Health
+from gainstage.probe.kinds import has_own_parameters, is_criterion, is_stage, op_of, parts
 from gainstage.probe.labels import Labels
 from gainstage.probe.naming import class_of, enclosing_module, paths
 from gainstage.probe.places import Place
@@ -20,15 +23,6 @@ from gainstage.probe.recorder import Recorder
 from gainstage.probe.stages import Stages
 from gainstage.probe.traced import CompiledStage
 from gainstage.torch_private import inside_backward
-
-_OPS: Final = {
-    "ReLU": "relu",
-    "Tanh": "tanh",
-    "Sigmoid": "sigmoid",
-    "GELU": "gelu",
-    "SiLU": "silu",
-}
-"""Modules that are an activation carry the activation's name, as functional calls do."""
 
 
 class Forward:
@@ -66,6 +60,7 @@ class Forward:
         self._places: dict[int | str, Place] = {}  # by id of the module, or by name
         self._calls: OpenCalls[nn.Module] = OpenCalls()
         self._root = 1
+        self._roots: set[int] = set()  # ids of outermost modules called since ordinals began
         self._ordinals: dict[str, int] = {}
         self._asleep = False  # the outermost module that runs is in evaluation mode
 
@@ -80,24 +75,31 @@ class Forward:
         self._labels.add_module(root, self._names)
 
     def begin_root(self, module: nn.Module) -> None:
-        """An outermost call begins: a stage that needs no gradient belongs to the one it is in."""
+        """An outermost call begins: a stage that needs no gradient belongs to the one it is in.
+
+        Of a module that was called already it begins another pass, whose functional calls have the
+        names of the first: those of repeated modules, ``relu#2``, are left to tell them apart.
+        """
         self._root += 1
         self._asleep = not module.training
+        if id(module) in self._roots:
+            self._ordinals.clear()
+            self._roots.clear()
+        self._roots.add(id(module))
 
     @tap("module")
     def enter_module(self, module: nn.Module) -> None:
         """A module's forward is about to run."""
-        if self._calls.innermost is None:
+        if self._calls.enter(module):
             self.begin_root(module)
-            if id(module) not in self._names and not _is_criterion(module):
+            if id(module) not in self._names and not is_criterion(module):
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
-        self._calls.enter(module)
 
     @tap("module")
     def leave_module(self, module: nn.Module, inputs: Any, output: Any, *, with_grad: bool) -> None:
         """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
-        if not self._calls.leave(module) or not _is_stage(module):
+        if not self._calls.leave(module) or not is_stage(module):
             return
         place = self.place_of(module)
         if self.measuring and self._wants(place) and not self.inside_module():
@@ -121,11 +123,14 @@ class Forward:
         if not with_grad:
             self._without_grad(module, place, tensor, _first_tensor(inputs))
             return
-        if inside_backward() and self.stages.again(place, tensor):
+        within = inside_backward()
+        if within and self.stages.again(place, tensor):
             return
         entry = self.stages.output(place, tensor, root=self._root)
         if entry is None:
             return
+        if within:
+            self.stages.held.recomputed(entry)
         entry.asleep = self._asleep and place.has_modes and not module.training
         if self.stages.feeding:
             self.stages.look_at_input(entry, module, _first_tensor(inputs))
@@ -141,11 +146,11 @@ class Forward:
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""
-        if _is_stage(model):
+        if is_stage(model):
             if self._wants(self.place_of(model)):
                 yield model
             return
-        for child in model.children():
+        for child in parts(model):
             yield from self.stages_of(child)
 
     def _wants(self, place: Place) -> bool:
@@ -156,12 +161,12 @@ class Forward:
         name = self._names.get(id(module))
         kind = class_of(module).__name__
         if name is None:  # known by nobody: its id may be another's tomorrow
-            return self._place(kind, _OPS.get(kind, kind), module)
+            return self._place(kind, op_of(module), module)
         place = self._places.get(id(module))
         if place is None:
             called = name or kind
-            place = Place(lambda: called, _OPS.get(kind, kind), module)
-            place.takes_data = _has_own_parameters(module)
+            place = Place(lambda: called, op_of(module), module)
+            place.takes_data = has_own_parameters(module)
             self._places[id(module)] = place
         return place
 
@@ -179,7 +184,7 @@ class Forward:
 
     def inside_module(self) -> bool:
         """Whether a measured module is running, which stands for what it calls."""
-        return any(_is_stage(module) for module in self._calls.all)
+        return any(is_stage(module) for module in self._calls.all)
 
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
@@ -207,7 +212,7 @@ class Forward:
         """The stage of a bare parameter; made anew while its name is not known yet."""
         label = self._labels.get(parameter)
         if label is None:
-            return Place(lambda: self._labels.of(parameter).layer, op)
+            return Place(partial(_layer_of, weakref.ref(parameter), self._labels, op), op)
         return self._place(label.layer, op)
 
     def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
@@ -225,6 +230,7 @@ class Forward:
             self.stages.forget()
             self.compiled.forget()
         self._ordinals.clear()
+        self._roots.clear()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -253,27 +259,10 @@ class Forward:
         return self._root if self._calls.innermost is not None else 0
 
 
-def _is_stage(module: nn.Module) -> bool:
-    """Whether a module is measured as a whole and stands for what it calls.
-
-    A leaf is, and a module of torch with parameters of its own (attention), but not a user's
-    model that keeps a bare parameter beside its blocks.
-    """
-    if next(module.children(), None) is None:
-        return "Loss" not in type(module).__name__
-    if not _has_own_parameters(module):
-        return False
-    torchs_own = class_of(module).__module__.startswith("torch.nn.")
-    return torchs_own or not any(next(c.parameters(), None) is not None for c in module.children())
-
-
-def _is_criterion(module: nn.Module) -> bool:
-    """Whether a module is a loss, which scripts also make anew at every step."""
-    return "Loss" in type(module).__name__ and next(module.parameters(), None) is None
-
-
-def _has_own_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(recurse=False), None) is not None
+def _layer_of(reference: weakref.ref[Tensor], labels: Labels, op: str) -> str:
+    """What a bare parameter, which must not be kept alive, is called by now."""
+    parameter = reference()
+    return op if parameter is None else labels.of(parameter).layer
 
 
 def _first_tensor(tree: Any) -> Tensor | None:

@@ -108,7 +108,8 @@ class Gradients:
     ) -> None:
         """Record what has become of the gradients that an optimiser is about to use."""
         fate = self.before_step(id(optimizer), parameters)
-        recorder.put_run(kept_grad=fate.kept, stale_grad=fate.stale)
+        recorder.fold_run(min, kept_grad=fate.kept)
+        recorder.fold_run(max, stale_grad=fate.stale)
 
     def before_step(self, owner: int, parameters: Iterable[Tensor]) -> Fate:
         """Compare the gradients with those that the backward pass left.

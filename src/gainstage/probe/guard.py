@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, Final, ParamSpec, cast
 
 import torch
 
@@ -26,6 +26,8 @@ P = ParamSpec("P")
 
 _forks = [0]
 """How often this process was forked off: a guard of the parent's is none of the child's."""
+
+_NEVER: Final = -1
 
 
 def _count_fork() -> None:
@@ -49,10 +51,12 @@ class Guard:
 
     Args:
         on_failure: told the tap's name and the exception's last line, once per tap.
+        essential: the tap without which the others measure in vain: all go off with it.
     """
 
-    def __init__(self, on_failure: Callable[[str, str], None]) -> None:
+    def __init__(self, on_failure: Callable[[str, str], None], *, essential: str = "") -> None:
         self._on_failure = on_failure
+        self._essential = essential
         self._forks = _forks[0]
         self._lock = threading.RLock()
         self._busy = False
@@ -133,6 +137,9 @@ class Guard:
         if tap in self._off:
             return
         self._off.add(tap)
+        what = "itself"
+        if tap == self._essential:
+            what, self._forks = "the whole watch", _NEVER
         last = traceback.format_exception_only(error)[-1].strip()
         where = traceback.extract_tb(error.__traceback__)[-1]
         message = f"{last} (at {os.path.basename(where.filename)}:{where.lineno})"  # noqa: PTH119
@@ -142,7 +149,7 @@ class Guard:
             message = f"{message}; and telling the run failed: {second}"
         with contextlib.suppress(Exception):  # the user may have made warnings errors
             warnings.warn(
-                f"Gainstage's {tap} tap failed and switched itself off; the training goes on "
+                f"Gainstage's {tap} tap failed and switched {what} off; the training goes on "
                 f"unchanged. {message}",
                 RuntimeWarning,
                 stacklevel=3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Labels:
         self._used: dict[int, weakref.ref[Tensor]] = {}
         self._ops: dict[int, str] = {}
         self._holders: dict[str, weakref.ref[Tensor]] = {}
+        self._in_modules: dict[str, weakref.ref[Tensor]] = {}
         self._unnamed: list[weakref.ref[Tensor]] = []
 
     def add_module(self, root: nn.Module, names: dict[int, str]) -> None:
@@ -52,6 +54,7 @@ class Labels:
                     label = Label(name, layer, class_of(module).__name__)
                 self._labels[id(parameter)] = label
                 self._known[id(parameter)] = weakref.ref(parameter)
+                self._in_modules[label.name] = self._known[id(parameter)]
 
     def used_by(self, parameter: Tensor, op: str) -> None:
         """Note that a parameter outside any module takes part in an operation."""
@@ -74,7 +77,7 @@ class Labels:
 
     def release(self) -> None:
         """Forget all of them."""
-        for held in (self._labels, self._known, self._used):
+        for held in (self._labels, self._known, self._used, self._holders, self._in_modules):
             held.clear()
 
     def name_all(self, parameters: Iterable[Tensor]) -> None:
@@ -83,11 +86,12 @@ class Labels:
         if not unknown:
             return
         found = name_tensors(unknown)
-        taken: set[str] = set()
+        taken = {name for name, held in self._in_modules.items() if held() is not None}
         for parameter in unknown:
             name = found.get(id(parameter)) or self._number(parameter)
-            if name in taken:  # two variables of one name, in two scopes
-                name = f"{name}_{len(taken)}"
+            if name in taken:  # two variables of one name, in two scopes; or a model's parameter
+                numbered = (f"{name}_{i}" for i in itertools.count(1))
+                name = next(other for other in numbered if other not in taken)
             taken.add(name)
             op = self._ops.get(id(parameter), "")
             self._labels.pop(id(parameter), None)  # of a tensor that is gone: the order is new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import KeysView, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gainstage.probe import graph
 from gainstage.probe.labels import Labels
@@ -32,12 +32,13 @@ class Leaves:
         """Whether none is gone and none was noted since the last discovery."""
         return not (self._lost or self._labels.any_used)
 
-    def discover(self, roots: Sequence[Tensor], *, thoroughly: bool) -> None:
+    def discover(self, roots: Sequence[Tensor], *, thoroughly: bool, owned: bool = False) -> None:
         """Find and name the leaves of a graph, where they may be new.
 
         Args:
             roots: where the backward begins.
             thoroughly: walk through the graph even if no leaf is missing.
+            owned: optimisers own parameters: a bare leaf beside them is data, and not missed.
         """
         self._leaves.update(self._labels.take_used())
         alive = self.living()
@@ -46,7 +47,12 @@ class Leaves:
             self._labels.name_all(found.values())
             ordered = self._labels.in_order(found.values())
             lost = self._lost = []  # a reference from before may still report its loss: elsewhere
-            self._leaves = {id(leaf): weakref.ref(leaf, lost.append) for leaf in ordered}
+            self._leaves = {
+                id(leaf): weakref.ref(leaf)
+                if owned and not isinstance(leaf, nn.Parameter)
+                else weakref.ref(leaf, lost.append)
+                for leaf in ordered
+            }
 
     def living(self) -> list[Tensor]:
         """Those that still exist."""

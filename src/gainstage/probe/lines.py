@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 from gainstage.records import Site
@@ -112,11 +113,17 @@ class Routine:
     updates: list[Site] = field(default_factory=list)
 
     def holds(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether these are its parameters, and where they were."""
+        """Whether these are its parameters, and what they were: one that is cut stays in place."""
         if len(parameters) != len(self.references):
             return False
-        known = zip(parameters, self.references, self.group.addresses, strict=True)
-        for parameter, reference, address in known:
-            if reference() is not parameter or parameter.data_ptr() != address:
+        group = self.group
+        known = zip(parameters, self.references, group.addresses, group.lines, strict=True)
+        for parameter, reference, address, line in known:
+            if (
+                reference() is not parameter
+                or parameter.data_ptr() != address
+                or parameter.numel() != line.size
+                or parameter.dtype is not torch.float32
+            ):
                 return False
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 _OURS: Final = f"{Path(__file__).resolve().parent.parent}{os.sep}"
 _TORCH: Final = str(Path(torch.__file__).resolve().parent)
@@ -21,6 +23,8 @@ _WRAPPERS: Final = re.compile(
 _PARALLEL: Final = frozenset({"DistributedDataParallel", "DataParallel"})
 _DEPTH: Final = 12
 _CONTAINED: Final = 4096
+_HELD_BY_FRAME: Final = 3
+"""References to a frame's dictionary: its own, ours, and that of the question for their number."""
 
 
 def clean(path: str) -> str:
@@ -55,8 +59,13 @@ def _join(path: str, key: str) -> str:
 
 
 def class_of(module: nn.Module) -> type[nn.Module]:
-    """The class that the user chose: ``fully_shard`` makes an ``FSDPLinear`` of a ``Linear``."""
+    """The class that the user chose: ``fully_shard`` makes an ``FSDPLinear`` of a ``Linear``.
+
+    So does ``torch.nn.utils.parametrize`` a ``ParametrizedLinear``.
+    """
     bases = type(module).__bases__
+    if type(module).__name__.startswith("Parametrized") and is_parametrized(module):
+        return bases[0]
     sharded = len(bases) > 1 and any(base.__name__ == "FSDPModule" for base in bases)
     return bases[-1] if sharded else type(module)
 
@@ -77,16 +86,31 @@ def _scopes() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Namespaces in which a user's things have names, nearest first, each once: (prefix, names)."""
     done: set[int] = set()
     for frame in user_frames():
-        spaces: list[tuple[str, Any]] = [("", frame.f_locals)]
-        owner = frame.f_locals.get("self")
+        function = frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        local = _locals_of(frame) if function else frame.f_locals
+        spaces: list[tuple[str, Any]] = [("", local)]
+        owner = local.get("self")
         if owner is not None and type(owner).__dictoffset__ != 0:
             spaces.append(("self.", vars(owner)))
-        if frame.f_globals is not frame.f_locals:
+        if frame.f_globals is not local:
             spaces.append(("", frame.f_globals))
         for prefix, names in spaces:
             if id(names) not in done:
                 done.add(id(names))
                 yield prefix, dict(names)
+
+
+def _locals_of(frame: FrameType) -> Mapping[str, Any]:
+    """A copy of a function's variables, none of which stays alive for having been asked for.
+
+    Up to Python 3.12 its frame keeps the dictionary that it was asked for, and with it
+    what the user deletes. It is emptied, unless the user has it too (by ``locals()``).
+    """
+    kept = frame.f_locals
+    local = dict(kept)
+    if isinstance(kept, dict) and sys.getrefcount(kept) <= _HELD_BY_FRAME:
+        kept.clear()
+    return local
 
 
 def name_tensors(tensors: Sequence[Tensor]) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class StepNumbers:
         run: quantities of the run.
         later: numbers on other devices, and what to do with them once they are here.
         any: whether anything was measured.
+        scaled_loss: the loss as it was differentiated.
+        scale: the factor that a gradient scaler has put on it; NaN if none has stepped.
         here: those numbers, once they are.
     """
 
@@ -39,12 +42,22 @@ class StepNumbers:
     run: dict[str, float] = field(default_factory=dict)
     later: list[tuple[Tensor, Callable[[Values], None]]] = field(default_factory=list)
     any: bool = False
+    scaled_loss: float = 0.0
+    scale: float = math.nan
     here: list[Values] = field(default_factory=list)
 
     @classmethod
     def blank(cls, frame: Frame64, sites: int) -> StepNumbers:
         """Of a step of which nothing is known: as many sites, and a copy of an empty frame."""
         return cls(frame.copy(), rows.new(sites), np.zeros(sites, dtype=np.uint8))
+
+    def fold_run(self, quantity: str, value: float, by: Callable[[float, float], float]) -> None:
+        """Set a quantity of the run; of two known numbers, what `by` makes of them counts."""
+        held = self.run.get(quantity, math.nan)
+        if math.isnan(held) or math.isnan(value):
+            self.run[quantity] = value if math.isnan(held) else held
+        else:
+            self.run[quantity] = by(held, value)
 
     def use(self) -> None:
         """Record what was brought here."""
@@ -66,6 +79,8 @@ class StepNumbers:
             frame[run["grad_norm"]] = rows.norm_of_all(self.rows, self.taken, grads)
             rows.write(self.rows, self.taken, columns, frame)
             self.taken.fill(0)
+        if not math.isnan(self.scale) and "loss" in self.run:
+            self.run["loss"] = self.scaled_loss / self.scale
         for quantity, value in self.run.items():
             frame[run[quantity]] = value
 

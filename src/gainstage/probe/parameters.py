@@ -18,7 +18,6 @@ from gainstage.probe.spreads import unit_spread
 from gainstage.probe.steptable import StepTable
 from gainstage.probe.units import sample
 from gainstage.records import Site
-from gainstage.sketch import rows
 from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.reader import kind_of
 from gainstage.sketch.sampling import FLOAT32
@@ -138,7 +137,7 @@ class Parameters:
                 return False
             if grad is None:
                 gradients.append(0)
-            elif kind_of(grad) == FLOAT32:
+            elif kind_of(grad) == FLOAT32 and grad.numel() == parameter.numel():
                 gradients.append(grad.data_ptr())
             else:
                 return False
@@ -233,23 +232,16 @@ class Parameters:
         self, name: str, parameter: Tensor, grad: Tensor | None, sites: Mapping[int, Site]
     ) -> None:
         """Any dtype, layout and device."""
-        self._set(sites[WEIGHT], parameter)
+        self._recorder.read(parameter, sites[WEIGHT], anew=True)
         if grad is not None:
             self._grade_slowly(name, grad, sites)
         if parameter.layout == torch.strided and not parameter.is_meta:
             self._before[name] = parameter.detach().clone()
 
     def _grade_slowly(self, name: str, grad: Tensor, sites: Mapping[int, Site]) -> None:
-        self._set(sites[GRAD], grad)
+        self._recorder.read(grad, sites[GRAD], anew=True)
         self._align(sites[GRAD], grad)
         self._grads[name] = grad.detach().clone()
-
-    def _set(self, site: Site, tensor: Tensor) -> None:
-        row = rows.new(1)
-        counts = self._recorder.reader.read(tensor, row[0], fresh=False)
-        self._recorder.take_one(row[0], site, anew=True)
-        if counts is not None:
-            self._recorder.count(site.id, counts, anew=True)
 
     def _after_slowly(self, name: str, parameter: Tensor) -> float:
         change = self._before.pop(name, None)
@@ -259,9 +251,11 @@ class Parameters:
             return 0.0
         torch.sub(held.detach(), change, out=change)
         site = self._update_site(name, parameter)
-        self._set(site, change)
+        self._recorder.read(change, site, anew=True)
         self._align(site, change)
         if grad is None or grad.layout != torch.strided or grad.is_complex():
+            return 0.0
+        if grad.shape != change.shape:  # cut since
             return 0.0
         return float(torch.sum(grad * change, dtype=torch.float64))
 

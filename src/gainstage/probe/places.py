@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -15,13 +16,15 @@ from torch import Tensor, nn
 from gainstage.probe.guard import Guard
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.spreads import has_modes, keeps_statistics
-from gainstage.probe.units import UnitsElsewhere, UnitWatch, has_channels_first, unit_axis
+from gainstage.probe.units import UnitsElsewhere, UnitWatch, own_axis, unit_axis
 from gainstage.records import Merge, Site
 from gainstage.sketch.reader import Counts
 from gainstage.sketch.rows import Row
 
 MAX_CALLS: Final = 64
 """Calls of one stage within a step that get a site of their own; later ones share the last."""
+
+_NONE: Final[Mapping[str, int]] = {}
 
 OWN_QUANTITIES: Final = (
     "dead_units",
@@ -47,22 +50,20 @@ class Place:
         self.op = op
         self.takes_data = False
         """Whether data may enter the network here."""
-        self.calls = 0
-        """Calls since the last backward."""
-        self.entries: list[Entry] = []
-        """One for each call within a step, used again in the next."""
+        self.free: list[Entry] = []
+        """Entries that no call has, the one of the first call at the end; used again and again."""
+        self.made = 0
+        """Entries that there are."""
         self.has_modes = has_modes(module)
         """Whether it does something else in evaluation than in training."""
         self.keeps_statistics = keeps_statistics(module)
         """Whether it is a BatchNorm with running statistics."""
-        self._channels_first = has_channels_first(module)
+        self._axis = own_axis(module, op)
 
     def enter(self, listener: Listener, reading: int, root: int) -> Entry:
         """One more call within a step: its entry, with what was known of an earlier step's."""
-        if self.calls == len(self.entries):
-            self.entries.append(Entry(listener, self))
-        entry = self.entries[self.calls]
-        self.calls += 1
+        free = self.free
+        entry = free.pop() if free else self._new(listener)
         entry.reading = reading
         entry.root = root
         entry.graded = False
@@ -71,6 +72,18 @@ class Place:
         entry.spreads = {}
         return entry
 
+    def _new(self, listener: Listener) -> Entry:
+        self.made += 1
+        return Entry(listener, self, self.made)
+
+    def leave(self, entry: Entry) -> None:
+        """A call is over: its entry is free for another."""
+        free = self.free
+        if free and free[-1].number < entry.number:
+            bisect.insort(free, entry, key=lambda one: -one.number)
+        else:
+            free.append(entry)
+
     def axis(self, shape: tuple[int, ...], before: Entry | None) -> int | None:
         """The axis of an output that numbers the units.
 
@@ -78,9 +91,9 @@ class Place:
             shape: of the output.
             before: the call before: an activation's channels are those of what it is applied to.
         """
-        if before is not None and len(shape) == 3 and before.shape == shape:
+        if self._axis is None and before is not None and before.shape == shape:
             return before.axis
-        return unit_axis(shape, channels_first=self._channels_first)
+        return unit_axis(shape, self._axis)
 
     def name(self, call: int) -> str:
         """What the stage is called at the n-th call of a step."""
@@ -113,6 +126,7 @@ class Entry:
         "listener",
         "merge",
         "needs_grad",
+        "number",
         "output_number",
         "place",
         "reading",
@@ -123,9 +137,10 @@ class Entry:
         "units_elsewhere",
     )
 
-    def __init__(self, listener: Listener, place: Place) -> None:
+    def __init__(self, listener: Listener, place: Place, number: int = 1) -> None:
         self.listener = listener
         self.place = place
+        self.number = number  # among the entries of its place
         self.reading = 0  # of the output, in the pool
         self.root = 0
         self.shape: tuple[int, ...] = ()
@@ -232,9 +247,22 @@ class Chart:
         return self.shares
 
     @classmethod
-    def of(cls, entries: list[Entry], graded: list[Entry], recorder: Recorder) -> Chart:
-        """Find or make the sites, in the order of the calls."""
-        count: dict[str, int] = defaultdict(int)
+    def of(
+        cls,
+        entries: list[Entry],
+        graded: list[Entry],
+        recorder: Recorder,
+        missing: Mapping[str, int] = _NONE,
+    ) -> Chart:
+        """Find or make the sites, in the order of the calls.
+
+        Args:
+            entries: those to record.
+            graded: one for each gradient that came.
+            recorder: makes the sites.
+            missing: calls of a stage before the first of these.
+        """
+        count: dict[str, int] = defaultdict(int, missing)
         calls: dict[int, int] = {}
         sites: list[Site] = []
         for entry in entries:

@@ -24,7 +24,7 @@ from gainstage.probe.origins import note
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
-from gainstage.probe.steppers import Steppers, has_closure, parameters_of, rates
+from gainstage.probe.steppers import Steppers, has_closure, parameters_of, record_rates
 
 
 class Probe:
@@ -54,7 +54,9 @@ class Probe:
         governor = None if budget is None else Governor(budget, Effort(lines, every))
         self._pace = Pace(every, governor)
         self.hooks_seconds = 0.0  # that torch spends on calling our hooks, a step; taps see nothing
-        self.guard = Guard(lambda tap, told: self.recorder.event("tap-off", tap, message=told))
+        self.guard = Guard(
+            lambda tap, told: self.recorder.event("tap-off", tap, message=told), essential="frame"
+        )
         self.parameters = Parameters(self.recorder, wanted)
         self.forward = Forward(self.recorder, self.guard, self.parameters.labels, wanted)
         self.facts: dict[str, Any] = {}
@@ -119,7 +121,7 @@ class Probe:
     @tap("backward")
     def _discover(self, roots: Sequence[Tensor], thoroughly: bool) -> None:
         """Find and name the leaves of this graph, where they may be new."""
-        self._leaves.discover(roots, thoroughly=thoroughly)
+        self._leaves.discover(roots, thoroughly=thoroughly, owned=bool(self.steppers.owned()))
         if thoroughly:
             self.forward.criterion.note(misfits(roots))
 
@@ -169,7 +171,7 @@ class Probe:
         if not closed:
             self._gradients.judge(optimizer, parameters, self.recorder)
         if self.measuring:
-            self.recorder.put_run(**rates(optimizer))
+            record_rates(optimizer, self.recorder)
             self.parameters.before(parameters, graded=not closed)
 
     @tap("optimizer")
@@ -194,12 +196,13 @@ class Probe:
     def before_scaler_step(self, scale: float) -> None:
         """A gradient scaler is about to step an optimiser, unless a gradient is not finite."""
         self._gradients.scale, self._skipped = scale, True
+        self.recorder.scaled_by(scale)
 
     @tap("scaler")
     def after_scaler_step(self) -> None:
         """It did, or did not: then the iteration is over all the same."""
         self._gradients.scale = 1.0
-        self.recorder.put_run(skipped=self._skipped)
+        self.recorder.fold_run(max, skipped=self._skipped)
         if self._skipped:
             self._stepped = True
             self.steppers.stepped()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 from typing_extensions import override
 
 from gainstage.errors import UsageError
@@ -67,7 +68,7 @@ def profile(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Pro
     """
     sink = MemorySink()
     probe = Probe(sink)
-    with as_it_was(model), ExitStack() as stack, torch.enable_grad():
+    with as_it_was(model, batch), ExitStack() as stack, torch.enable_grad():
         stack.enter_context(taps.module_tap(probe, model))
         stack.enter_context(taps.backward_tap(probe))
         stack.enter_context(FunctionTap(probe.forward))
@@ -106,10 +107,13 @@ def _has_targets(batch: Any) -> bool:
 
 
 @contextmanager
-def as_it_was(model: nn.Module) -> Iterator[None]:
-    """Give gradients, buffers and the random state back as they were found."""
-    grads = [(p, p.grad) for p in model.parameters()]
+def as_it_was(model: nn.Module, batch: Any = None) -> Iterator[None]:
+    """Give gradients (a batch's, too), buffers and the random state back as they were found."""
+    given = (x for x in pytree.tree_leaves(batch) if isinstance(x, Tensor) and x.is_leaf)
+    grads = [(p, p.grad) for p in (*model.parameters(), *given)]
     buffers = [(b, b.detach().clone()) for b in model.buffers()]
+    # a forward may put a new tensor in a buffer's place
+    owners = [(module._buffers, dict(module._buffers)) for module in model.modules()]  # noqa: SLF001
     for parameter, _ in grads:
         parameter.grad = None
     try:
@@ -121,3 +125,5 @@ def as_it_was(model: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for buffer, kept in buffers:
                 buffer.copy_(kept)
+        for held, found in owners:
+            held.update(found)

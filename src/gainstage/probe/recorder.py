@@ -19,7 +19,6 @@ from gainstage.sketch import Histogram, rows
 from gainstage.sketch.elsewhere import Reading, Values
 from gainstage.sketch.reader import Counts, Reader
 from gainstage.sketch.rows import Numbers, Row, Rows
-from gainstage.sketch.sketch import Sketch
 
 Numbers64 = NDArray[np.float64]
 
@@ -108,22 +107,19 @@ class Recorder:
             now.taken = np.pad(now.taken, (0, more))
             self._columns = np.pad(self._columns, (0, more))
 
-    def merge(self, site: Site, sketch: Sketch) -> None:
-        """Add a sketch to what this step already has at the site."""
-        row = rows.new(1)[0]
-        if sketch.reason:
-            row[rows.COUNT] = np.nan
-        else:
-            rows.from_summary(sketch.summary, row)
-        self.take_one(row, site)
-        if sketch.histogram is not None and not sketch.reason:
-            self.count(site.id, sketch.histogram.counts)
+    def read(self, tensor: Tensor, site: Site, *, anew: bool = False) -> None:
+        """Read a tensor of any kind, which may be an old one, and take the reading over.
 
-    def set(self, site: Site, sketch: Sketch) -> None:
-        """Replace what this step has at the site."""
-        self._now.taken[site.id] = 0
-        self._now.counts.pop(site.id, None)
-        self.merge(site, sketch)
+        Args:
+            tensor: the tensor.
+            site: where the reading belongs.
+            anew: replace what this step has there, rather than add to it.
+        """
+        row = rows.new(1)[0]
+        counts = self.reader.read(tensor, row, fresh=False)
+        self.take_one(row, site, anew=anew)
+        if counts is not None:
+            self.count(site.id, counts, anew=anew)
 
     def take(
         self,
@@ -170,7 +166,7 @@ class Recorder:
 
     def read_later(self, reading: Reading, site: int, *, anew: bool = False) -> None:
         """Take over, later, a reading that is on another device, at the site of that id."""
-        bins = self.bins
+        bins = self.reader.bins
 
         def use(values: Values) -> None:
             row = rows.new(1)
@@ -193,13 +189,9 @@ class Recorder:
         """Where in a frame a quantity of a site is."""
         return int(self._columns[site.id]) + self._offsets[site.kind][quantity]
 
-    def put_columns(self, columns: Numbers, values: Numbers64) -> None:
-        """Set many quantities of this step at once, by their places in the frame."""
+    def put_columns(self, columns: Numbers | int, values: Numbers64 | float) -> None:
+        """Set one quantity of this step or many, by their places in the frame."""
         self._now.frame[columns] = values
-
-    def put_column(self, column: int, value: float) -> None:
-        """Set one quantity of this step by its place in the frame."""
-        self._now.frame[column] = value
 
     def put_run(self, **numbers: float) -> None:
         """Set single quantities of the run at this step."""
@@ -211,6 +203,16 @@ class Recorder:
         for quantity, value in numbers.items():
             found[quantity] = found.get(quantity, 0.0) + value
 
+    def add_loss(self, differentiated: float, value: float) -> None:
+        """Add to this step's loss: as differentiated, and without a scaler's factor if it shows."""
+        self._now.scaled_loss += differentiated
+        self.add_run(loss=value)
+
+    def fold_run(self, fold: Callable[[float, float], float], **numbers: float) -> None:
+        """Set quantities that another optimiser may have set: `fold` says which one counts."""
+        for quantity, value in numbers.items():
+            self._now.fold_run(quantity, value, fold)
+
     def event(self, code: str, site: str = "", **data: Any) -> None:
         """Record that something happened at the current step."""
         self.flush()
@@ -220,11 +222,6 @@ class Recorder:
     def looks_closer(self) -> bool:
         """Whether this is a step of which data, units and samples are looked at as well."""
         return looks_closer(self.step)
-
-    @property
-    def bins(self) -> bool:
-        """Whether this is a step of which histograms are kept."""
-        return self.reader.bins
 
     @property
     def pending(self) -> bool:
@@ -239,6 +236,10 @@ class Recorder:
         self.step += 1
         self.reader.bins = has_histograms(self.step)
         return seconds
+
+    def scaled_by(self, factor: float) -> None:
+        """A gradient scaler steps that has put a factor on this step's loss."""
+        self._now.scale = factor
 
     def commit(self, probe_seconds: float) -> float:
         """End this step and begin the next; it is written now or, soon, with others.

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from gainstage.probe.evaluation import Evaluation
 from gainstage.probe.guard import Guard
+from gainstage.probe.held import Held
 from gainstage.probe.places import Chart, Entry, Feed, Place
 from gainstage.probe.ranks import is_distributed, merge_of
 from gainstage.probe.recorder import Recorder
@@ -22,9 +22,6 @@ from gainstage.sketch import rows
 from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.pool import Pool
 from gainstage.sketch.reader import kind_of
-
-MAX_HELD: Final = 2048
-"""Forward measurements held for a backward that may never come (an evaluation with gradients)."""
 
 _CHARTS: Final = 16
 """Courses of a backward pass that are remembered."""
@@ -47,10 +44,9 @@ class Stages:
         self._recorder = recorder
         self._reader = recorder.reader
         self._pool = Pool(recorder.reader)
-        self._held: list[Entry] = []
-        self._graded: list[tuple[Entry, int]] = []
-        self._charts: dict[tuple[tuple[int, ...], tuple[int, ...]], Chart] = {}
-        self._hooks: list[RemovableHandle] = []
+        self.held = Held(self._pool)
+        self._begun = False  # a forward pass, since the last backward
+        self._charts: dict[tuple[object, ...], Chart] = {}
         self._outputs: dict[int, Callable[[], Tensor | None]] = {}
         self._last: Callable[[], Tensor | None] = lambda: None
         self._last_version = 0
@@ -74,13 +70,13 @@ class Stages:
         shape = tensor.shape
         if not shape:
             return None
-        pool, held = self._pool, self._held
+        pool, held = self._pool, self.held.entries
         reading = pool.take(tensor, kind)
         # a view of what was read last begins where that begins
         if kind and pool.pointer == self._last_pointer and self._is_last(tensor):
             pool.give_back(reading)
             return None
-        if not held or len(held) >= MAX_HELD:
+        if not self._begun or len(held) >= self.held.most:
             self._begin_or_drop()
         entry = place.enter(self, reading, root)
         if shape != entry.shape:
@@ -106,12 +102,10 @@ class Stages:
 
     def _begin_or_drop(self) -> None:
         """The first output of a forward pass, or one of a pass that never ends."""
-        held = self._held
+        self._begun = True
         self.feeding = self._recorder.looks_closer
-        if held:
-            for old in held[: MAX_HELD // 2]:
-                self._pool.give_back(old.reading)
-            del held[: MAX_HELD // 2]
+        if len(self.held.entries) >= self.held.most:
+            self.held.drop()
 
     def listen(self, entry: Entry, tensor: Tensor) -> None:
         """Record the gradient that reaches `tensor` as the entry's."""
@@ -120,15 +114,16 @@ class Stages:
             return
         node = tensor.grad_fn
         if node is None:  # a leaf
-            self._hooks.append(tensor.register_hook(entry.of_tensor))  # type: ignore[no-untyped-call]
+            hook = tensor.register_hook(entry.of_tensor)  # type: ignore[no-untyped-call]
+            self.held.hooks.append((entry, hook))
             return
         # half the price of a tensor's hook, and it meets the gradient that flows on
         entry.output_number = tensor.output_nr
-        self._hooks.append(node.register_prehook(entry))
+        self.held.hooks.append((entry, node.register_prehook(entry)))
 
     def layers(self) -> list[str]:
         """The stages whose outputs are held."""
-        return [entry.place.layer() for entry in self._held]
+        return [entry.place.layer() for entry in self.held.entries]
 
     def look_at_input(self, entry: Entry, module: nn.Module, given: Tensor | None) -> None:
         """Now and then: is it data, and do a BatchNorm's two statistics agree?
@@ -163,54 +158,44 @@ class Stages:
         Returns:
             Whether the first pass was measured; a reentrant checkpoint's runs without autograd.
         """
-        entries = [entry for entry in self._held if entry.place is place]
-        waiting = next((entry for entry in entries if not entry.graded), None)
+        measured, waiting = self.held.first(place)
         if waiting is not None:
             self.listen(waiting, tensor)
-        return bool(entries)
+        return measured
 
     def flush(self) -> None:
-        """After a backward: record the calls that it went through, forget the others."""
-        roots = {entry.root for entry in self._held if entry.graded and entry.root}
-        self._record([e for e in self._held if e.graded or (e.root in roots and not e.needs_grad)])
-        self.forget()
+        """After a backward: record the calls that it went through; another may come for others."""
+        recorded = self.held.passed()
+        self._record(recorded)
+        self.held.over(recorded, self._recorder.step)
+        self._begun = False
+        self._last = lambda: None
+        self._outputs = {key: one for key, one in self._outputs.items() if one() is not None}
 
     def flush_all(self) -> None:
         """Record everything held, as when a script ends between forward and backward."""
-        self._record(self._held)
+        self._record(self.held.never_passed())
         self.forget()
 
     def forget(self) -> None:
         """Drop what is held."""
-        for hook in self._hooks:
-            hook.remove()  # an output may outlive its step; a parameter that is one surely does
-        for entry in self._held:
-            entry.place.calls = 0
-        self._hooks.clear()
-        self._held.clear()
-        self._graded.clear()
+        self.held.clear()
+        self._begun = False
         self._outputs.clear()
-        self._pool.clear()
         self._last = lambda: None
 
     def measure_gradient(self, entry: Entry, grad: Tensor) -> None:
         """A gradient came back to an entry's output; a second one adds to the first."""
         entry.graded = True
-        self._graded.append((entry, self._pool.take(grad)))
+        self.held.graded.append((entry, self._pool.take(grad)))
 
     def _record(self, entries: list[Entry]) -> None:
         if not entries:
             return
         recorder, pool = self._recorder, self._pool
-        graded = [entry for entry, _ in self._graded]
-        key = tuple(map(id, entries)), tuple(map(id, graded))
-        chart = self._charts.get(key)
-        if chart is None:
-            if len(self._charts) >= _CHARTS:
-                self._charts.clear()
-            chart = self._charts[key] = Chart.of(entries, graded, recorder)
+        chart = self._chart(entries, [entry for entry, _ in self.held.graded])
         readings = [entry.reading for entry in entries]
-        readings += [reading for _, reading in self._graded]
+        readings += [reading for _, reading in self.held.graded]
         recorder.take(pool.settle(), chart.number(readings), chart.ids)
         for number, there in pool.elsewhere.items():
             recorder.read_later(there, int(chart.ids[readings.index(number)]))
@@ -226,12 +211,22 @@ class Stages:
                 if counts is not None:
                     recorder.count(site, counts)
 
+    def _chart(self, entries: list[Entry], graded: list[Entry]) -> Chart:
+        missing = self.held.missing(entries)
+        key = tuple(map(id, entries)), tuple(map(id, graded)), tuple(missing.items())
+        chart = self._charts.get(key)
+        if chart is None:
+            if len(self._charts) >= _CHARTS:
+                self._charts.clear()
+            chart = self._charts[key] = Chart.of(entries, graded, self._recorder, missing)
+        return chart
+
     def _record_closer_look(self, chart: Chart) -> None:
         for entry, call, at in zip(chart.entries, chart.calls, chart.columns, strict=True):
             if entry.feed is not None:
                 self._record_feed(entry, entry.feed, entry.place.name(call))
             for quantity, value in entry.spreads.items():
-                self._recorder.put_column(at[quantity], value)
+                self._recorder.put_columns(at[quantity], value)
 
     def _record_feed(self, entry: Entry, feed: Feed, name: str) -> None:
         details = {**entry.details(name), "shape": feed.shape}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gainstage.probe.leaves import Leaves
 from gainstage.probe.ranks import local
+from gainstage.probe.recorder import Recorder
 
 PATIENCE: Final = 16
 """Backwards without any step of an optimiser that exists, before each counts as a step."""
@@ -104,14 +105,20 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [p for group in groups for p in group["params"] if p.requires_grad]
 
 
-def rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """What an optimiser's groups say of its step: rate of the first one, largest decay."""
+def record_rates(optimizer: torch.optim.Optimizer, recorder: Recorder) -> None:
+    """Record what an optimiser's groups say of its step: rate of the first one, largest decay."""
     groups = optimizer.param_groups
-    decays = [group.get("weight_decay", 0.0) for group in groups]
-    return {
-        "lr": float(groups[0].get("lr", math.nan)),
-        "weight_decay": max((float(decay) for decay in decays), default=0.0),
-    }
+    recorder.fold_run(lambda first, _: first, lr=_number(groups[0].get("lr")))
+    for group in groups:
+        recorder.fold_run(max, weight_decay=_number(group.get("weight_decay", 0.0)))
+
+
+def _number(value: Any) -> float:
+    """A number of a group's; NaN for anything else: the rate that Adafactor finds is None."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several
+        return math.nan
 
 
 def _accumulating(leaves: Leaves) -> bool:

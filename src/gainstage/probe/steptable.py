@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gainstage.probe.lines import GRAD, UPDATE, WEIGHT, Entered, Group, Line, Target
@@ -47,7 +48,9 @@ class StepTable:
 
     @staticmethod
     def takes(parameter: Tensor, grad: Tensor | None) -> bool:
-        """Whether both lie as float32 in one piece of memory."""
+        """Whether both lie as float32 in one piece of memory each, of the same size."""
+        if grad is not None and grad.numel() != parameter.numel():
+            return False  # a parameter that was cut since
         return all(
             kind_of(one) == sampling.FLOAT32 and one.numel() > 0 and holds_memory(one)
             for one in ((parameter,) if grad is None else (parameter, grad))
@@ -140,7 +143,7 @@ class StepTable:
             if line is None or not line.open:
                 continue
             line.open = False
-            if parameter.numel() != line.size:
+            if parameter.numel() != line.size or parameter.dtype is not torch.float32:
                 continue
             address = parameter.data_ptr()
             if address != line.address and not self.takes(parameter, None):
@@ -218,7 +221,7 @@ class StepTable:
         recorder = self._recorder
         cosines = self._cosines.reshape(-1), target.cosines, target.columns
         recorder.take(self._out, target.rows, target.ids, anew=True, beside=cosines)
-        if recorder.bins:
+        if recorder.reader.bins:
             for (what, line), site in zip(target.lines, target.sites, strict=True):
                 memory = self._grads if what == GRAD else self._weights  # updates are kept there
                 n = steps.room(line.size, self._plan[0])

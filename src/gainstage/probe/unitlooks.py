@@ -90,7 +90,7 @@ class UnitLooks:
                 bounds = entry.units.bounds
                 outside = None if bounds is None else pool.outside(entry.reading, bounds)
                 if outside is not None:
-                    self._recorder.put_column(at["saturated"], outside)
+                    self._recorder.put_columns(at["saturated"], outside)
 
     def _record_later(
         self, entry: Entry, units: UnitsElsewhere, at: dict[str, int], pool: Pool
@@ -103,4 +103,4 @@ class UnitLooks:
             self._recorder.later(share, partial(self._put, at[quantity]))
 
     def _put(self, column: int, values: Values) -> None:
-        self._recorder.put_column(column, float(values[0]))
+        self._recorder.put_columns(column, float(values[0]))

@@ -37,24 +37,53 @@ _CHANNELS_FIRST: Final = (
 )
 
 
-def has_channels_first(module: nn.Module | None) -> bool:
-    """Whether a module's outputs are numbered by axis 1 whatever their number of axes."""
-    return isinstance(module, _CHANNELS_FIRST)
+_FEATURES_LAST: Final = (nn.Linear, nn.Bilinear, nn.Embedding)
+_OWN: Final = {
+    "linear": -1,
+    "matmul": -1,
+    "embedding": -1,
+    "layer_norm": -1,
+    "conv": 1,
+    "batch_norm": 1,
+    "group_norm": 1,
+}
+"""The same of functional calls."""
 
 
-def unit_axis(shape: tuple[int, ...], *, channels_first: bool = False) -> int | None:
+def own_axis(module: nn.Module | None, op: str) -> int | None:
+    """The axis of a stage's units whatever the number of axes: 1, or -1 for the last.
+
+    Args:
+        module: what makes the outputs, if one does.
+        op: the operation.
+
+    Returns:
+        None where it depends on what the stage is applied to.
+    """
+    if isinstance(module, _CHANNELS_FIRST):
+        return 1
+    # a norm that is derived from torch's may turn images before and after
+    if isinstance(module, _FEATURES_LAST) or type(module) is nn.LayerNorm:
+        return -1
+    return _OWN.get(op) if module is None else None
+
+
+def unit_axis(shape: tuple[int, ...], own: int | None = None) -> int | None:
     """The axis that numbers a stage's units: 1 for images, the last for everything else.
 
     Args:
         shape: of the stage's output, samples first.
-        channels_first: a module made it whose units are always axis 1.
+        own: what :func:`own_axis` says.
 
     Returns:
         None for fewer than two axes.
     """
     if len(shape) < 2:
         return None
-    return 1 if len(shape) >= 4 or channels_first else len(shape) - 1
+    last = len(shape) - 1
+    if own is not None:
+        return last if own < 0 else own
+    return 1 if len(shape) >= 4 else last
 
 
 def unit_shape(shape: tuple[int, ...], axis: int) -> Shape:

@@ -10,7 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from gainstage.render.words import clean, encodable, shorten
-from gainstage.views.levels import LevelDiagram, Meter, ParameterLevels, Stage
+from gainstage.views.levels import LevelDiagram, Meter, Stage
+from gainstage.views.parameters import ParameterLevels, ParameterTable
 
 _LEVEL, _GAIN = 8, 6
 _SCALES = (20, 40, 60, 80, 120, 160, 240, 480, 960)
@@ -73,9 +74,9 @@ def level_lines(diagram: LevelDiagram, width: int, pen: Ink, most: int = 120) ->
             yield _line(stage, lay, width, pen, (diagram.limit, reference))
 
 
-def parameter_lines(diagram: LevelDiagram, width: int, pen: Ink, most: int = 120) -> Iterator[Text]:
+def parameter_lines(table: ParameterTable, width: int, pen: Ink, most: int = 120) -> Iterator[Text]:
     """Levels of each parameter, its gradient and its update, none wider than `width`."""
-    rows = diagram.parameters[:most]
+    rows = table.rows[:most]
     if not rows:
         return
     longest = max(cell_len(clean(row.name)) for row in rows)
@@ -89,8 +90,8 @@ def parameter_lines(diagram: LevelDiagram, width: int, pen: Ink, most: int = 120
             f"  {_reading(row, kind):>{_LEVEL}}" for kind in ("weight", "grad", "update")
         )
         yield _fitted(Text(pen.name(row.name, name) + cells), width)
-    if len(diagram.parameters) > most:
-        yield _fitted(Text(f"({len(diagram.parameters) - most} more)", style="dim"), width)
+    if len(table.rows) > most:
+        yield _fitted(Text(f"({len(table.rows) - most} more)", style="dim"), width)
 
 
 def _reading(row: ParameterLevels, kind: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from gainstage.recording import Recording
 from gainstage.records import Finding, Remedy
 from gainstage.render.words import blindness_told, effort_told, sinks_told
+from gainstage.views.batchnorm import norms_of
 from gainstage.views.findings import finding_cards
 from gainstage.views.view import VIEWS
 
@@ -78,6 +79,7 @@ def run_told(recording: Recording) -> dict[str, Any]:
         "first_step": int(steps[0]) if len(steps) else None,
         "last_step": int(steps[-1]) if len(steps) else None,
         "sites": len(recording.sites),
+        "norms": len(norms_of(recording)),
     }
 
 

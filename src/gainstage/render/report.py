@@ -17,8 +17,9 @@ from gainstage.records import Finding, Remedy
 from gainstage.render.payload import payload, script_json
 from gainstage.render.static_files import plotly_source, static_text, unneeded_styles
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export ", re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
+_EXPORTED = re.compile(r"^export ", re.MULTILINE)
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -102,8 +103,8 @@ def framed_html(page: str) -> str:
 def bundle(entry: str) -> str:
     """An ES module and all that it imports as one script, each module once and first needed first.
 
-    The modules keep to named, one-line imports and to names that are unique over all of them, so
-    joining them is all the bundling there is.
+    The modules keep to named, one-line imports and exports of declarations. Each becomes a function
+    of its own that returns what it exports, so their names do not meet.
     """
     parts: dict[str, str] = {}
     trail: list[str] = []
@@ -113,12 +114,28 @@ def bundle(entry: str) -> str:
             return
         trail.append(name)
         source = static_text(name)
-        for imported in _IMPORT.findall(source):
+        for _, imported in _IMPORT.findall(source):
             add(imported)
-        parts[name] = _EXPORT.sub("", _IMPORT.sub("", source))
+        parts[name] = _as_function(name, source)
 
     add(entry)
     return "\n" + "\n".join(parts.values())
+
+
+def _as_function(name: str, source: str) -> str:
+    told = ", ".join(_EXPORT.findall(source))
+    body = _IMPORT.sub(_taken, source)
+    body = _EXPORTED.sub("", body)
+    return f"const {_variable(name)} = (() => {{\n{body}return {{ {told} }};\n}})();"
+
+
+def _taken(found: re.Match[str]) -> str:
+    names = found[1].replace(" as ", ": ")
+    return f"const {{{names}}} = {_variable(found[2])};\n"
+
+
+def _variable(name: str) -> str:
+    return "module_" + name.removesuffix(".js").replace("-", "_")
 
 
 def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:

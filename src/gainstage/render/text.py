@@ -29,6 +29,7 @@ from gainstage.render.words import (
 from gainstage.views.findings import Card, finding_cards
 from gainstage.views.levels import LevelDiagram, level_diagram
 from gainstage.views.loss import loss_chart
+from gainstage.views.parameters import parameter_table
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _SO_FAR = {
@@ -101,9 +102,10 @@ def levels_table(recording: Recording, step: int | None = None, *, width: int = 
     diagram = level_diagram(recording, step=step)
     for line in level_lines(diagram, width, pen):
         page.line(line)
-    if diagram.parameters:
+    table = parameter_table(recording, step=step)
+    if table.rows:
         page.line()
-        for line in parameter_lines(diagram, width, pen):
+        for line in parameter_lines(table, width, pen):
             page.line(line)
     return buffer.getvalue().rstrip("\n")
 

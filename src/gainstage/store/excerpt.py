@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from gainstage.quantities import QUANTITIES
-from gainstage.recording import Recording, Values
+from gainstage.recording import Recording, Values, Window
 from gainstage.records import Event, Finding, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store.codec import Numbers, to_float32
@@ -153,6 +153,10 @@ class Excerpt(Recording):
     @override
     def histogram(self, site: Site, start: int = 0, stop: int | None = None) -> Histogram:
         return self._whole.histogram(site, start, stop)
+
+    @override
+    def windows(self, site: Site) -> dict[Window, Histogram]:
+        return self._whole.windows(site)
 
 
 def matching(pattern: str) -> Callable[[str], bool]:

@@ -20,7 +20,7 @@ from typing_extensions import Self, override
 
 from gainstage.errors import RunFileError
 from gainstage.quantities import SUMMARY_KEYS
-from gainstage.recording import Recording, Values
+from gainstage.recording import Recording, Values, Window
 from gainstage.records import Event, Kind, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store import addition
@@ -29,7 +29,6 @@ from gainstage.store.codec import to_float32
 from gainstage.store.outcome import merged_events, merged_info
 from gainstage.store.ranks import rank_files
 from gainstage.store.reader import StoredRecording
-from gainstage.store.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,6 +196,7 @@ class MergedRecording(Recording):
             merged += part
         return merged
 
+    @override
     def windows(self, site: Site) -> dict[Window, Histogram]:
         """Every histogram of a site, by the window of steps that it is of."""
         found: dict[tuple[int, int], tuple[Window, Histogram]] = {}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self, override
 
-from gainstage.recording import Recording, Values
+from gainstage.recording import Recording, Values, Window
 from gainstage.records import Event, Finding, Remedy, RunInfo, Site
 from gainstage.sketch import Histogram
 from gainstage.store import problems
@@ -24,7 +24,7 @@ from gainstage.store.codec import is_intact, to_float32, unpack_values
 from gainstage.store.compaction import rollup
 from gainstage.store.source import Source
 from gainstage.store.timeline import Timeline
-from gainstage.store.windows import SIZES, Window, cover
+from gainstage.store.windows import SIZES, cover
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,6 +236,7 @@ class StoredRecording(Recording):
                 merged = merged if part is None else merged + part
         return merged
 
+    @override
     def windows(self, site: Site) -> dict[Window, Histogram]:
         """Every stored histogram of a site, by the window of steps that it is of."""
         found: dict[Window, Histogram] = {}

@@ -26,8 +26,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gainstage.recording import Window
 from gainstage.sketch import Histogram
 from gainstage.sketch.histogram import pack
+
+__all__ = ["KEEP", "SIZES", "Merger", "StoredWindow", "Superseded", "Window", "cover", "finest"]
 
 SIZES: Final = (1, 10, 100, 1000)
 """Steps in a window; each size divides the next."""
@@ -37,25 +40,6 @@ KEEP: Final = 100
 
 _ALWAYS: Final = 100
 """From this size on every window is stored when it closes (and dropped when it is superseded)."""
-
-
-class Window(NamedTuple):
-    """What is known of a stored histogram without reading it.
-
-    Attributes:
-        size: its span in steps.
-        step0: its first step.
-        n: histograms merged into it.
-    """
-
-    size: int
-    step0: int
-    n: int
-
-    @property
-    def end(self) -> int:
-        """One past its last step."""
-        return self.step0 + self.size
 
 
 class StoredWindow(NamedTuple):
@@ -256,7 +240,7 @@ def finest(windows: Iterable[Window]) -> list[Window]:
 
 
 def _leaves(node: _Node) -> Iterator[Window]:
-    if sum(child.window.n for child in node.children) == node.window.n:
+    if node.children and node.answers(node.window.step0, node.window.end):
         for child in node.children:
             yield from _leaves(child)
     else:

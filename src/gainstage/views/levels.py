@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gainstage.recording import Recording
-from gainstage.records import Site
 from gainstage.views.view import (
     Floats,
     Numbers,
+    between,
     by_name,
-    decibels,
     measured_level,
     median,
     number,
@@ -73,20 +72,6 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterLevels:
-    """Levels in dB of a parameter, its gradient and its update, read like the stages."""
-
-    name: str
-    layer: str
-    op: str
-    shape: tuple[int, ...]
-    weight: float | None
-    grad: float | None
-    update: float | None
-    silent: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class LevelDiagram:
     """The levels of a whole network.
 
@@ -96,7 +81,6 @@ class LevelDiagram:
         stop: last step of the range.
         steps: the steps of the tracks, evenly picked from the whole run.
         stages: in forward order.
-        parameters: in forward order.
         limit: how many dB from its reference a level may be before it is out of range; forward
             the reference is 0 dB, backward the level at which the gradient enters the network
             (the last stage's), because a loss may be scaled at will.
@@ -107,7 +91,6 @@ class LevelDiagram:
     stop: int
     steps: tuple[int, ...]
     stages: tuple[Stage, ...]
-    parameters: tuple[ParameterLevels, ...]
     limit: float = LIMIT_DB
 
 
@@ -128,6 +111,7 @@ def level_diagram(
         stop: last step of the range (included); None for the last recorded.
 
     Example:
+        >>> from gainstage.records import Site
         >>> a, b = Site(0, "a", "output", "a", "Linear", 0), Site(1, "b", "output", "b", "Tanh", 1)
         >>> from gainstage.recording import MemoryRecording
         >>> run = MemoryRecording([a, b], {(0, "rms"): [1.0], (1, "rms"): [0.1]})
@@ -135,7 +119,7 @@ def level_diagram(
         [('a', 0.0, None), ('b', -20.0, -20.0)]
     """
     steps = recording.steps
-    chosen = _chosen(steps, step, start, stop)
+    chosen = between(steps, step, start, stop)
     picked = _picked(len(steps), len(recording.of_kind("output")))
     read = steps[chosen] if chosen.any() else steps
     first, last = (int(read[0]), int(read[-1])) if len(read) else (0, 0)
@@ -145,19 +129,7 @@ def level_diagram(
         stop=last,
         steps=tuple(steps[picked].tolist()),
         stages=_stages(recording, chosen, picked),
-        parameters=_parameters(recording, chosen),
     )
-
-
-def _chosen(
-    steps: NDArray[np.int64], step: int | None, start: int | None, stop: int | None
-) -> NDArray[np.bool_]:
-    if step is not None and len(steps):
-        nearest = int(np.argmin(np.abs(steps - step)))
-        return np.asarray(np.arange(len(steps)) == nearest)
-    low = -math.inf if start is None else start
-    high = math.inf if stop is None else stop
-    return np.asarray((steps >= low) & (steps <= high))
 
 
 def _picked(total: int, stages: int) -> NDArray[np.int64]:
@@ -218,31 +190,3 @@ def _finite(levels: Floats) -> Floats:
 
 def _difference(a: float, b: float) -> float | None:
     return number(a - b) if math.isfinite(a) and math.isfinite(b) else None
-
-
-def _parameters(recording: Recording, chosen: NDArray[np.bool_]) -> tuple[ParameterLevels, ...]:
-    gradients, updates = by_name(recording, "grad"), by_name(recording, "update")
-    rows = []
-    for site in by_name(recording, "weight").values():
-        sites: dict[str, Site | None] = {
-            "weight": site,
-            "grad": gradients.get(site.name),
-            "update": updates.get(site.name),
-        }
-        read = {
-            kind: median(decibels(recording.values(where, "rms"))[chosen]) if where else math.nan
-            for kind, where in sites.items()
-        }
-        rows.append(
-            ParameterLevels(
-                name=site.name,
-                layer=site.layer,
-                op=site.op,
-                shape=site.shape,
-                weight=number(read["weight"]),
-                grad=number(read["grad"]),
-                update=number(read["update"]),
-                silent=tuple(kind for kind, level in read.items() if level == -math.inf),
-            )
-        )
-    return tuple(rows)

@@ -96,6 +96,29 @@ def measured_level(recording: Recording, site: Site | None) -> Floats:
     return decibels(recording.values(site, "rms"))
 
 
+def between(
+    steps: NDArray[np.int64], step: int | None, start: int | None, stop: int | None
+) -> NDArray[np.bool_]:
+    """Which entries are read: the nearest to one step, or all of a range: [T].
+
+    Args:
+        steps: of a recording.
+        step: the one step; None for the range.
+        start: first step of the range; None for the first recorded.
+        stop: last step of the range (included); None for the last recorded.
+
+    Example:
+        >>> between(np.array([0, 10, 20]), 12, None, None).tolist()
+        [False, True, False]
+    """
+    if step is not None and len(steps):
+        nearest = int(np.argmin(np.abs(steps - step)))
+        return np.asarray(np.arange(len(steps)) == nearest)
+    low = -math.inf if start is None else start
+    high = math.inf if stop is None else stop
+    return np.asarray((steps >= low) & (steps <= high))
+
+
 def by_name(recording: Recording, kind: Kind) -> dict[str, Site]:
     """The sites of one kind by name, in forward order; the first of a name counts."""
     found: dict[str, Site] = {}

@@ -44,6 +44,29 @@ def write(path, steps=40, *, names=("layers.0", "layers.2"), script="train.py", 
     return writer
 
 
+ROW = {"quantity": "loss", "published": 2.0, "measured": 2.1, "low": 1.5, "high": 2.5,
+       "kind": "D", "asked": True, "inside": True}  # fmt: skip
+
+
+def keep(place, name="demo", quantity="loss"):
+    """Results of an experiment, and a landscape with a way across it."""
+    place.mkdir(parents=True)
+    told = {"experiment": name, "options": {"lr": 0.1}, "quick": False, "seconds": 2.0}
+    told["rows"] = [{**ROW, "quantity": quantity}, {**ROW, "inside": False, "high": float("inf")}]
+    (place / "results.json").write_text(json.dumps(told))
+    x = np.linspace(-2, 2, 9)
+    np.savez(
+        place / f"{quantity[:40].replace('/', '')}.npz", x=x, y=x, names=[quantity], note="",
+        axes=["w", quantity], values=np.add.outer(x**2, x**2)[None], rows=9,
+        path=np.linspace([-2, -2], [0, 0], 12),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def keep_experiment():
+    return keep
+
+
 @pytest.fixture(scope="session")
 def write_run():
     return write

@@ -38,7 +38,11 @@ def test_a_whole_run_is_told_as_in_a_report(live, whole):
     assert live.told("/api/levels", run=RUN) == plain(VIEWS["levels"](whole))
     assert opening["run"]["steps"] == 40
     assert opening["run"]["status"] == "finished"
-    assert live.told("/api/updates", run=RUN) == plain(VIEWS["updates"](whole))
+    for name in ("updates", "parameters", "batchnorm"):
+        assert live.told(f"/api/{name}", run=RUN) == plain(VIEWS[name](whole))
+    history = live.told("/api/history", run=RUN, only="output", site="layers.0")
+    assert history["histories"] == plain(VIEWS["history"](whole))["histories"]
+    assert len(history["histories"][0]["ridges"]) > 10
     maps = plain(VIEWS["heatmap"](whole))
     for key, _ in maps["choices"]:
         told = live.told("/api/heatmap", run=RUN, only=key)
@@ -63,6 +67,8 @@ def test_some_steps_and_some_sites(live):
     opening = live.told("/api/run", run=RUN, start=10, stop=19)
     assert opening["loss"]["steps"] == list(range(10, 20))
     assert opening["run"]["steps"] == 40
+    history = live.told("/api/history", run=RUN, start=10, stop=19, only="output", site="layers.0")
+    assert history["histories"][0]["first"] == list(range(10, 20))
     levels = live.told("/api/levels", run=RUN, start=10, stop=19)
     assert (levels["start"], levels["stop"]) == (10, 19)
 

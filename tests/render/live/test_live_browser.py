@@ -15,6 +15,48 @@ from gainstage.records import RunInfo, Series, Site
 from gainstage.store import Writer
 
 RUN = "2026-01-01-aaaa"
+HINTS = ("Canvas2D: Multiple readback", "[.WebGL-")
+"""Where Chromium tells plotly how pictures in three dimensions could be drawn faster."""
+
+
+@pytest.fixture
+def visit(browser, live):
+    """Opens the page of a server at a fragment; at the end nothing may have gone wrong."""
+    troubles, contexts = [], []
+
+    def watch(page, server, expected):
+        def heard(message):
+            hint = message.type == "warning" and message.text.startswith(HINTS)
+            if not hint and not (expected and "Failed to load resource" in message.text):
+                troubles.append(f"console {message.type}: {message.text}")
+
+        page.on("console", heard)
+        page.on("pageerror", lambda e: troubles.append(f"error: {e}"))
+        page.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
+        page.on("request", lambda r: None if _ours(r.url, server) else troubles.append(r.url[:200]))
+
+    def visiting(fragment="", *, server=live, width=1280, scheme="light", failing=False):
+        context = browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 900}, accept_downloads=True
+        )
+        contexts.append(context)
+        name, value = server.cookie.split("=", 1)
+        context.add_cookies([{"name": name, "value": value, "url": server.url}])
+        page = context.new_page()
+        watch(page, server, failing)
+        page.goto(server.url + "#" + fragment)
+        if not failing:
+            page.wait_for_selector("html[data-ready]", timeout=60_000)
+        return page
+
+    yield visiting
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def _ours(url, server):
+    return url.startswith((server.url, "data:", "blob:"))
 
 
 def test_the_address_of_the_terminal_opens_the_page_and_is_spent(browser, folder, start_server):
@@ -268,6 +310,64 @@ def test_hostile_names_stay_text(
         page.context.close()
     finally:
         server.stop()
+
+
+def test_experiments_are_listed_and_shown(visit, tmp_path, start_server, until, keep_experiment):
+    keep_experiment(tmp_path / "lab" / "demo")
+    server = start_server(tmp_path)
+    try:
+        page = visit(server=server)
+        page.wait_for_selector("#experiments a.name")
+        assert "1 of 2 figures agree" in page.inner_text("#experiments")
+        page.locator("#experiments a.name").click()
+        page.wait_for_selector(".figure-row.error")
+        assert page.locator(".figure-row").count() == 2
+        page.locator("[data-slot=loss]").scroll_into_view_if_needed()
+        page.wait_for_selector("#map-loss .contourlayer")
+        points = "document.querySelector('#map-loss .chart').data[1].x.length"
+        assert page.evaluate(points) == 12
+        page.locator("#map-loss input[type=range]").fill("4")
+        until(page, f"{points} === 5")
+        page.get_by_text("Play").click()
+        until(page, f"{points} === 12")
+        solid = page.locator("#map-loss button[data-value=solid]")
+        if solid.count():  # only where the browser draws in three dimensions
+            solid.click()
+            until(page, "document.querySelector('#map-loss .chart').data[0].type === 'surface'")
+            page.wait_for_timeout(500)
+        with page.expect_download() as got:
+            page.locator("#map-loss .save", has_text="CSV").click()
+        assert len(Path(got.value.path()).read_text(encoding="utf-8").splitlines()) == 82
+        page.get_by_text("All runs").click()
+        page.wait_for_selector("#experiments")
+        page.context.close()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_hostile_experiments_stay_text(visit, tmp_path, start_server, keep_experiment, width):
+    name = "<img src=x onerror=alert(1)>"
+    keep_experiment(tmp_path / "lab" / name, name, name)
+    server = start_server(tmp_path)
+    try:
+        page = visit(server=server, width=width)
+        page.locator("#experiments a.name").click()
+        page.wait_for_selector(".figure-row")
+        page.locator(".slot").scroll_into_view_if_needed()
+        page.wait_for_selector(".contourlayer")
+        assert name in page.inner_text("main")
+        assert page.locator("#gainstage img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.context.close()
+    finally:
+        server.stop()
+
+
+def test_an_experiment_that_is_not_there_is_told(visit):
+    page = visit("lab=nothing", failing=True)
+    page.wait_for_selector(".failed")
+    assert "There is no experiment called 'nothing'" in page.inner_text(".failed")
 
 
 def hostile_run(path, names, script):

@@ -89,6 +89,25 @@ def test_a_glance_is_kept_until_something_is_written(place, monkeypatch):
     assert len(shelf.listed()) == 2
 
 
+def test_a_run_is_read_anew_only_if_something_may_have_been_written(place):
+    for path in place.glob("*.gs"):
+        os.utime(path, (1e9, 1e9))  # nothing for a long time
+    shelf, looks = Shelf(place), []
+
+    def counted(run):
+        refresh = type(run).refresh
+        return lambda: (looks.append(run.path.stem), refresh(run))
+
+    with shelf.reading("a") as run:
+        run.refresh = counted(run)
+    with shelf.reading("a"):
+        assert looks == []
+    os.utime(place / "a.gs")  # a moment ago: another writing might bear the same time
+    for times in (1, 2):
+        with shelf.reading("a"):
+            assert looks == ["a"] * times
+
+
 def test_two_who_ask_for_the_list_at_the_same_time_have_each_run_read_once(place, monkeypatch):
     shelf, read, never = Shelf(place), [], threading.Event()
     look = shelf_module._look

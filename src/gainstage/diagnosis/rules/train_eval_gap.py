@@ -48,7 +48,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     if len(evidence.recording.steps) < SETTLED:
         return
     gaps = [(_late(evidence, s), s) for s in evidence.outputs if "BatchNorm" in s.op]
-    gaps = [(gap - _noise(s), s) for gap, s in gaps if np.isfinite(gap)]
+    gaps = [(gap - noise_of_batch(s), s) for gap, s in gaps if np.isfinite(gap)]
     worst, site = max(gaps, key=lambda pair: pair[0], default=(0.0, None))
     if site is None or worst < GAP:
         return
@@ -62,7 +62,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             f"In evaluation the output of {site.name} would move by {worst:.2g} of its standard "
             "deviation: the running statistics are not those of the batches."
         ),
-        evidence={"running_gap": worst, "noise_of_the_batch": _noise(site)},
+        evidence={"running_gap": worst, "noise_of_the_batch": noise_of_batch(site)},
         threshold={"running_gap": GAP},
     )
 
@@ -94,7 +94,11 @@ def _late(evidence: Evidence, site: Site) -> float:
     return median(gap[max(len(gap) // 2, SETTLED // 2) :])
 
 
-def _noise(site: Site) -> float:
-    """What the mean and the variance of a batch are off by chance, thrice: 3 sqrt(1.5 / n)."""
+def noise_of_batch(site: Site) -> float:
+    """What the mean and the variance of a batch are off by chance, thrice: 3 sqrt(1.5 / n).
+
+    Args:
+        site: the output of a BatchNorm; n is the number of elements of a channel.
+    """
     n = int(np.prod(site.shape)) // max(site.shape[1], 1) if len(site.shape) > 1 else 1
     return 3.0 * float(np.sqrt(1.5 / max(n, 1)))

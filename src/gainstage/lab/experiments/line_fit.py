@@ -82,10 +82,14 @@ def line_fit(options: Options, output: Output) -> None:
     output.add("greatest MSE on the map", peaks["MSE"], 100.0, 0.5, kind="D", quick=True)
     output.add("greatest L1 on the map", peaks["L1"], 8.3, 0.05, kind="D", quick=True)
     _compare_huber(batch, options, output)
-    output.picture("losses", figure_losses(_with_path(whole, courses["plain"][1])))
+    seen = _with_path(whole, courses["plain"][1])
+    output.picture("losses", figure_losses(seen))
+    output.landscape("losses", seen)
     for name, (_, trajectory) in courses.items():
         mse = _with_path(_map(batch, options, {f"MSE, {name}": F.mse_loss}), trajectory)
-        output.picture(name.replace(", ", "-").replace(" ", "-"), figure_losses(mse))
+        file = name.replace(", ", "-").replace(" ", "-")
+        output.picture(file, figure_losses(mse))
+        output.landscape(file, mse)
 
 
 def _train(

@@ -45,6 +45,7 @@ def surfaces(options: Options, output: Output) -> None:
         name = result.surface.name
         output.picture(f"{name}-map", figure_map(result))
         output.picture(f"{name}-3d", figure_3d(result))
+        output.landscape(name, result)
         if options.films:
             output.files.append(animate(result, output.folder / f"{name}.gif"))
     for name in SURFACES:

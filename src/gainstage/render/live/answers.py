@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -16,12 +16,15 @@ from gainstage.errors import UsageError
 from gainstage.render.live.shelf import Shelf, Signature, Whole, mark, quiet
 from gainstage.render.payload import PAYLOAD_SCHEMA, run_told
 from gainstage.store import Excerpt, open_recording
+from gainstage.views.batchnorm import norm_chart
 from gainstage.views.compare import compare_runs
 from gainstage.views.findings import finding_cards
 from gainstage.views.heatmap import heat_maps
 from gainstage.views.histograms import ridges
+from gainstage.views.history import histories
 from gainstage.views.levels import level_diagram
 from gainstage.views.loss import loss_chart
+from gainstage.views.parameters import parameter_table
 from gainstage.views.updates import update_chart
 
 JUDGED_CELLS: Final = 8_000_000
@@ -44,6 +47,7 @@ class Query(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         match: what the names of sites must contain.
         only: the one map or kind that is wanted.
         other: another run to compare it with.
+        site: the one site that is wanted.
     """
 
     run: Name
@@ -52,6 +56,7 @@ class Query(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     match: Annotated[str, msgspec.Meta(max_length=200)] = ""
     only: Annotated[str, msgspec.Meta(max_length=40)] = ""
     other: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    site: Annotated[str, msgspec.Meta(max_length=400)] = ""
 
 
 def asked(parameters: Mapping[str, str]) -> Query:
@@ -128,22 +133,13 @@ class Answers:
         told = "" if whole else f"Judged by the first {most:,} of {len(run.steps):,} steps."
         return {**_plain(finding_cards(run, found, self._manuals)), "told": told}
 
-    def view(
-        self, name: Literal["heatmap", "histograms", "levels", "updates"], query: Query
-    ) -> Any:
-        """One view of a run."""
+    def view(self, name: str, query: Query) -> Any:
+        """One view of a run, by its name in :data:`VIEWS`."""
         with self._shelf.reading(query.run) as run:
-            if (
-                name == "levels"
-            ):  # all of them, whatever is looked for: each tells of its neighbours
-                return level_diagram(Excerpt(run, query.start, query.stop))
-            part = Excerpt(run, query.start, query.stop, match=query.match)
-            if name == "heatmap":
-                return heat_maps(part, only=query.only)
-            if name == "updates":
-                return update_chart(part)
-            stop = None if query.stop is None else query.stop + 1
-            return ridges(part, start=query.start or 0, stop=stop, only=query.only)
+            # of levels all, whatever is looked for: each tells of its neighbours
+            match = "" if name == "levels" else query.match
+            part = Excerpt(run, query.start, query.stop, match=match)
+            return VIEWS[name](part, query)
 
     def comparison(self, query: Query) -> Any:
         """Two runs beside each other."""
@@ -151,6 +147,29 @@ class Answers:
             parts = [Excerpt(run) for run in both]
             losses = [Excerpt(run, match=None) for run in both]
             return compare_runs(parts[0], parts[1], losses=(losses[0], losses[1]))
+
+
+def _spread(part: Excerpt, query: Query) -> Any:
+    stop = None if query.stop is None else query.stop + 1
+    return ridges(part, start=query.start or 0, stop=stop, only=query.only)
+
+
+def _history(part: Excerpt, query: Query) -> Any:
+    stop = None if query.stop is None else query.stop + 1
+    start = query.start or 0
+    return histories(part, start=start, stop=stop, only=query.only, site=query.site)
+
+
+VIEWS: Final[dict[str, Callable[[Excerpt, Query], Any]]] = {
+    "batchnorm": lambda part, _: norm_chart(part),
+    "heatmap": lambda part, query: heat_maps(part, only=query.only),
+    "histograms": _spread,
+    "history": _history,
+    "levels": lambda part, _: level_diagram(part),
+    "parameters": lambda part, _: parameter_table(part),
+    "updates": lambda part, _: update_chart(part),
+}
+"""What can be asked of a part of a run, each by itself."""
 
 
 def encode(answer: Any) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import anyio
@@ -15,22 +16,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gainstage.errors import GainstageError, RunFileError
-from gainstage.render.live.answers import Answers, Query, asked, encode
+from gainstage.render.live.answers import VIEWS, Answers, asked, encode
 from gainstage.render.live.guard import ASKING, Guard, Keys
+from gainstage.render.live.lab import LabShelf, lab_asked
 from gainstage.render.live.playground import PATH, Playground
 from gainstage.render.live.shelf import Shelf
 from gainstage.render.live.stream import Streams
 from gainstage.render.live.worker import Worker
+from gainstage.render.report import bundle
 from gainstage.render.static_files import MODULES, plotly_source, static_text, unneeded_styles
 
 _READERS: Final = 3
 """Answers that are worked on at the same time; others wait for their turn."""
 
-_LIVE: Final = tuple(name for name in MODULES if name != "report.js")
-
 _LOG: Final = logging.getLogger("gainstage")
 
 _SCRIPT: Final = "text/javascript"
+_ENTRY: Final = "live.js"
 
 
 def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
@@ -44,19 +46,17 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
     answers = Answers(shelf)
     readers = anyio.CapacityLimiter(_READERS)
     streams = Streams(shelf)
+    lab = LabShelf(shelf.folder)
     worker = Worker()
 
-    def tells(answer: Callable[[Query], Any]) -> Callable[[Request], Any]:
+    def tells(
+        answer: Callable[[Any], Any], read: Callable[[Mapping[str, str]], Any] = asked
+    ) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            query = asked(request.query_params)
+            query = read(request.query_params)
             return await anyio.to_thread.run_sync(_json, answer, query, limiter=readers)
 
         return endpoint
-
-    async def runs(request: Request) -> Response:
-        del request
-        told = await anyio.to_thread.run_sync(answers.runs, limiter=readers)
-        return Response(encode(told), media_type="application/json")
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -65,18 +65,19 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
         shelf.close()
         worker.close()
 
+    views = {name: tells(functools.partial(answers.view, name)) for name in VIEWS}
     served = (*MODULES, "page.css", "playground.css", "plotly.js")
     files = {f"/static/{name}": _file(name) for name in served}
     routes = [
         Route("/", _page, methods=["GET"]),
-        Route("/api/runs", runs, methods=["GET"]),
+        Route("/api/runs", tells(lambda _: answers.runs(), _nothing), methods=["GET"]),
         Route("/api/run", tells(answers.opening), methods=["GET"]),
         Route("/api/findings", tells(answers.findings), methods=["GET"]),
-        Route("/api/heatmap", tells(lambda query: answers.view("heatmap", query))),
-        Route("/api/histograms", tells(lambda query: answers.view("histograms", query))),
-        Route("/api/levels", tells(lambda query: answers.view("levels", query))),
-        Route("/api/updates", tells(lambda query: answers.view("updates", query))),
+        *(Route(f"/api/{name}", endpoint, methods=["GET"]) for name, endpoint in views.items()),
         Route("/api/compare", tells(answers.comparison), methods=["GET"]),
+        Route("/api/lab", tells(lambda _: lab.experiments(), _nothing), methods=["GET"]),
+        Route("/api/experiment", tells(lab.experiment, lab_asked), methods=["GET"]),
+        Route("/api/landscape", tells(lab.landscape, lab_asked), methods=["GET"]),
         Route("/api/events", streams.endpoint, methods=["GET"]),
         Route(PATH, Playground(worker).endpoint, methods=[*ASKING]),
         *(Route(path, file, methods=["GET"]) for path, file in files.items()),
@@ -87,7 +88,11 @@ def make_app(shelf: Shelf, keys: Keys, port: int) -> Guard:
     return Guard(app, keys, port, public, static_text("locked.html"), frozenset({PATH}))
 
 
-def _json(answer: Callable[[Query], Any], query: Query) -> Response:
+def _nothing(parameters: Mapping[str, str]) -> None:
+    del parameters  # there is nothing to ask for
+
+
+def _json(answer: Callable[[Any], Any], query: Any) -> Response:
     return Response(encode(answer(query)), media_type="application/json")
 
 
@@ -95,9 +100,7 @@ async def _page(request: Request) -> Response:
     del request
     ids = unneeded_styles(plotly_source())
     templates = "".join(f'<template id="{key}"></template>' for key in ids)
-    preloads = "\n".join(f'<link rel="modulepreload" href="/static/{name}">' for name in _LIVE)
     page = static_text("live.html").replace("{{unneeded}}", templates)
-    page = page.replace("{{modules}}", preloads)
     return Response(page, media_type="text/html")
 
 
@@ -106,10 +109,17 @@ def _file(name: str) -> Callable[[Request], Any]:
 
     async def endpoint(request: Request) -> Response:
         del request
-        text = plotly_source() if name == "plotly.js" else static_text(name)
-        return Response(text, media_type=kind)
+        return Response(_content(name), media_type=kind)
 
     return endpoint
+
+
+@functools.cache
+def _content(name: str) -> bytes:
+    if name == _ENTRY:  # all modules in one answer: a question each would hold up the first one
+        return bundle(name).encode("utf-8")
+    text = plotly_source() if name == "plotly.js" else static_text(name)
+    return text.encode("utf-8")
 
 
 async def _told(request: Request, error: Exception) -> Response:

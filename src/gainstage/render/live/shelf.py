@@ -34,6 +34,9 @@ MOST_LISTED: Final = 2_000
 
 _CURVE: Final = 48
 
+_SETTLED: Final = 2.0
+"""Seconds without a writing after which the time of the last one can be told from any later's."""
+
 Whole = StoredRecording | MergedRecording
 Signature = tuple[tuple[int, int, int], ...]
 """Inode, time and size of each file of a run: another one after each step that is written."""
@@ -76,6 +79,8 @@ class Listed:
 class _Open:
     recording: Whole
     inodes: tuple[int, ...]
+    seen: Signature = ()
+    """As of its last refreshing, if nothing had been written for a while: there is nothing new."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -111,8 +116,8 @@ class Shelf:
         Raises:
             RunFileError: there is none of that name.
         """
-        path = self.find().get(name)
-        if path is None:
+        path = run_files(self.folder).get(name)
+        if path is None or not path.resolve().is_relative_to(self.folder.resolve()):
             msg = f"There is no run called {name[:80]!r} here. It may have been moved or deleted."
             raise RunFileError(msg)
         return path
@@ -137,10 +142,12 @@ class Shelf:
             RunFileError: there is none of that name, or it cannot be read.
         """
         opened = self._opened(name)
-        with opened.lock:
-            opened.recording.refresh()
-            with opened.recording.held():
-                yield opened.recording
+        with opened.lock, opened.recording.held():
+            now = self.signature(name)
+            if now != opened.seen:
+                opened.recording.refresh()
+                opened.seen = _settled(now)
+            yield opened.recording
 
     @contextlib.contextmanager
     def reading_both(self, first: str, second: str) -> Iterator[tuple[Whole, Whole]]:
@@ -170,13 +177,14 @@ class Shelf:
 
     def _opened(self, name: str) -> _Open:
         path = self.path(name)
+        now = _signature(path)
         inodes = tuple(inode for inode, _, _ in _signature(path, companions=False))
         with self._lock:
             kept = self._open.pop(name, None)
             if kept is not None and kept.inodes != inodes:  # another file of the same name
                 kept = None
             if kept is None:
-                kept = _Open(open_recording(path), inodes)
+                kept = _Open(open_recording(path), inodes, _settled(now))
             self._open[name] = kept
             while len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)  # its file is closed when nobody reads any more
@@ -233,6 +241,10 @@ def _signature(path: Path, *, companions: bool = True) -> Signature:
             stat = file.stat()
             found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
     return tuple(found)
+
+
+def _settled(signature: Signature) -> Signature:
+    return signature if quiet(signature) > _SETTLED else ()
 
 
 def mark(signature: Signature) -> str:

@@ -2,8 +2,8 @@
 import { clean, decibel, duration, el, figure, panel, plural, short } from "./dom.js";
 import { wanted } from "./state.js";
 
-export function detailsOf({ run, levels }) {
-  return { node: panel("details", "Run details", "", null, list(run), levels ? parameters(levels.parameters) : null) };
+export function detailsOf({ run, parameters }) {
+  return { node: panel("details", "Run details", "", null, list(run), parameterTable(parameters.rows)) };
 }
 
 function list(run) {
@@ -34,7 +34,7 @@ function told(value) {
   return Object.entries(value).map(([key, part]) => key + " " + told(part)).join(", ");
 }
 
-function parameters(rows) {
+function parameterTable(rows) {
   if (!rows.length) return null;
   const found = rows.filter((row) => wanted(row.name));
   const kinds = ["weight", "grad", "update"];

@@ -34,6 +34,14 @@ export function short(text, most) {
   return letters.slice(0, head).join("") + "…" + letters.slice(letters.length - (most - 1 - head)).join("");
 }
 
+// The names without the modules that all of them begin with, which tell nothing apart.
+export function distinct(names) {
+  const parts = names.map((name) => name.split("."));
+  let deep = 0;
+  while (names.length > 1 && parts.every((one) => one.length > deep + 1 && one[deep] === parts[0][deep])) deep++;
+  return parts.map((one) => one.slice(deep).join("."));
+}
+
 // For plotly, which reads a little html: a name must not become markup there.
 export function forPlotly(text, most = 30) {
   return short(text, most).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\$/g, "&#36;");

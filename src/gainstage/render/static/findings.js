@@ -15,8 +15,7 @@ export function findingsOf(data) {
 }
 
 function calmPanel({ run, levels }) {
-  const places = levels ? [plural(levels.stages.length, "stage"), plural(levels.parameters.length, "parameter")] : [];
-  const watched = [...places, plural(run.steps, "step")];
+  const watched = [levels ? plural(levels.stages.length, "stage") : null, plural(run.sites, "site"), plural(run.steps, "step")].filter(Boolean);
   return el("div", { class: "calm" }, el("span", { class: "lamp", "aria-hidden": "true" }),
     el("div", {}, el("strong", {}, "Healthy"), el("p", {}, "No rule found anything that hurts this training. Watched: " + watched.join(", ") + ".")));
 }

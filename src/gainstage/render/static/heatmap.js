@@ -1,7 +1,8 @@
 // Layer by step matrices of one quantity at a time.
-import { choice, el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { choice, distinct, el, emptyState, figure, forPlotly, panel } from "./dom.js";
+import { folding, rowsOf, toggle, treeOf } from "./fold.js";
 import { savers } from "./save.js";
-import { get, set, wanted } from "./state.js";
+import { get, set } from "./state.js";
 import { axis, chart, ink, labelRoom, narrow } from "./theme.js";
 
 export function heatmapOf({ heatmap }) {
@@ -9,32 +10,58 @@ export function heatmapOf({ heatmap }) {
   const node = el("div", { class: "chart", role: "img", "aria-label": "Quantity by layer and step" });
   const note = el("p", { class: "note" });
   const offered = JSON.stringify(heatmap.choices);
-  let [view, map] = [heatmap, mapOf(heatmap)];
-  const tell = () => { note.textContent = map.layers.length ? noteOfMap(map, view) : "No layer has a name like this, or nothing was measured in these steps."; };
+  let [view, map] = [heatmap, null];
+  const modules = el("span", {});
+  const look = () => { // at what the view tells, folded as it is now
+    const whole = mapOf(view);
+    map = foldedMap(whole);
+    const button = folding(whole.layers);
+    modules.replaceChildren(...(button ? [button.button] : []));
+    note.textContent = map.layers.length ? noteOfMap(map, view) : "No layer has a name like this, or nothing was measured in these steps.";
+  };
   let draw = () => {};
-  const tools = [choice("Quantity", heatmap.choices, (key) => set("map", key), map.key), savers("Heat map", () => rowsOfMap(map, view), () => node)];
-  tell();
+  look();
+  const tools = [choice("Quantity", heatmap.choices, (key) => set("map", key), map.key), modules, savers("Heat map", () => rowsOfMap(map, view), () => node)];
   return {
     node: panel("heatmap", "Heat map", "", tools, note, node),
-    draw: () => { draw = chart(node, () => ({ traces: tracesOfMap(map, view), layout: layoutOfMap(map) }), true); },
+    draw: () => {
+      draw = chart(node, () => ({ traces: tracesOfMap(map, view), layout: layoutOfMap(map) }), true);
+      node.on("plotly_click", ({ points }) => { const row = map.rows[points[0].y]; if (row && row.node.children.length) toggle(row); });
+    },
+    fold: () => { look(); draw(); },
     update: (data) => {
       if (JSON.stringify(data.heatmap.choices) !== offered) return false;
-      [view, map] = [data.heatmap, mapOf(data.heatmap)];
-      tell();
+      view = data.heatmap;
+      look();
       draw();
       return true;
     },
   };
 }
 
-// The chosen map, with the layers that are looked for.
 function mapOf({ maps, choices }) {
   const key = choices.some(([one]) => one === get("map")) ? get("map") : choices[0][0];
-  const map = maps.find((one) => one.key === key) || { ...NOTHING, key };
-  const rows = map.layers.map((_, i) => i).filter((i) => wanted(map.layers[i]));
-  if (rows.length === map.layers.length) return map;
-  const some = (all) => (all.length ? rows.map((i) => all[i]) : all);
-  return { ...map, layers: some(map.layers), cells: some(map.cells), low: some(map.low), high: some(map.high), silent: some(map.silent) };
+  return maps.find((one) => one.key === key) || { ...NOTHING, key };
+}
+
+// With the layers that are looked for, or those of a folded module as one row: their mean, or the
+// largest of counts and shares.
+function foldedMap(map) {
+  const rows = rowsOf(treeOf(map.layers), map.layers).filter((row) => !row.open);
+  const each = (all, how) => (all.length ? rows.map(({ node }) => overRows(all.slice(node.from, node.to), how)) : all);
+  return {
+    ...map, rows, layers: rows.map(({ node }) => node.name), cells: each(map.cells, map.reduced), low: each(map.low, "min"), high: each(map.high, "max"),
+    silent: map.silent.length ? rows.map(({ node }) => (node.to - node.from === 1 ? map.silent[node.from] : [])) : [],
+  };
+}
+
+function overRows(rows, how) {
+  if (rows.length === 1) return rows[0];
+  return rows[0].map((_, j) => {
+    const known = rows.map((row) => row[j]).filter((v) => v !== null);
+    if (!known.length) return null;
+    return how === "mean" ? known.reduce((a, b) => a + b, 0) / known.length : how === "max" ? Math.max(...known) : Math.min(...known);
+  });
 }
 
 const NOTHING = { title: "", unit: "", scale: "sequential", centre: 0, reduced: "mean", layers: [], cells: [], low: [], high: [], silent: [] };
@@ -50,12 +77,13 @@ function noteOfMap(map, { first, last }) {
   if (wide > 1) parts.push(map.reduced === "max" ? "A column is the largest of its steps." : "A column is the mean of its steps" + (map.low.length ? "; the label has the extremes." : "."));
   if (map.scale === "diverging") parts.push(map.centre === 0 ? "Neutral is 0 dB, blue is fainter, orange louder." : "Neutral is " + figure(map.centre) + ", blue slower, orange faster.");
   if (map.silent.some((row) => row.length)) parts.push("Darkest: exactly zero.");
+  if (map.rows.some((row) => row.node.children.length)) parts.push("▸ is a module: " + (map.reduced === "max" ? "the largest" : "the mean") + " of its layers; a click unfolds it.");
   return parts.join(" ");
 }
 
 function tracesOfMap(map, { first, last }) {
   const rows = map.layers.map((_, i) => i);
-  const names = map.layers.map((name) => forPlotly(name, 60));
+  const names = map.rows.map(({ node }) => forPlotly(node.name, 60) + (node.children.length ? ", " + (node.to - node.from) + " layers" : ""));
   const spans = first.map((step, j) => (step === last[j] ? "<br>step " + figure(step) : "<br>steps " + figure(step) + " to " + figure(last[j])) + "<br>");
   const text = map.cells.map((row, i) => row.map((value, j) => names[i] + spans[j] + labelOf(map, i, j, value)));
   const main = {
@@ -100,7 +128,8 @@ function limitsOf(map) {
 }
 
 function layoutOfMap(map) {
-  const labels = map.layers.map((name) => forPlotly(name, narrow() ? 14 : 30));
+  const names = narrow() ? distinct(map.layers) : map.layers;
+  const labels = map.rows.map(({ node }, i) => (node.children.length ? "▸ " : "") + forPlotly(names[i], narrow() ? 14 : 30));
   const every = Math.ceil(map.layers.length / 42);
   const shown = map.layers.map((_, i) => i).filter((i) => i % every === 0);
   return {

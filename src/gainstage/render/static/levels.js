@@ -1,5 +1,6 @@
 // The level diagram: one row a stage, a meter forward and a meter backward.
-import { clean, decibel, el, emptyState, figure, panel, segments, short, signed, svg } from "./dom.js";
+import { clean, decibel, el, emptyState, figure, panel, plural, segments, short, signed, svg } from "./dom.js";
+import { folding, folds, rowsOf, toggle, treeOf, unfoldTo } from "./fold.js";
 import { pictureOfLevels } from "./picture.js";
 import { savers } from "./save.js";
 import { get, set, span, wanted } from "./state.js";
@@ -28,7 +29,10 @@ export function stageOf(levels, site) {
   return inside >= 0 ? inside : null;
 }
 
+let reveal = () => {};
+
 export function showStage(index) {
+  reveal(index);
   const row = document.getElementById("stage-" + index);
   if (!row) return;
   row.scrollIntoView({ block: "center", behavior: "smooth" });
@@ -40,42 +44,62 @@ export function showStage(index) {
 export function levelsOf(data) {
   let { levels } = data;
   if (!levels.stages.length) return { node: panel("levels", "Level diagram", "", null, emptyState("No stage was measured.")), update: (next) => !next.levels.stages.length };
-  const rows = levels.stages.map((stage, i) => rowOf(stage, i));
-  const head = el("div", { class: "level-row level-head", role: "row" });
-  const none = el("p", { class: "empty", hidden: true }, "No stage has a name like this.");
+  const names = levels.stages.map((stage) => stage.name);
+  const tree = treeOf(names);
+  const nodes = new Map();
+  const table = el("div", { class: "levels", role: "table", "aria-label": "Level of every stage" });
   const tools = toolsOf(levels, () => show());
+  const modules = folding(names);
   let rest = 0;
   const show = () => {
     const scales = { forward: scaleOf(levels, "forward"), backward: scaleOf(levels, "backward") };
     const reading = readingAt(levels, tools.at());
-    head.replaceChildren(...headOf(scales));
-    rows.forEach((row, i) => {
-      row.node.hidden = !wanted(row.stage.name);
-      row.stage = levels.stages[i];
-    });
-    clearTimeout(rest);
     const entry = entryLevel(levels, (_, i) => reading[i].backward.level);
+    const shown = rowsOf(tree, names).map((row) => {
+      const node = nodeOf(nodes, row, levels);
+      return { ...node, open: row.open, members: levels.stages.slice(row.node.from, row.node.to), reading: together(reading.slice(row.node.from, row.node.to)) };
+    });
+    const head = el("div", { class: "level-row level-head", role: "row" }, headOf(scales));
+    const focus = document.activeElement;
+    table.replaceChildren(head, ...shown.map((row) => row.node), ...(shown.length ? [] : [el("p", { class: "empty" }, "No stage has a name like this.")]));
+    if (table.contains(focus)) focus.focus(); // a row that was toggled by a key keeps it
+    table.classList.toggle("dense", shown.length > 30);
+    if (modules) modules.renew();
+    clearTimeout(rest);
     const paintFrom = (first) => {
-      rows.slice(first, first + AT_ONCE).forEach((row, i) => { if (!row.node.hidden) paint(row, reading, first + i, scales, entry, levels.limit); });
-      if (first + AT_ONCE < rows.length) rest = setTimeout(paintFrom, 0, first + AT_ONCE);
+      for (let i = first; i < Math.min(first + AT_ONCE, shown.length); i++) paint(shown[i], shown.slice(0, i).reverse().find(closed), shown.slice(i + 1).find(closed), scales, entry, levels.limit);
+      if (first + AT_ONCE < shown.length) rest = setTimeout(paintFrom, 0, first + AT_ONCE);
     };
     paintFrom(0);
-    none.hidden = rows.some((row) => !row.node.hidden);
   };
-  const table = el("div", { class: "levels" + (rows.length > 30 ? " dense" : ""), role: "table", "aria-label": "Level of every stage" }, head, rows.map((row) => row.node), none);
-  const note = "How loud each stage is, first to last. The cap is the reading, the pale band its range over the run. "
-    + "Forward is measured from 0 dB; backward from where the gradient enters (the last stage). Diamond caps are more than " + levels.limit + " dB away.";
+  reveal = (index) => unfoldTo(tree, index);
   return {
-    node: panel("levels", "Level diagram", note, [...tools.nodes, savers("Levels", () => rowsOfLevels(levels, tools.at()), () => pictureOf(levels, tools.at()))], table),
+    node: panel("levels", "Level diagram", noteOf(levels, folds(names)), [modules && modules.button, ...tools.nodes, savers("Levels", () => rowsOfLevels(levels, tools.at()), () => pictureOf(levels, tools.at()))].filter(Boolean), table),
     draw: show,
+    fold: show,
     update: (next) => {
-      if (next.levels.stages.length !== rows.length || next.levels.stages.some((stage, i) => stage.name !== rows[i].stage.name)) return false;
+      if (next.levels.stages.length !== names.length || next.levels.stages.some((stage, i) => stage.name !== names[i])) return false;
       levels = next.levels;
       tools.renew(levels);
       show();
       return true;
     },
   };
+}
+
+function noteOf(levels, folded) {
+  return "How loud each stage is, first to last. The cap is the reading, the pale band its range over the run. "
+    + "Forward is measured from 0 dB; backward from where the gradient enters (the last stage). Diamond caps are more than " + levels.limit + " dB away."
+    + (folded ? " A folded module reads as one stage: the level at its end, the gain of all of it, the band over all within." : "");
+}
+
+// The readings of a module's stages as that of one stage.
+function together(readings) {
+  const way = (key) => {
+    const gains = readings.map((reading) => reading[key].gain);
+    return { ...readings[readings.length - 1][key], gain: gains.includes(null) ? null : gains.reduce((a, b) => a + b, 0), all: readings.map((reading) => reading[key]) };
+  };
+  return { forward: way("forward"), backward: way("backward") };
 }
 
 function pictureOf(levels, at) {
@@ -154,42 +178,65 @@ function headOf(scales) {
   return [el("div", { class: "who", role: "columnheader" }, "stage"), ruler("forward", "forward →"), units(), ruler("backward", "← backward"), units()];
 }
 
+// The elements of a row, kept while the page shows this run.
+function nodeOf(nodes, row, levels) {
+  const { node, deep, open } = row;
+  const folder = node.children.length > 0;
+  const key = folder ? node.from + "-" + node.to : String(node.from);
+  if (!nodes.has(key)) nodes.set(key, rowOf(folder ? { name: node.name, op: plural(node.to - node.from, "stage") } : levels.stages[node.from], folder ? null : node.from));
+  const made = nodes.get(key);
+  made.node.classList.toggle("open", open);
+  made.who.style.paddingLeft = Math.min(deep, 6) * 14 + "px";
+  if (folder) {
+    made.button.setAttribute("aria-expanded", String(open));
+    made.button.onclick = () => toggle(row);
+  }
+  return made;
+}
+
+// A stage by its number, or a module, whose name is a button.
 function rowOf(stage, index) {
   const meter = (way) => svg("svg", { class: "meter " + way, width: "100%", height: 2 * MIDDLE, "aria-hidden": "true" });
   const number = () => el("div", { class: "num", role: "cell" });
-  const row = { stage, forward: meter("forward"), backward: meter("backward"), forwardNum: number(), backwardNum: number() };
-  const who = el("div", { class: "who", role: "rowheader", title: clean(stage.name).slice(0, 400) },
-    el("span", { class: "name" }, short(stage.name, 36)), el("span", { class: "op" }, short(stage.op, 18)));
-  row.node = el("div", { class: "level-row", role: "row", id: "stage-" + index }, who,
+  const row = { forward: meter("forward"), backward: meter("backward"), forwardNum: number(), backwardNum: number(), button: null };
+  const name = index === null ? row.button = el("button", { type: "button", class: "name" }, short(stage.name, 36)) : el("span", { class: "name" }, short(stage.name, 36));
+  row.who = el("div", { class: "who", role: "rowheader", title: clean(stage.name).slice(0, 400) }, name, el("span", { class: "op" }, short(stage.op, 18)));
+  row.node = el("div", { class: "level-row" + (index === null ? " module" : ""), role: "row", id: index === null ? null : "stage-" + index }, row.who,
     el("div", { class: "cell", role: "cell" }, row.forward), row.forwardNum,
     el("div", { class: "cell", role: "cell" }, row.backward), row.backwardNum);
   return row;
 }
 
-function paint(row, reading, index, scales, entry, limit) {
+// An unfolded module stands above its stages and is no stop on the signal's way.
+function closed(row) {
+  return !row.open;
+}
+
+function paint(row, before, after, scales, entry, limit) {
   for (const way of ["forward", "backward"]) {
-    const now = reading[index][way];
+    const now = row.reading[way];
     const reference = way === "forward" ? 0 : entry;
-    const hot = outside(now.level, now.silent, reference, limit);
-    row[way].replaceChildren(...meterOf(row.stage[way], reading, index, way, scales[way], reference, hot));
-    row[way + "Num"].className = "num" + (hot ? " hot" : "");
+    const far = now.all.filter((one) => outside(one.level, one.silent, reference, limit)).length;
+    const known = row.members.map((stage) => stage[way]).filter((meter) => meter.low !== null);
+    const band = known.length ? [Math.min(...known.map((meter) => meter.low)), Math.max(...known.map((meter) => meter.high))] : null;
+    row[way].replaceChildren(...meterOf(now, band, [before, after].map((other) => (other && !row.open ? other.reading[way].level : null)), scales[way], reference, far > 0));
+    row[way + "Num"].className = "num" + (far ? " hot" : "");
+    row[way + "Num"].title = far && row.members.length > 1 ? far + " of " + plural(row.members.length, "stage") + " out of range" : "";
     row[way + "Num"].replaceChildren(el("b", {}, now.silent ? "silent" : decibel(now.level)), el("i", {}, signed(now.gain)));
   }
 }
 
-function meterOf(meter, reading, index, way, scale, reference, hot) {
+function meterOf(now, band, neighbours, scale, reference, hot) {
   const at = (db) => scale.place(db) + "%";
-  const now = reading[index][way];
   const parts = scale.ticks.map((db) => svg("line", { class: "tick", x1: at(db), x2: at(db), y1: 0, y2: "100%" }));
   parts.push(svg("line", { class: "reference", x1: at(reference), x2: at(reference), y1: 0, y2: "100%" }));
-  if (meter.low !== null) {
-    parts.push(svg("rect", { class: "band", x: at(meter.low), y: MIDDLE - 8, width: Math.max(scale.place(meter.high) - scale.place(meter.low), 0.2) + "%", height: 16, rx: 2 }));
+  if (band) {
+    parts.push(svg("rect", { class: "band", x: at(band[0]), y: MIDDLE - 8, width: Math.max(scale.place(band[1]) - scale.place(band[0]), 0.2) + "%", height: 16, rx: 2 }));
   }
   if (now.level === null) return parts;
-  for (const [other, y] of [[index - 1, 0], [index + 1, 2 * MIDDLE]]) {
-    const next = reading[other] && reading[other][way].level;
-    if (next !== null && next !== undefined) parts.push(svg("line", { class: "path", x1: at(now.level), y1: MIDDLE, x2: (scale.place(now.level) + scale.place(next)) / 2 + "%", y2: y }));
-  }
+  neighbours.forEach((next, i) => {
+    if (next !== null) parts.push(svg("line", { class: "path", x1: at(now.level), y1: MIDDLE, x2: (scale.place(now.level) + scale.place(next)) / 2 + "%", y2: i * 2 * MIDDLE }));
+  });
   const [left, right] = [scale.place(Math.min(now.level, reference)), scale.place(Math.max(now.level, reference))];
   parts.push(svg("rect", { class: "bar" + (hot ? " hot" : ""), x: left + "%", y: MIDDLE - 2, width: right - left + "%", height: 4 }));
   parts.push(svg("svg", { x: at(now.level), y: MIDDLE, overflow: "visible" }, hot ? svg("path", { class: "cap hot", d: "M0,-7 L6,0 L0,7 L-6,0 Z" })

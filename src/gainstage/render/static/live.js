@@ -1,6 +1,7 @@
 // Entry of the live page: which run, asked of the server, and followed as it is written.
 import { compareWith, comparisonPage } from "./compare.js";
 import { clean, el, failed, waiting } from "./dom.js";
+import { labPage } from "./lab.js";
 import { mount } from "./page.js";
 import { playgroundPage } from "./playground.js";
 import { listPage } from "./runs.js";
@@ -15,7 +16,7 @@ function route() {
   shown.end();
   window.scrollTo(0, 0);
   dress(get("theme"));
-  shown = get("play") ? playgroundPage(root) : get("run") && get("with") ? comparisonPage(root) : get("run") ? runPage(get("run")) : listPage(root);
+  shown = get("play") ? playgroundPage(root) : get("lab") ? labPage(root) : get("run") && get("with") ? comparisonPage(root) : get("run") ? runPage(get("run")) : listPage(root);
 }
 
 // What goes with the question for the page itself.
@@ -27,11 +28,16 @@ function question(name) {
 function runPage(name) {
   let [page, data, following, busy, again, ended, heard] = [null, null, null, false, false, false, ""];
   root.replaceChildren(el("main", { class: "first-sight" }, waiting("opening", clean(name))));
+  // What a page shows first is asked for at once, while charts are still on their way.
+  let early = { run: ask("/api/run", question(name)), levels: ask("/api/levels", question(name)), asked: JSON.stringify(span()) };
+  early.levels.catch(() => {}); // told when the page asks
   const source = {
     links: [el("a", { class: "plain", href: link({}) }, "All runs"), compareWith(name)],
     steps: () => renew(false),
-    view: (view, { span: range, find, only }) => {
-      const told = ask("/api/" + view, { run: name, match: find, only, ...(range ? { start: range[0], stop: range[1] } : {}) });
+    view: (view, { span: range, find, only, site }) => {
+      const known = view === "levels" && early && early.asked === JSON.stringify(range);
+      const told = known ? early.levels : ask("/api/" + view, { run: name, match: find, only, site, ...(range ? { start: range[0], stop: range[1] } : {}) });
+      if (known) early = null;
       if (view === "levels") levels = told.then(() => {}, () => {}); // the page shows why they did not come
       return told;
     },
@@ -52,7 +58,7 @@ function runPage(name) {
     busy = true;
     const began = performance.now();
     try {
-      const told = await ask("/api/run", question(name));
+      const told = await (page || !early ? ask("/api/run", question(name)) : early.run);
       if (ended) return;
       data = { levels: null, ...told, findings: data ? data.findings : null };
       if (page) page.renew(data, written);
@@ -70,5 +76,5 @@ function runPage(name) {
   return { end: () => { ended = true; following(); if (page) page.end(); } };
 }
 
-listen((keys) => { if (["run", "with", "play"].some((key) => keys.includes(key))) route(); });
+listen((keys) => { if (["run", "with", "lab", "play"].some((key) => keys.includes(key))) route(); });
 route();

@@ -9,14 +9,16 @@ import { lossOf } from "./loss.js";
 import { levelsOf } from "./levels.js";
 import { heatmapOf } from "./heatmap.js";
 import { updatesOf } from "./updates.js";
+import { historyOf } from "./history.js";
+import { normsOf } from "./norms.js";
 import { ridgesOf } from "./ridges.js";
 import { detailsOf } from "./details.js";
 import { nameFiles } from "./save.js";
 import { get, listen, span } from "./state.js";
-import { dress, plotlyThere, redraw } from "./theme.js";
+import { dress, plotlyThere, redraw, refit } from "./theme.js";
 
 // `view`: what must be asked for; `only`: the choice that goes with the question; `near`: drawn
-// only when it is scrolled to.
+// only when it is scrolled to; `has`: whether a run has anything of it.
 const SECTIONS = [
   { name: "findings", make: findingsOf },
   { name: "remedies", make: remediesOf, charts: true },
@@ -24,8 +26,10 @@ const SECTIONS = [
   { name: "levels", title: "Level diagram", make: levelsOf, near: false, view: "levels" },
   { name: "heatmap", title: "Heat map", make: heatmapOf, near: true, view: "heatmap", only: "map" },
   { name: "updates", title: "Update : data", make: updatesOf, near: true, view: "updates" },
+  { name: "batchnorm", title: "BatchNorm", make: normsOf, near: true, view: "batchnorm", has: ({ run }) => run.norms > 0 },
   { name: "histograms", title: "Histograms over depth", make: ridgesOf, near: true, view: "histograms", only: "values" },
-  { name: "details", make: detailsOf },
+  { name: "history", title: "Histograms over time", make: historyOf, near: true, view: "history", only: "values", site: "site" },
+  { name: "details", title: "Run details", make: detailsOf, near: true, view: "parameters" },
 ];
 
 // Draw `data` (see gainstage.render.payload) into `root`. `source.view(name, question)` tells a view
@@ -42,17 +46,23 @@ export function mount(root, data, source) {
     nameFiles(page.data.run);
     head.replaceChildren(headerOf(page.data));
     bar.renew(page.data);
+    page.slots.forEach(({ node, has }) => { node.hidden = Boolean(has) && !has(page.data); });
   };
   show();
   dress(get("theme"));
+  let levels = null;
   for (const slot of page.slots) {
-    if (slot.near || slot.view) observer.observe(slot.node);
-    if (slot.near) slot.node.append(waiting(slot.name, slot.title || ""));
-    else fillSlot(page, slot);
+    if (slot.near && !slot.node.hidden) slot.node.append(waiting(slot.name, slot.title || ""));
+    else if (!slot.near) levels = fillSlot(page, slot) || levels;
+    if (!slot.view) observer.observe(slot.node);
   }
+  // What lies below the levels seems near until they are in their place: they go first.
+  Promise.resolve(levels).then(() => page.slots.forEach((slot) => { if (slot.view && !page.ended) observer.observe(slot.node); }));
   const quiet = listen((keys) => chosenOther(page, bar, keys));
-  const printing = () => { page.slots.forEach((slot) => { if (!slot.section) fillSlot(page, slot); }); };
+  const printing = () => { page.slots.forEach((slot) => { if (!slot.section && !slot.node.hidden) fillSlot(page, slot); }); onPaper(true); };
+  const printed = () => onPaper(false);
   window.addEventListener("beforeprint", printing);
+  window.addEventListener("afterprint", printed);
   document.documentElement.dataset.ready = "true";
   return {
     // `written`: the run has grown, and what was asked for has to be asked again
@@ -62,8 +72,14 @@ export function mount(root, data, source) {
       refresh(page, page.slots.filter((slot) => written || !slot.view));
     },
     tell: bar.tell,
-    end: () => { page.ended = true; quiet(); bar.end(); observer.disconnect(); window.removeEventListener("beforeprint", printing); },
+    end: () => { page.ended = true; quiet(); bar.end(); observer.disconnect(); window.removeEventListener("beforeprint", printing); window.removeEventListener("afterprint", printed); },
   };
+}
+
+// Paper is narrower than a screen: charts are drawn anew for it before it is laid out.
+function onPaper(on) {
+  document.documentElement.classList.toggle("on-paper", on);
+  if (window.Plotly) refit();
 }
 
 function approach(page, slot, near) {
@@ -87,21 +103,23 @@ function refresh(page, slots) {
 function chosenOther(page, bar, keys) {
   if (keys.includes("theme")) dress(get("theme"));
   bar.renew(page.data);
+  if (keys.includes("fold")) page.slots.forEach((slot) => { if (slot.section && slot.section.fold) slot.section.fold(); });
   if (keys.includes("steps") && page.source.steps) page.source.steps(span());
-  refresh(page, page.slots.filter((slot) => keys.some((key) => key === "find" || (key === "steps" && slot.near !== undefined) || key === slot.only || (key === "at" && slot.name === "levels"))));
+  refresh(page, page.slots.filter((slot) => keys.some((key) => key === "find" || (key === "steps" && slot.near !== undefined) || key === slot.only || key === slot.site || (key === "at" && slot.name === "levels"))));
 }
 
 // Ask for what the section shows, then show it. A question that is overtaken is put once more.
+// What comes later is promised.
 function fillSlot(page, slot) {
-  if (slot.busy) { slot.again = true; return; }
+  if (slot.busy) { slot.again = true; return undefined; }
   slot.stale = false;
-  if (!slot.view) { showSlot(slot, page.data); return; }
-  const told = page.source.view(slot.view, { span: span(), find: get("find"), only: slot.only ? get(slot.only) : "" });
-  if (!(told instanceof Promise)) { showSlot(slot, { ...page.data, [slot.view]: told }); return; }
+  if (!slot.view) { showSlot(slot, page.data); return undefined; }
+  const told = page.source.view(slot.view, { span: span(), find: get("find"), only: slot.only ? get(slot.only) : "", site: slot.site ? get(slot.site) : "" });
+  if (!(told instanceof Promise)) { showSlot(slot, { ...page.data, [slot.view]: told }); return undefined; }
   if (!slot.section) slot.node.replaceChildren(waiting(slot.name, slot.title));
   slot.busy = true;
   slot.node.classList.add("asking");
-  told.then((view) => { if (!page.ended) arrived(page, slot, view); })
+  return told.then((view) => { if (!page.ended) arrived(page, slot, view); })
     .catch((error) => { if (!page.ended) failSlot(page, slot, error); })
     .finally(() => {
       slot.busy = false;
@@ -116,7 +134,7 @@ function arrived(page, slot, view) {
   if (slot.name !== "levels") return;
   page.data = { ...page.data, levels: view };
   page.show();
-  page.slots.filter((one) => ["findings", "details"].includes(one.name)).forEach((one) => fillSlot(page, one));
+  page.slots.filter((one) => one.name === "findings").forEach((one) => fillSlot(page, one));
 }
 
 function showSlot(slot, data) {
@@ -128,14 +146,16 @@ function showSlot(slot, data) {
   slot.node.replaceChildren(slot.section.node);
   [...slot.node.querySelectorAll("details")].forEach((one, i) => { if (i < open.length) one.open = open[i]; });
   const { draw } = slot.section;
-  if (draw && (slot.near || slot.charts)) plotlyThere(draw);
-  else if (draw) draw();
+  if (!draw) return;
+  const drawn = () => { draw(); performance.mark("gainstage:" + slot.name); }; // for `gainstage bench page`
+  if (slot.near || slot.charts) plotlyThere(drawn);
+  else drawn();
 }
 
 // What a section without charts shows: it is left alone as long as that stays the same.
 function fingerprint(slot, data) {
   if (slot.section && slot.section.update) return undefined;
-  return JSON.stringify([data[slot.name], slot.name === "details" ? [data.run, data.levels && data.levels.parameters, get("find")] : [data.findings, Boolean(data.levels)]]);
+  return JSON.stringify([data[slot.name], data.findings, Boolean(data.levels)]);
 }
 
 function failSlot(page, slot, error) {

@@ -32,7 +32,7 @@ function trialTable(remedy) {
   const head = el("tr", {}, ["run", "late loss, one a seed", "learnt"].map((text) => el("th", { scope: "col" }, text)));
   return el("table", { class: "evidence" }, el("thead", {}, head), el("tbody", {}, rows.map(([name, losses, scores]) => el("tr", {},
     el("th", { scope: "row" }, name), el("td", {}, losses.map((loss) => (loss === null ? "none" : Number(loss.toPrecision(4)).toString())).join(", ")),
-    el("td", {}, scores.map((score) => Math.round(100 * score) + " %").join(", "))))));
+    el("td", {}, scores.map((score) => Math.round(100 * score) + "\u00a0%").join(", "))))));
 }
 
 function written(remedy) {

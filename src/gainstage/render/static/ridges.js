@@ -1,5 +1,5 @@
 // Histogram ridges over depth on a signed-log axis.
-import { choice, el, emptyState, figure, forPlotly, panel, power } from "./dom.js";
+import { choice, distinct, el, emptyState, figure, forPlotly, panel, power } from "./dom.js";
 import { savers } from "./save.js";
 import { get, set, span, wanted } from "./state.js";
 import { axis, blend, chart, depthColour, ink, labelRoom, narrow } from "./theme.js";
@@ -18,7 +18,7 @@ export function ridgesOf({ histograms }) {
   tell();
   return {
     node: panel("histograms", "Histograms over depth", "", tools, note, node),
-    draw: () => { draw = chart(node, () => ({ traces: tracesOfGroup(group), layout: layoutOfGroup(group) })); },
+    draw: () => { draw = chart(node, () => ({ traces: ridgeTraces(group, namesOf(group)), layout: ridgeLayout(group, namesOf(group)) })); },
     update: (data) => {
       if (JSON.stringify(data.histograms.choices) !== offered) return false;
       group = groupOf(data.histograms);
@@ -35,6 +35,10 @@ function groupOf({ groups, choices }) {
   return { ...group, ridges: group.ridges.filter((ridge) => wanted(ridge.name)) };
 }
 
+function namesOf(group) {
+  return group.ridges.map((ridge) => ridge.name);
+}
+
 function rowsOfGroup(group) {
   return [["site", "position (octaves from the floor, signed)", "share per octave"],
     ...group.ridges.flatMap((ridge) => group.x.map((x, j) => [ridge.name, x, ridge.density[j]]))];
@@ -46,14 +50,15 @@ function noteOfGroup(group) {
     + "Negative to the left, positive to the right, both on a log axis; what is too small for it, zeros included, is not drawn but told in the label." + left;
 }
 
-// Ridges are drawn from the back (first stage) to the front, each hiding what lies behind it.
-function tracesOfGroup(group) {
+// Ridges are drawn from the back (the first) to the front, each hiding what lies behind it. `names`
+// says what each is of.
+export function ridgeTraces(group, names) {
   const many = Math.max(group.ridges.length - 1, 1);
   return group.ridges.flatMap((ridge, i) => {
     const body = ridge.density.map((v, j, all) => (v === null ? (all[j - 1] + all[j + 1]) / 2 : v));
     const top = Math.max(...body) || 1;
     const colour = depthColour(i / many);
-    const label = forPlotly(ridge.name, 60)
+    const label = forPlotly(names[i], 60)
       + "<br>1 %, 50 %, 99 %: " + ridge.quantiles.map(figure).join(", ") + "<br>at or near zero: " + (ridge.zeros * 100).toFixed(1) + " %";
     return [
       { type: "scatter", mode: "lines", x: group.x, y: group.x.map(() => i), line: { color: ink("grid"), width: 1 }, hoverinfo: "skip" },
@@ -66,8 +71,8 @@ function tracesOfGroup(group) {
   });
 }
 
-function layoutOfGroup(group) {
-  const labels = group.ridges.map((ridge) => forPlotly(ridge.name, narrow() ? 14 : 30));
+export function ridgeLayout(group, names) {
+  const labels = (narrow() ? distinct(names) : names).map((name) => forPlotly(name, narrow() ? 14 : 30));
   const count = labels.length;
   const every = Math.ceil(count / 42);
   const shown = labels.map((_, i) => i).filter((i) => i % every === 0);

@@ -1,6 +1,7 @@
 // The runs of the folder, newest first; two of them can be compared.
 import { ago, clean, duration, el, failed, figure, plural, short, svg, waiting } from "./dom.js";
 import { logo } from "./header.js";
+import { experimentsPanel } from "./lab.js";
 import { ask, follow } from "./server.js";
 import { get, link, set } from "./state.js";
 import { dress } from "./theme.js";
@@ -11,13 +12,14 @@ export function listPage(root) {
   let [ended, busy, again, told] = [false, false, false, null];
   const picked = new Set();
   const body = el("div", {}, waiting("runs", "Runs"));
+  const lab = el("div", {});
   const find = el("input", { type: "search", class: "find", placeholder: "Find runs", "aria-label": "Find runs by name or script", maxlength: 200, value: get("find") });
   find.addEventListener("input", () => { set("find", find.value); show(); });
   const compare = el("a", { class: "chip", hidden: true }, "Compare these two");
   const theme = el("button", { type: "button", class: "plain", on: { click: () => { set("theme", { "": "dark", dark: "light", light: "" }[get("theme")] || ""); dress(get("theme")); } } }, "Light or dark");
   const brand = el("div", { class: "brand" }, logo(), el("span", { class: "wordmark" }, "Gainstage"));
   root.replaceChildren(el("header", { class: "masthead slim" }, el("div", { class: "inner" }, brand)),
-    el("nav", { class: "bar", "aria-label": "Page" }, el("div", { class: "inner" }, find, compare, el("span", { class: "spring" }), el("a", { class: "plain", href: link({ play: "descent" }) }, "Playground"), theme)), el("main", {}, body));
+    el("nav", { class: "bar", "aria-label": "Page" }, el("div", { class: "inner" }, find, compare, el("span", { class: "spring" }), el("a", { class: "plain", href: link({ play: "descent" }) }, "Playground"), theme)), el("main", {}, body, lab));
   document.title = "Gainstage · runs";
   const pick = (name, on) => {
     if (on) picked.add(name); else picked.delete(name);
@@ -40,6 +42,7 @@ export function listPage(root) {
     setTimeout(() => { busy = false; if (again) { again = false; renew(); } }, 900);
   };
   renew();
+  experimentsPanel().then((experiments) => { if (!ended && experiments) lab.replaceChildren(experiments); }, () => {}); // the list says it if nobody answers
   const moved = (event) => { if (event.key === "/" && event.target !== find) { event.preventDefault(); find.focus(); } };
   document.addEventListener("keydown", moved);
   const following = follow({}, (news) => { if (news.changed) renew(); }, () => {});

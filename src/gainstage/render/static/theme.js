@@ -14,7 +14,7 @@ export function chart(node, make, overSteps = false) {
   const draw = () => {
     const { traces, layout } = make();
     if (overSteps && span()) layout.xaxis.range = span();
-    Plotly.react(node, traces, { ...base(), ...layout }, { displayModeBar: false, responsive: true, doubleClick: false });
+    Plotly.react(node, traces, { ...base(), ...layout }, { displayModeBar: false, responsive: true, doubleClick: overSteps ? false : "reset" });
   };
   drawings = drawings.filter((one) => one.node.isConnected);
   drawings.push({ node, draw });
@@ -31,6 +31,11 @@ function chooseSteps(change, draw) {
   const range = [change["xaxis.range[0]"], change["xaxis.range[1]"]].map(Number);
   if (range[1] - range[0] >= 1) setSpan(range);
   else draw();
+}
+
+// All charts as wide as there is room for now.
+export function refit() {
+  drawings.filter((one) => one.node.isConnected).forEach((one) => Plotly.relayout(one.node, { autosize: true }));
 }
 
 export function redraw() {
