@@ -77,10 +77,7 @@ def command(  # noqa: PLR0913 - one argument an option
 
     console = Console()
     alone = not no_trial and rank_in(os.environ) is None
-    with (
-        exit_on_hangup(),
-        Workplace(script, module=module) if alone else nullcontext() as place,
-    ):
+    with exit_on_hangup(), Workplace(script, module=module) if alone else nullcontext() as place:
         seen = observe(
             script,
             args,
