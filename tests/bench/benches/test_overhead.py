@@ -52,7 +52,9 @@ def test_a_peer_that_is_missing_is_one_sentence_before_anything_is_measured(monk
         overhead.overhead(Settings(peers=True))
 
 
-@pytest.mark.skipif(not (find_spec("wandb") and find_spec("tensorboard")), reason="extra `bench`")
+@pytest.mark.skipif(
+    not all(map(find_spec, ("wandb", "tensorboard", "cockpit"))), reason="extra `bench`"
+)
 @pytest.mark.filterwarnings("default")  # theirs
 def test_peers_are_shown_and_not_judged(small):
     lines = {line.name: line for line in overhead.overhead(Settings(peers=True)).lines}
