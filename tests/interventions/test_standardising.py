@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from gainstage.interventions import Change, applied
 
@@ -72,3 +73,17 @@ def test_channels_before_a_convolution_are_the_features():
     with change("standardise-input"):
         nn.Sequential(layer)(x)
     assert torch.allclose(seen[0].std((0, 2)), torch.ones(2), atol=0.05)
+
+
+class Passing(TorchFunctionMode):
+    """Calls what it is asked to, as a tap does."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+def test_targets_are_scaled_once_under_a_tap():
+    target = 150 + 40 * torch.randn(64, 1, generator=torch.Generator().manual_seed(0))
+    wanted = (target - target.mean()) / target.std(correction=0)
+    with change("standardise-target"), Passing():
+        assert F.mse_loss(wanted, target).item() == pytest.approx(0.0, abs=1e-6)

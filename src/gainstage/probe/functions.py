@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
+from types import FunctionType
 from typing import Any, Final, Protocol
 
 import torch
@@ -181,6 +182,8 @@ class FunctionTap(TorchFunctionMode):
             and not torch.compiler.is_compiling()
             and torch.is_grad_enabled()
         ):
+            if type(func) is FunctionType and hasattr(func, "__wrapped__"):  # a change of a trial
+                func = func.__wrapped__
             try:
                 handler = _HANDLERS.get(func)
             except Exception:  # noqa: BLE001 - a callable without a hash is none of ours

@@ -19,13 +19,20 @@ from gainstage.interventions.standardising import Scale
 def standardise_target() -> Iterator[None]:
     """Standardise what a distance is taken to, by the first batches; one scale for all losses."""
     scale = Scale()
+    inside = False
 
     def make(loss: Function) -> Function:
         def wrapper(input: Any, target: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
-            if isinstance(target, Tensor) and target.is_floating_point() and target.dim():
+            nonlocal inside
+            numbers = isinstance(target, Tensor) and target.is_floating_point() and target.dim()
+            if inside or not numbers:  # under a function mode, torch calls itself by its new name
+                return loss(input, target, *args, **kwargs)
+            inside = True
+            try:
                 columns = target.reshape(len(target), -1)
-                target = scale(columns).reshape(target.shape)
-            return loss(input, target, *args, **kwargs)
+                return loss(input, scale(columns).reshape(target.shape), *args, **kwargs)
+            finally:
+                inside = False
 
         return wrapper
 
