@@ -84,7 +84,7 @@ def sweep(  # noqa: PLR0913 - by name, and few need any
         ...     return (1 - lr) ** 2 + seed / 100
         >>> found = sweep(fn, {"lr": "0.1,1.0"}, seeds=2, jobs=1)
         >>> str(found.best.row), found.best.row.mean
-        ('lr=1.0', 0.005)
+        ('lr=1', 0.005)
     """
     names = _keywords(fn)
     axes = axes_of(space)

@@ -6,6 +6,7 @@ The server itself never loads torch. What it asks goes down a pipe, one line a q
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -171,7 +172,8 @@ class Worker:
         code = process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # what was not sent is sent on closing
+                    pipe.close()
         return code
 
 
