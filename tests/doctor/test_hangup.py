@@ -13,6 +13,7 @@ CODE = """\
 import signal, sys
 from gainstage.doctor import Workplace
 from gainstage.doctor.hangup import exit_on_hangup
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever these tests were begun under
 with exit_on_hangup(), Workplace("train.py") as made:
     print(made.input.parent, flush=True)
     signal.pause()
@@ -35,6 +36,7 @@ def test_a_closed_terminal_leaves_no_copies_behind(tmp_path):
 
 @pytest.mark.skipif(HANGUP is None, reason="Windows has none")
 def test_it_is_heard_in_the_block_alone_and_never_under_nohup():
+    begun_under = signal.signal(HANGUP, signal.SIG_DFL)
     before = signal.getsignal(HANGUP)
     with pytest.raises(SystemExit) as left, exit_on_hangup():
         signal.raise_signal(HANGUP)
@@ -46,4 +48,4 @@ def test_it_is_heard_in_the_block_alone_and_never_under_nohup():
         with exit_on_hangup():
             signal.raise_signal(HANGUP)
     finally:
-        signal.signal(HANGUP, before)
+        signal.signal(HANGUP, begun_under)
