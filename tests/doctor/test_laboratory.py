@@ -131,6 +131,15 @@ def test_what_cannot_be_copied_is_a_result_too(run, monkeypatch):
     assert outcome.told == "it could not be run ([Errno 28] No space left on device)"
 
 
+@pytest.fixture
+def not_under_nohup():
+    """A hangup is heard, whatever the tests were begun under."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("not_under_nohup")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_an_interrupt_ends_the_runs_and_keeps_what_is_done(tmp_path, monkeypatch, name):
     number = getattr(signal, name)
