@@ -1,11 +1,14 @@
 """Interventions on what a loss is given: scores, logarithms, shapes."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gainstage.interventions import Change, applied
+from gainstage.probe.functions import FunctionTap
 
 
 def change(name, **params):
@@ -76,3 +79,17 @@ def test_probabilities_become_logarithms():
         kept = F.nll_loss(scores.log_softmax(1), target)
     assert got.item() == pytest.approx(F.cross_entropy(scores, target).item(), rel=1e-5)
     assert kept.item() == pytest.approx(got.item(), rel=1e-5)
+
+
+def test_a_loss_that_a_trial_has_changed_keeps_its_chance_level():
+    scores = torch.zeros(8, 2, requires_grad=True)
+    heard = []
+    listener = SimpleNamespace(
+        guard=SimpleNamespace(call=lambda tap, act, *args: act(*args)),
+        loss_output=lambda function, *_: heard.append(function),
+        inside_module=lambda: True,
+    )
+    original = F.cross_entropy
+    with change("remove-softmax"), FunctionTap(listener):
+        F.cross_entropy(scores, torch.arange(8) % 2)
+    assert heard == [original]

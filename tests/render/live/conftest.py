@@ -20,6 +20,9 @@ from gainstage.render.live.shelf import Shelf
 from gainstage.sketch import Histogram
 from gainstage.store import Writer, save_findings
 
+HINTS = ("Canvas2D: Multiple readback", "[.WebGL-")
+"""Where Chromium tells plotly how pictures in three dimensions could be drawn faster."""
+
 
 def write(path, steps=40, *, names=("layers.0", "layers.2"), script="train.py", finish=True):
     """A small run: for each name the five kinds of a linear stage, and a falling loss."""
@@ -153,7 +156,8 @@ def visit(browser, live):
 
     def watch(page, server, expected):
         def heard(message):
-            if not (expected and "Failed to load resource" in message.text):
+            hint = message.type == "warning" and message.text.startswith(HINTS)
+            if not hint and not (expected and "Failed to load resource" in message.text):
                 troubles.append(f"console {message.type}: {message.text}")
 
         page.on("console", heard)

@@ -15,48 +15,6 @@ from gainstage.records import RunInfo, Series, Site
 from gainstage.store import Writer
 
 RUN = "2026-01-01-aaaa"
-HINTS = ("Canvas2D: Multiple readback", "[.WebGL-")
-"""Where Chromium tells plotly how pictures in three dimensions could be drawn faster."""
-
-
-@pytest.fixture
-def visit(browser, live):
-    """Opens the page of a server at a fragment; at the end nothing may have gone wrong."""
-    troubles, contexts = [], []
-
-    def watch(page, server, expected):
-        def heard(message):
-            hint = message.type == "warning" and message.text.startswith(HINTS)
-            if not hint and not (expected and "Failed to load resource" in message.text):
-                troubles.append(f"console {message.type}: {message.text}")
-
-        page.on("console", heard)
-        page.on("pageerror", lambda e: troubles.append(f"error: {e}"))
-        page.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
-        page.on("request", lambda r: None if _ours(r.url, server) else troubles.append(r.url[:200]))
-
-    def visiting(fragment="", *, server=live, width=1280, scheme="light", failing=False):
-        context = browser.new_context(
-            color_scheme=scheme, viewport={"width": width, "height": 900}, accept_downloads=True
-        )
-        contexts.append(context)
-        name, value = server.cookie.split("=", 1)
-        context.add_cookies([{"name": name, "value": value, "url": server.url}])
-        page = context.new_page()
-        watch(page, server, failing)
-        page.goto(server.url + "#" + fragment)
-        if not failing:
-            page.wait_for_selector("html[data-ready]", timeout=60_000)
-        return page
-
-    yield visiting
-    for context in contexts:
-        context.close()
-    assert troubles == []
-
-
-def _ours(url, server):
-    return url.startswith((server.url, "data:", "blob:"))
 
 
 def test_the_address_of_the_terminal_opens_the_page_and_is_spent(browser, folder, start_server):
