@@ -194,6 +194,15 @@ _TABLE = (
         "for cross entropy, the variance for squared error.",
     ),
     Quantity("seconds", "step time", "t", "s", ("run",), "Wall time since the previous step."),
+    Quantity(
+        "own_seconds",
+        "own work",
+        "t_o",
+        "s",
+        ("run",),
+        "Of one rank of several: wall time from the end of a backward pass to the beginning of the "
+        "next, where it waits for no other.",
+    ),
     Quantity("probe_seconds", "probe time", "t_p", "s", ("run",), "Part of it spent measuring."),
 )
 

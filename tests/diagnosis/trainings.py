@@ -31,6 +31,27 @@ SICK = {
         "rank-missing",
         Chain(loss=flat_loss(), events=(Event(150, "rank-missing", "", {"rank": 1}),)),
     ),
+    "a rank for which the others wait": (
+        "straggler",
+        Chain(
+            loss=falling_loss(),
+            events=(
+                Event(
+                    16,
+                    "straggler",
+                    "",
+                    {
+                        "rank": 1,
+                        "ranks": [1],
+                        "own_seconds": 0.05,
+                        "others_seconds": 0.02,
+                        "waited": 0.03,
+                        "step_seconds": 0.1,
+                    },
+                ),
+            ),
+        ),
+    ),
     "fading chain": ("vanishing-gradient", Chain(loss=flat_loss(), backward_db=FADING)),
     "first layers without pull": (
         "vanishing-gradient",
@@ -364,6 +385,7 @@ SICK = {
 }
 
 MILD = {
+    "a rank for which the others wait",
     "nothing but the loss is odd",
     "tanh at its limits though it learns",
     "statistics that lag",

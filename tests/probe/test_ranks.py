@@ -244,6 +244,64 @@ dist.destroy_process_group()
     assert not [event for event in merged.events if event.code == "ranks-disagree"]
 
 
+PARALLEL = """\
+import os
+import signal
+import time
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+torch.manual_seed(rank)
+model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(100):
+    x = torch.randn(16, 4)
+    optimizer.zero_grad()
+    nn.functional.mse_loss(model(x), x[:, :1] - x[:, 1:2]).backward()
+    optimizer.step()
+    {peculiar}
+dist.destroy_process_group()
+"""
+
+
+def test_torchrun_with_a_rank_that_is_killed(tmp_path):
+    """It opens, says so, and holds what both ranks had said was safe."""
+    script = PARALLEL.format(
+        peculiar="""if step == 60 and rank == 1:
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)"""
+    )
+    (tmp_path / "train.py").write_text(script)
+    done = torchrun(tmp_path, "-m", "gainstage", "run", "train.py")
+    assert done.returncode != 0
+    (listed,) = list_runs(tmp_path / "runs")
+    run = gs.open(listed.path)
+    assert run.recording.info.status in {"failed", "interrupted"}
+    (missing,) = [event for event in run.recording.events if event.code == "rank-missing"]
+    assert missing.data["rank"] == 1
+    # frames wait for each other a quarter of a second at most, and the rank slept for twice that
+    assert missing.step >= 59
+    assert "rank-missing" in [finding.code for finding in run.diagnose()]
+    counts = run.recording.values(run.recording.site("0", "output"), "count")[:59]
+    assert set(counts.tolist()) == {2 * 16 * 8}
+
+
+def test_a_rank_that_the_others_wait_for_is_found(tmp_path):
+    script = PARALLEL.format(peculiar="time.sleep(0.03 if rank == 1 else 0.0)")
+    (tmp_path / "train.py").write_text(script)
+    done = torchrun(tmp_path, "-m", "gainstage", "run", "train.py")
+    assert done.returncode == 0, done.stderr
+    (listed,) = list_runs(tmp_path / "runs")
+    (found,) = [one for one in gs.open(listed.path).diagnose() if one.code == "straggler"]
+    assert "Rank 1 needs" in found.message
+    assert found.severity == "warning"
+
+
 def test_a_process_alone_has_no_rank(monkeypatch, tmp_path):
     monkeypatch.delenv("RANK", raising=False)
     assert ranks.this_rank() is None

@@ -1,5 +1,7 @@
 """Adding ranks' numbers is the same as reading all elements at once."""
 
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,3 +79,26 @@ def test_other_rules():
     weighted = addition.weighted(values, [np.array([3.0, 1, 1]), np.array([1.0, 0, 1])])
     assert np.array_equal(weighted, [1.5, 5, nan], equal_nan=True)
     assert addition.apart(values).tolist() == [True, False, False]
+
+
+def test_parts_come_one_after_the_other():
+    """So that ten thousand ranks need no more memory than two."""
+    alive = []
+
+    def ranks(number):
+        for i in range(number):
+            alive.append(weakref.ref(value := np.array([float(i)])))
+            assert sum(one() is not None for one in alive) <= 3
+            yield value
+            del value
+
+    for rule in (addition.mean, addition.least, addition.largest, addition.total, addition.apart):
+        alive.clear()
+        rule(ranks(20))
+        assert len(alive) == 20, rule
+
+
+def test_no_more_ranks_are_asked_for_a_copy_than_it_takes():
+    ranks = iter([np.array([np.nan, 1.0]), np.array([2.0, 3.0]), np.array([4.0, 5.0])])
+    assert addition.first(ranks).tolist() == [2.0, 1.0]
+    assert next(ranks).tolist() == [4.0, 5.0]

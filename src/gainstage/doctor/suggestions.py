@@ -205,6 +205,7 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "loss-not-decreasing": _nothing,
     "ranks-disagree": _nothing,
     "rank-missing": _nothing,
+    "straggler": _nothing,
 }
 """What a finding suggests, by its code."""
 

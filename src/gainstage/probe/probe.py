@@ -21,6 +21,7 @@ from gainstage.probe.gradients import Gradients
 from gainstage.probe.graph import misfits
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.origins import note
+from gainstage.probe.ownwork import OwnWork
 from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
@@ -72,6 +73,7 @@ class Probe:
         self._by_hand = ByHand(self.parameters, self.steppers)
         self._leaves = self._by_hand.leaves
         self._gradients = Gradients()
+        self._own_work = OwnWork(self.recorder, self.guard)
         self._skipped = False  # so far, by it
         self._closed = False  # the step that runs makes its own gradients
         self.probe_seconds = 0.0
@@ -127,6 +129,7 @@ class Probe:
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:
+        self._own_work.backward_begins()
         self.forward.stages.in_backward = True
         self._gradients.before_backward()
         self.forward.compiled.begin()
@@ -142,6 +145,7 @@ class Probe:
     def _end(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         if self._depth != 1:
             return
+        self._own_work.backward_ended()
         self.forward.stages.in_backward = False
         self.forward.differentiated(measured=self.measuring)
         if self.measuring:
@@ -210,11 +214,7 @@ class Probe:
         self._skipped = False
 
     def close_frame(self, *, last: bool = False) -> None:
-        """Write the current frame if its iteration is over.
-
-        Args:
-            last: the training has ended; write what there is.
-        """
+        """Write the current frame if its iteration is over, or if it is the `last` of all."""
         step = self.recorder.step
         self._close(last)
         if self.recorder.step != step:

@@ -1,13 +1,14 @@
 """How the numbers of several ranks add up, step by step: the formula of ``sketch.rows.add``.
 
 Free of torch and numba, for the reading half. Numbers are float64 [T] by quantity; a step at which
-a rank measured nothing is NaN there and takes no part.
+a rank measured nothing is NaN there and takes no part. Parts come one after the other, so that the
+memory does not grow with the ranks.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ Moments = Mapping[str, Numbers]
 """The quantities of :data:`gainstage.quantities.SUMMARY_KEYS`, each float64 [T]."""
 
 
-def add_moments(parts: Sequence[Moments]) -> Moments:
+def add_moments(parts: Iterable[Moments]) -> Moments:
     """Moments of all parts' elements together (Chan, Golub & LeVeque 1979).
 
     Args:
@@ -86,43 +87,58 @@ def _error(a: Moments, b: Moments, share: Numbers) -> Numbers:
     return np.where(mine + theirs > 0, wrong / (mine + theirs), 0.0)
 
 
-def weighted(values: Sequence[Numbers], weights: Sequence[Numbers]) -> Numbers:
+def weighted(values: Iterable[Numbers], weights: Iterable[Numbers]) -> Numbers:
     """Mean over the ranks that have a value: float64 [T]; equal weights where all are zero."""
-    table, weight = np.array(values), np.nan_to_num(np.array(weights))
-    known = ~np.isnan(table)
-    weight = np.where(known, weight, 0.0)
-    weight = np.where(weight.sum(axis=0) > 0, weight, known.astype(np.float64))
+    shares = (_share(value, weight) for value, weight in zip(values, weights, strict=True))
+    total, weight, plain, known = functools.reduce(np.add, shares)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((np.where(known, table, 0.0) * weight).sum(axis=0) / weight.sum(axis=0))
+        return np.asarray(np.where(weight > 0, total / weight, plain / known))
 
 
-def mean(values: Sequence[Numbers]) -> Numbers:
+def _share(value: Numbers, weight: Numbers) -> Numbers:
+    """What a rank adds to the four sums of a mean: [4, T]."""
+    known = ~np.isnan(value)
+    value, weight = np.where(known, value, 0.0), np.where(known, np.nan_to_num(weight), 0.0)
+    return np.stack([value * weight, weight, value, known])
+
+
+def mean(values: Iterable[Numbers]) -> Numbers:
     """Plain mean over the ranks that have a value."""
-    return weighted(values, [np.ones_like(one) for one in values])
+    sums = functools.reduce(np.add, (_share(value, np.ones_like(value)) for value in values))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(sums[0] / sums[1])
 
 
-def first(values: Sequence[Numbers]) -> Numbers:
-    """The value of the first rank that has one."""
-    return functools.reduce(lambda a, b: np.where(np.isnan(a), b, a), values)
+def first(values: Iterable[Numbers]) -> Numbers:
+    """The value of the first rank that has one; no more ranks are asked than it takes."""
+    ranks = iter(values)
+    found = next(ranks)
+    while (missing := np.isnan(found)).any() and (value := next(ranks, None)) is not None:
+        found = np.where(missing, value, found)
+    return found
 
 
-def least(values: Sequence[Numbers]) -> Numbers:
+def least(values: Iterable[Numbers]) -> Numbers:
     """The smallest value."""
-    return np.asarray(np.fmin.reduce(values))
+    return functools.reduce(np.fmin, values)
 
 
-def largest(values: Sequence[Numbers]) -> Numbers:
+def largest(values: Iterable[Numbers]) -> Numbers:
     """The largest value."""
-    return np.asarray(np.fmax.reduce(values))
+    return functools.reduce(np.fmax, values)
 
 
-def total(values: Sequence[Numbers]) -> Numbers:
+def total(values: Iterable[Numbers]) -> Numbers:
     """The sum over the ranks that have a value; NaN if none has."""
-    missing = np.isnan(values).all(axis=0)
-    return np.where(missing, np.nan, np.nan_to_num(np.array(values)).sum(axis=0))
+    return functools.reduce(
+        lambda a, b: np.where(np.isnan(a), b, np.where(np.isnan(b), a, a + b)), values
+    )
 
 
-def apart(values: Sequence[Numbers]) -> NDArray[np.bool_]:
+def apart(values: Iterable[Numbers]) -> NDArray[np.bool_]:
     """At which steps the ranks' values differ by more than rounding: [T]."""
-    low, high = least(values), largest(values)
+    ranks = iter(values)
+    low = high = next(ranks)
+    for value in ranks:
+        low, high = np.fmin(low, value), np.fmax(high, value)
     return np.asarray(high - low > TOLERANCE * np.maximum(np.abs(low), np.abs(high)))

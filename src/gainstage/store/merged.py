@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +27,8 @@ from gainstage.store import addition
 from gainstage.store.addition import Moments, Numbers
 from gainstage.store.codec import to_float32
 from gainstage.store.outcome import merged_events, merged_info
-from gainstage.store.ranks import rank_files
-from gainstage.store.reader import StoredRecording
+from gainstage.store.parts import Parts
+from gainstage.store.stragglers import stragglers, typical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _REMEMBERED: Final = 8
 """Sites whose added numbers are kept for the next question."""
 
-_RULES: Final[dict[str, Callable[[Sequence[Numbers]], Numbers]]] = {
+_RULES: Final[dict[str, Callable[[Iterable[Numbers]], Numbers]]] = {
     # a unit that is dead in all is dead in each: the least share is an upper bound
     "dead_units": addition.least,
     "saturated_units": addition.least,
@@ -69,12 +69,11 @@ class MergedRecording(Recording):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()
-        self._parts: dict[int, StoredRecording] = {}
+        self._parts = Parts(self.path)
         self.refresh()
 
     def __enter__(self) -> Self:
-        for part in self._parts.values():
-            part.__enter__()
+        self._parts.hold()
         return self
 
     def __exit__(
@@ -87,23 +86,15 @@ class MergedRecording(Recording):
 
     def close(self) -> None:
         """Let go of the files. A later reading opens them again."""
-        for part in self._parts.values():
-            part.close()
+        self._parts.close()
 
     def refresh(self) -> bool:
         """Take in what was written since; True if there are new steps."""
-        unreadable: dict[int, str] = {}
-        for rank, file in rank_files(self.path).items():
-            with _noting(unreadable, rank):
-                if rank in self._parts:
-                    self._parts[rank].refresh()
-                else:
-                    self._parts[rank] = StoredRecording(file)
+        unreadable = self._parts.refresh()
         if not self._parts:
             why = " ".join(unreadable.values()) or "It holds no file of a rank (rank0.gs, ...)."
             msg = f"The run {str(self.path)!r} cannot be read. {why}"
             raise RunFileError(msg)
-        self._parts = dict(sorted(self._parts.items()))
         known = getattr(self, "_steps", np.zeros(0, dtype=np.int64))
         everybody = [part.steps for part in self._parts.values()]
         self._steps: NDArray[np.int64] = np.unique(np.concatenate(everybody))
@@ -112,7 +103,8 @@ class MergedRecording(Recording):
         self._moments: dict[int, Moments] = {}
         self._info = merged_info(self._parts)
         self._events = merged_events(self._parts, self._info, unreadable)
-        self._events = sorted([*self._events, *self._disagreement()], key=lambda event: event.step)
+        found = [*self._events, *self._disagreement(), *self._stragglers()]
+        self._events = sorted(found, key=lambda event: event.step)
         return len(known) != len(self._steps)
 
     def _find_sites(self) -> None:
@@ -148,7 +140,7 @@ class MergedRecording(Recording):
     @override
     def times(self) -> Numbers:
         """Seconds until the last rank ended each step: float64 [T]."""
-        return addition.largest([self._spread(r, p.times) for r, p in self._parts.items()])
+        return addition.largest(self._spread(r, p.times) for r, p in self._parts.items())
 
     @property
     @override
@@ -183,7 +175,7 @@ class MergedRecording(Recording):
             return addition.first(values)
         if quantity in _WEIGHTED:
             by, power = _WEIGHTED[quantity]
-            return addition.weighted(values, [w**power for w in self._each(site, by)])
+            return addition.weighted(values, (w**power for w in self._each(site, by)))
         return _RULES.get(quantity, addition.mean)(values)
 
     @override
@@ -224,9 +216,7 @@ class MergedRecording(Recording):
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Keep the files open for many readings."""
-        with contextlib.ExitStack() as stack:
-            for part in self._parts.values():
-                stack.enter_context(part.held())
+        with self._parts.held():
             yield
 
     def _spread(self, rank: int, values: Numbers) -> Numbers:
@@ -235,24 +225,20 @@ class MergedRecording(Recording):
         found[self._place[rank]] = values
         return found
 
-    def _each(self, site: Site, quantity: str) -> list[Numbers]:
-        """A quantity as each rank has it."""
-        return [
-            self._spread(rank, self._parts[rank].exact(one, quantity))
-            for rank, one in self._holders[site.id]
-        ]
+    def _each(self, site: Site, quantity: str) -> Iterator[Numbers]:
+        """A quantity as each rank has it, one after the other."""
+        for rank, one in self._holders[site.id]:
+            yield self._spread(rank, self._parts[rank].exact(one, quantity))
 
     def _added(self, site: Site) -> Moments:
         """All moments of a site: each needs several of the ranks' to be added."""
         if site.id not in self._moments:
             if len(self._moments) >= _REMEMBERED:
                 self._moments.pop(next(iter(self._moments)))
-            columns = [self._each(site, key) for key in SUMMARY_KEYS]
-            parts = [
-                dict(zip(SUMMARY_KEYS, numbers, strict=True))
-                for numbers in zip(*columns, strict=True)
-            ]
-            self._moments[site.id] = addition.add_moments(parts)
+            self._moments[site.id] = addition.add_moments(
+                {key: self._spread(rank, self._parts[rank].exact(one, key)) for key in SUMMARY_KEYS}
+                for rank, one in self._holders[site.id]
+            )
         return self._moments[site.id]
 
     def _norm(self) -> Numbers:
@@ -260,8 +246,7 @@ class MergedRecording(Recording):
         grads = self.of_kind("grad")
         if all(site.merge == "same" for site in grads):
             return addition.first(self._each(self._run_site(), "grad_norm"))
-        squares = [np.square(self.exact(site, "l2")) for site in grads]
-        return np.sqrt(addition.total(squares))
+        return np.sqrt(addition.total(np.square(self.exact(site, "l2")) for site in grads))
 
     def _predicted(self, site: Site) -> Numbers:
         """Predicted change: a rank's own is that of its shards; NaN where it has copies as well."""
@@ -273,7 +258,7 @@ class MergedRecording(Recording):
             return np.full(len(self._steps), np.nan)
         parted = {rank for one in updates for rank, _ in self._holders[one.id]}
         ranks = [rank for rank, _ in self._holders[site.id]]
-        return addition.total([v for rank, v in zip(ranks, values, strict=True) if rank in parted])
+        return addition.total(v for rank, v in zip(ranks, values, strict=True) if rank in parted)
 
     def _run_site(self) -> Site:
         return next(site for site in self._sites if site.kind == "run")
@@ -290,11 +275,15 @@ class MergedRecording(Recording):
         name = next((s.name for s in grads if addition.apart(self._each(s, "l2"))[index]), "")
         return [Event(int(self._steps[index]), "ranks-disagree", name, {"steps": int(apart.sum())})]
 
-
-@contextlib.contextmanager
-def _noting(problems: dict[int, str], rank: int) -> Iterator[None]:
-    """Note why a rank cannot be read, for the others can."""
-    try:
-        yield
-    except RunFileError as error:
-        problems[rank] = str(error)
+    def _stragglers(self) -> list[Event]:
+        """Ranks for which the others wait."""
+        run = next(iter(self.of_kind("run")), None)
+        if len(self._parts) < 2 or run is None or "own_seconds" not in self.quantities(run):
+            return []
+        ranks = (rank for rank, _ in self._holders[run.id])
+        work = {
+            rank: told
+            for rank, own in zip(ranks, self._each(run, "own_seconds"), strict=True)
+            if (told := typical(own)) is not None
+        }
+        return stragglers(work, float(np.nanmedian(self.exact(run, "seconds")))) if work else []
