@@ -64,3 +64,12 @@ def test_one_that_cannot_be_read_does_not_hide_the_others(tmp_path):
 def test_without_a_limit_of_the_system_there_is_one_of_ours(monkeypatch):
     monkeypatch.setattr(parts, "resource", None)
     assert parts.most_open() == 256
+
+
+def test_names_that_all_ranks_share_are_kept_once(tmp_path):
+    write_ranks(tmp_path, 3)
+    found = Parts(tmp_path)
+    for _ in range(2):
+        found.refresh()
+        assert len({id(part.sites) for part in found.values()}) == 1
+    assert losses(found) == [[0.0], [1.0], [2.0]]

@@ -6,6 +6,7 @@ Free of torch. :mod:`gainstage.store.schema` describes the file.
 
 from gainstage.store.amend import save_findings as save_findings
 from gainstage.store.amend import save_remedies as save_remedies
+from gainstage.store.compaction import Overview as Overview
 from gainstage.store.excerpt import Excerpt as Excerpt
 from gainstage.store.excerpt import matching as matching
 from gainstage.store.library import RunSummary as RunSummary
@@ -24,6 +25,5 @@ from gainstage.store.ranks import new_rank_path as new_rank_path
 from gainstage.store.ranks import rank_files as rank_files
 from gainstage.store.ranks import rank_in as rank_in
 from gainstage.store.ranks import run_name as run_name
-from gainstage.store.reader import Overview as Overview
 from gainstage.store.reader import StoredRecording as StoredRecording
 from gainstage.store.writer import Writer as Writer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -48,6 +48,15 @@ class Catalogue:
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
     remedies: tuple[Remedy, ...]
+
+    def like(self, other: Catalogue) -> Catalogue:
+        """The same, that keeps no copies of its own of what `other` names alike."""
+        alike = {
+            name: getattr(other, name)
+            for name in ("sites", "series", "quantities")
+            if getattr(self, name) == getattr(other, name)
+        }
+        return replace(self, **alike)
 
 
 def read_catalogue(connection: sqlite3.Connection, path: Path) -> Catalogue:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,23 @@ Row = Sequence[Any]
 """A row as SQLite hands it out; nothing is known of its types before it is checked."""
 
 FRAME_COLUMNS = "step, t, n, crc, v"
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A series at low resolution: one entry for each few hundred steps, NaN left out.
+
+    Attributes:
+        step0: first step of each entry: int64 [R].
+        min: smallest value: float64 [R].
+        max: largest value.
+        mean: their mean.
+    """
+
+    step0: NDArray[np.int64]
+    min: NDArray[np.float64]
+    max: NDArray[np.float64]
+    mean: NDArray[np.float64]
 
 
 def read_frame(row: Row) -> tuple[int, float, Numbers | None]:

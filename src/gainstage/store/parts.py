@@ -72,6 +72,7 @@ class Parts(Mapping[int, StoredRecording]):
                 else:
                     self._all[rank] = StoredRecording(file)
                     self[rank]  # it is open now, and counts
+                self._all[rank].share(next(iter(self._all.values())))
             except RunFileError as error:  # noqa: PERF203 - each file may fail by itself
                 unreadable[rank] = str(error)
         self._all = dict(sorted(self._all.items()))

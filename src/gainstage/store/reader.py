@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from gainstage.sketch import Histogram
 from gainstage.store import problems
 from gainstage.store.catalogue import read_catalogue
 from gainstage.store.codec import is_intact, to_float32, unpack_values
-from gainstage.store.compaction import rollup
+from gainstage.store.compaction import Overview, rollup
 from gainstage.store.source import Source
 from gainstage.store.timeline import Timeline
 from gainstage.store.windows import SIZES, cover
@@ -30,23 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """A series at low resolution: one entry for each few hundred steps, NaN left out.
-
-    Attributes:
-        step0: first step of each entry: int64 [R].
-        min: smallest value: float64 [R].
-        max: largest value.
-        mean: their mean.
-    """
-
-    step0: NDArray[np.int64]
-    min: FloatArray
-    max: FloatArray
-    mean: FloatArray
 
 
 class StoredRecording(Recording):
@@ -99,6 +81,10 @@ class StoredRecording(Recording):
             known = self._timeline.last
             self._timeline = self._timeline.extended(connection, self.path)
             return self._timeline.last != known
+
+    def share(self, other: StoredRecording) -> None:
+        """Keep one copy of the names that both files have alike, as those of ranks do."""
+        self._catalogue = self._catalogue.like(other._catalogue)
 
     @property
     @override

@@ -21,6 +21,6 @@ def test_figures_of_few_ranks():
     sizes = [value for name, value in found.items() if name.startswith("merged file of")]
     assert len(sizes) == 4
     assert max(sizes) < 1.3 * min(sizes)  # of eight times the ranks: fuller histograms alone
-    (paper,) = outcome.grids
-    (one,) = (value for name, value in found.items() if name.startswith("a rank's file"))
+    _, paper = outcome.grids
+    (one,) = (value for name, value in found.items() if name.endswith("of a long training"))
     assert dict(paper.rows)["all ranks' files: a step"] == f"{20 * one / 1e6:.2f} GB"

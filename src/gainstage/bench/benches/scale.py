@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 
 from gainstage.bench.bench import BENCHES, Grid, Line, Outcome, Settings
-from gainstage.probe.schedule import has_histograms
+from gainstage.probe.schedule import HISTOGRAMS_EVERY, has_histograms
 from gainstage.quantities import SUMMARY_KEYS
 from gainstage.records import RunInfo, Series, Site
 from gainstage.sketch import Histogram
-from gainstage.store import MergedRecording, StoredRecording, Writer, merge_run
+from gainstage.store import MergedRecording, Writer, merge_run
 from gainstage.store.addition import Moments, add_moments
 
 RANKS: Final = 10_000
@@ -55,32 +55,44 @@ def measure(ranks: int, sites: int, steps: int) -> Outcome:
         began = time.perf_counter()
         file = write_rank(folder / "one", 0, sites, steps)
         written = (time.perf_counter() - began) / steps
-        size = file.stat().st_size / steps
+        plain = write_rank(folder / "plain", 0, sites, steps, histograms=False)
+        numbers = plain.stat().st_size / steps
+        one = (file.stat().st_size - numbers * steps) / sum(map(has_histograms, range(steps)))
+        later = numbers + one / HISTOGRAMS_EVERY[-1]
         merged = [_merged(folder / f"of{n}", n, few, steps) for n in _FEW_RANKS]
-        remembered = _memory_of(file)
+        remembered = _memory_of(folder / "two", file)
         opened, read = _many(folder / "many", ranks)
     slope, start = np.polyfit(_FEW_RANKS, [seconds for seconds, _ in merged], 1)
     a_rank = float(slope) / steps / few * sites
     sizes = [bytes_ / steps / few * sites for _, bytes_ in merged]
     added = _added(ranks, sites)
     lines = [
-        Line(f"a rank's file, {sites} sites: a step", size / 1e3, "kB"),
+        Line(f"a rank's file, {sites} sites: numbers of a step", numbers / 1e3, "kB"),
+        Line("a rank's file: histograms of a step that keeps them", one / 1e3, "kB"),
+        Line("a rank's file: a step of a long training", later / 1e3, "kB"),
         Line("writing it: a step", 1e3 * written, "ms"),
         *(
-            Line(f"merged file of {n} ranks: a step", one / 1e3, "kB")
-            for n, one in zip(_FEW_RANKS, sizes, strict=True)
+            Line(f"merged file of {n} ranks: a step of these", each / 1e3, "kB")
+            for n, each in zip(_FEW_RANKS, sizes, strict=True)
         ),
         Line("merging: each rank's step", 1e3 * a_rank, "ms"),
         Line("merging: what does not grow with the ranks", 1e3 * float(start) / steps, "ms a step"),
         Line(f"adding the moments of {ranks} ranks, {sites} sites: a step", added, "s"),
         Line(f"a folder of {ranks} files: opened", opened, "s"),
         Line("a folder of that many: one quantity of all ranks", read, "s"),
-        Line("reader: what it keeps in memory of a rank", remembered / 1e6, "MB"),
+        Line("reader: what it keeps in memory of each rank", remembered / 1e6, "MB"),
     ]
-    return Outcome(lines, (_on_paper(ranks, size, a_rank, sizes[-1], remembered),))
+    measured = [(line.name, f"{line.value:.4g} {line.unit}") for line in lines]
+    return Outcome(
+        lines,
+        (
+            Grid("measured", ("what", "figure"), measured),
+            _on_paper(ranks, later, a_rank, remembered),
+        ),
+    )
 
 
-def _on_paper(ranks: int, size: float, a_rank: float, merged: float, remembered: float) -> Grid:
+def _on_paper(ranks: int, size: float, a_rank: float, remembered: float) -> Grid:
     """What follows of the figures for all ranks."""
     rows = (
         ("all ranks' files: a step", f"{ranks * size / 1e9:.2f} GB"),
@@ -88,12 +100,12 @@ def _on_paper(ranks: int, size: float, a_rank: float, merged: float, remembered:
         ("the same, every 100th step", f"{ranks * size * _HOUR / 1e14:.2f} TB"),
         ("merging on one core: a step", f"{ranks * a_rank:.0f} s"),
         ("memory of the reader", f"{ranks * remembered / 1e9:.1f} GB"),
-        ("merged file: an hour of one step a second", f"{merged * _HOUR / 1e9:.2f} GB"),
+        ("merged file: an hour of one step a second", f"{size * _HOUR / 1e9:.1f} GB"),
     )
     return Grid(f"on paper, {ranks} ranks", ("what", "figure"), rows)
 
 
-def write_rank(folder: Path, rank: int, sites: int, steps: int) -> Path:
+def write_rank(folder: Path, rank: int, sites: int, steps: int, *, histograms: bool = True) -> Path:
     """A rank's file with all moments of its sites, and histograms as often as a training has them.
 
     Args:
@@ -101,6 +113,7 @@ def write_rank(folder: Path, rank: int, sites: int, steps: int) -> Path:
         rank: whose file it is.
         sites: how many, all of them outputs: parts of a batch, of which the moments add up.
         steps: how many.
+        histograms: whether there are any.
     """
     folder.mkdir(exist_ok=True)
     places = [
@@ -119,7 +132,7 @@ def write_rank(folder: Path, rank: int, sites: int, steps: int) -> Path:
     with Writer(path, info) as writer:
         writer.add(places, series)
         for step in range(steps):
-            if has_histograms(step):
+            if histograms and has_histograms(step):
                 for place in places:
                     writer.add_histogram(place.id, step, spread)
             moments = _moments(rng, sites)
@@ -172,14 +185,17 @@ def _added(ranks: int, sites: int) -> float:
     return time.perf_counter() - began
 
 
-def _memory_of(file: Path) -> float:
-    """Bytes that a recording holds once its file is open."""
-    tracemalloc.start()
-    recording = StoredRecording(file)
-    found, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    recording.close()
-    return float(found)
+def _memory_of(folder: Path, file: Path) -> float:
+    """Bytes that one more rank takes in a merged recording."""
+    folder.mkdir()
+    held = []
+    for rank in range(3):
+        shutil.copyfile(file, folder / f"rank{rank}.gs")
+        tracemalloc.start()
+        with MergedRecording(folder):
+            held.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    return float(held[2] - held[1])
 
 
 def _many(folder: Path, ranks: int) -> tuple[float, float]:
