@@ -1,5 +1,9 @@
 """A stored run as users hold it."""
 
+import base64
+import gzip
+import re
+
 import numpy as np
 import pytest
 
@@ -106,7 +110,9 @@ def test_a_run_shows_itself_in_a_notebook(tmp_path):
     write(tmp_path / "a.gs", [2.0, 1.0])
     shown = gs.open(tmp_path / "a.gs")._repr_html_()
     assert shown.startswith('<iframe sandbox="allow-scripts allow-downloads"')
-    assert "train.py" in shown
+    (packed,) = re.findall(r"id=&quot;packed&quot;&gt;([\w+/=]+)&lt;", shown)
+    assert "train.py" in gzip.decompress(base64.b64decode(packed)).decode()
+    assert len(shown) < 3e6  # marimo shows nothing above 8 MB
 
 
 def test_there_is_a_manual_for_every_finding():

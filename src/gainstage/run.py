@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -62,14 +61,13 @@ class Diagnosis(Sequence[Finding]):
 
     @override
     def __str__(self) -> str:
-        from rich.console import Console  # noqa: PLC0415 - only to print
-
+        from gainstage.render.plain import as_text  # noqa: PLC0415 - only to print
         from gainstage.render.text import print_verdict  # noqa: PLC0415
 
-        buffer = io.StringIO()
-        console = Console(file=buffer, width=100, color_system=None, force_terminal=False)
-        print_verdict(console, self._recording, self._findings, manuals=manuals())
-        return buffer.getvalue().rstrip("\n")
+        told = manuals()
+        return as_text(
+            lambda page: print_verdict(page, self._recording, self._findings, manuals=told)
+        )
 
 
 class Run:
@@ -130,7 +128,7 @@ class Run:
         return send(self.recording, sink, tuple(findings))
 
     def _repr_html_(self) -> str:
-        """The report, for a notebook; its charts need 5 MB of script each time it is shown."""
+        """The report, for a notebook; its charts need 2 MB of script each time it is shown."""
         from gainstage.render.report import framed_html, report_html  # noqa: PLC0415 - loads plotly
 
         findings = tuple(self.diagnose())

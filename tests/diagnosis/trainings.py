@@ -303,6 +303,17 @@ SICK = {
             ratio=3e-3 * 0.85**T + 1e-20,
             predicted_share=0.08 * 0.85**T,
             grad_cosine=0.1,
+            run={"lr": 0.1 * 0.85**T},
+        ),
+    ),
+    "a rate that throws it where no gradient is left": (
+        "learning-rate-too-high",
+        Chain(
+            loss=np.where(T < 25, 2.6 * 2.0 ** np.minimum(T, 25), flat_loss()),
+            ratio=np.where(T < 25, 5.0, 1e-20),
+            predicted_share=np.where(T < 25, 100.0, 1e-20),
+            grad_cosine=0.0,
+            run={"lr": 3.0},
         ),
     ),
     "nothing but the loss is odd, and its batches are noisy": (

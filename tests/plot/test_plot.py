@@ -92,6 +92,7 @@ def test_nothing_global_is_touched(recordings):
 
 def test_without_matplotlib_there_is_one_sentence(monkeypatch, recordings):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "gainstage.render.figure", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'gainstage\[lab\]'"):
         gs.plot.loss(recordings.handmade())
 

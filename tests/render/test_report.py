@@ -54,6 +54,7 @@ def test_a_frame_in_a_notebook_reaches_nothing_around_it(recordings):
     assert framed.startswith('<iframe sandbox="allow-scripts allow-downloads" ')
     assert "allow-same-origin" not in framed
     assert framed.count("<") == 2  # the frame's own two tags: the report is all attribute
+    assert framed == framed_html(report_html(hostile, findings, manuals))
     assert framed.count('"') == framed.split("srcdoc=")[0].count('"') + 2
 
 

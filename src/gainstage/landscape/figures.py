@@ -110,6 +110,7 @@ def figure_losses(losses: LossMap, *, path_label: str = "training") -> Figure:
             bands = contours(axes, losses.x.numpy(), losses.y.numpy(), values.numpy())
             colour_bar(axes, bands, "loss")
             axes.set(xlabel=losses.axes[0], ylabel=losses.axes[1])
+            axes.locator_params(nbins=6)
             if losses.path is not None:
                 _draw_paths(axes, losses.path[None].numpy(), canvas.COLORS[0], path_label)
                 axes.legend(loc="best")

@@ -1,6 +1,6 @@
 """Figures of a run for papers, notebooks and READMEs, in matplotlib: the views of the page.
 
-Every function takes a :class:`~gainstage.run.Run` or a recording and returns a
+Every function takes a :class:`~gainstage.run.Run`, a watch or a recording and returns a
 :class:`matplotlib.figure.Figure` that no window and no global state knows of: show it in a
 notebook, or ``figure.savefig("levels.png")``.
 """

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gainstage.plot import paper
+from gainstage.plot.paper import Recorded
 from gainstage.recording import Recording
 from gainstage.render import canvas
-from gainstage.run import Run
 from gainstage.views import loss_chart, update_chart
 from gainstage.views.compare import compare_runs
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def loss(run: Run | Recording, *, log: bool = False) -> Figure:
+def loss(run: Recorded | Recording, *, log: bool = False) -> Figure:
     """The loss with what chance would give and what happened on the way.
 
     Args:
@@ -50,7 +50,7 @@ def loss(run: Run | Recording, *, log: bool = False) -> Figure:
     return figure
 
 
-def updates(run: Run | Recording) -> Figure:
+def updates(run: Recorded | Recording) -> Figure:
     """How far one step moves each weight, relative to the weight, first layer to last.
 
     Args:
@@ -71,7 +71,7 @@ def updates(run: Run | Recording) -> Figure:
     return figure
 
 
-def compare(first: Run | Recording, second: Run | Recording) -> Figure:
+def compare(first: Recorded | Recording, second: Recorded | Recording) -> Figure:
     """The losses of two runs, and the second minus the first.
 
     Args:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from gainstage.errors import UnknownNameError
 from gainstage.plot import paper
+from gainstage.plot.paper import Recorded
 from gainstage.recording import Recording
 from gainstage.render import canvas
-from gainstage.run import Run
 from gainstage.views import HeatMaps, heat_maps, level_diagram
 from gainstage.views.heatmap import HeatMap
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ROW = 0.2
 
 
-def levels(run: Run | Recording, *, step: int | None = None) -> Figure:
+def levels(run: Recorded | Recording, *, step: int | None = None) -> Figure:
     """The level of every stage, forward and backward, first stage on top.
 
     The pale band is the range over the run; a diamond is more than 40 dB from its reference:
@@ -75,7 +75,7 @@ def _meters(
             )
 
 
-def heatmap(run: Run | Recording, quantity: str = "output") -> Figure:
+def heatmap(run: Recorded | Recording, quantity: str = "output") -> Figure:
     """One quantity of every layer over the steps, first layer on top.
 
     Args:

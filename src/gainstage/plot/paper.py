@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +12,30 @@ from gainstage.errors import UsageError
 from gainstage.recording import Recording
 from gainstage.render.canvas import MUTED
 from gainstage.render.words import clean, shorten
-from gainstage.run import Run
+from gainstage.store import MergedRecording, StoredRecording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def recording_of(run: Run | Recording) -> Recording:
+class Recorded(Protocol):
+    """A run: stored, or watched just now."""
+
+    @property
+    def recording(self) -> Recording:
+        """Its sites and series."""
+        ...
+
+
+def recording_of(run: Recorded | Recording) -> Recording:
     """The recording of a run as it is now, or the one that was given."""
-    if isinstance(run, Run):
-        run.recording.refresh()
-        return run.recording
-    if not isinstance(run, Recording):
+    recording = getattr(run, "recording", run)
+    if not isinstance(recording, Recording):
         msg = f"A figure is of a run, gs.open({run!r}), or of its recording."
         raise UsageError(msg)
-    return run
+    if recording is not run and isinstance(recording, StoredRecording | MergedRecording):
+        recording.refresh()
+    return recording
 
 
 def label(name: str, most: int = 32) -> str:

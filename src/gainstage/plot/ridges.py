@@ -9,9 +9,9 @@ import numpy as np
 
 from gainstage.errors import UnknownNameError
 from gainstage.plot import paper
+from gainstage.plot.paper import Recorded
 from gainstage.recording import Recording
 from gainstage.render import canvas
-from gainstage.run import Run
 from gainstage.views import ridges
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _RISE = 1.7  # rows that the highest ridge may cover
 
 
-def histograms(run: Run | Recording, kind: str = "output") -> Figure:
+def histograms(run: Recorded | Recording, kind: str = "output") -> Figure:
     """How the values of each stage are spread over the run, first stage on top.
 
     Negative to the left, positive to the right, both on a log axis.

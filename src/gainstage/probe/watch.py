@@ -27,6 +27,7 @@ from gainstage.probe.probe import Probe
 from gainstage.probe.ranks import run_path, this_rank
 from gainstage.probe.schedule import WAIT
 from gainstage.probe.settings import Detail, Settings, check_sites
+from gainstage.recording import Recording
 from gainstage.records import RunInfo
 from gainstage.run import Diagnosis, Run
 from gainstage.sinks import Sink
@@ -162,6 +163,15 @@ class Watch:
     def frame(self) -> pd.DataFrame:
         """All series as a pandas frame: one row a step, columns (site, kind, quantity)."""
         return self._run().frame()
+
+    @property
+    def recording(self) -> Recording:
+        """What was measured so far, for figures and for those who want every number."""
+        return self._run().recording
+
+    def _repr_html_(self) -> str:
+        """The report, for a notebook."""
+        return self._run()._repr_html_()
 
     @property
     def overhead(self) -> float:

@@ -34,7 +34,7 @@ def new_figure(width: float, height: float) -> Figure:
         MissingExtraError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  # an optional dependency
+        from gainstage.render.figure import Figure  # noqa: PLC0415  # an optional dependency
     except ImportError as error:
         msg = "Figures need matplotlib: run `pip install 'gainstage[lab]'`."
         raise MissingExtraError(msg) from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from gainstage.quantities import level_db
 from gainstage.records import Finding
+from gainstage.render.plain import as_text
 from gainstage.theory.results import Audited, Calibrated, Drawn, ExpectedLoss, PredictedStage
 
 WIDTH = 140
@@ -66,9 +65,7 @@ def table(
         made.columns[column].justify = "right"
     for row in rows:
         made.add_row(*row)
-    out = io.StringIO()
-    Console(file=out, width=WIDTH, color_system=None, legacy_windows=False).print(made)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return as_text(lambda console: console.print(made), WIDTH) + "\n"
 
 
 def drawn_table(rows: Sequence[Drawn]) -> str:

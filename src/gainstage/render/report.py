@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import html
 import os
@@ -88,15 +89,18 @@ def framed_html(page: str) -> str:
     """A report as a notebook may hold it: in a frame that can reach nothing around it.
 
     Scripts run in the frame as those of an unknown site: they see neither the notebook nor its
-    cookies, and the report's own policy lets them load nothing.
+    cookies, and the report's own policy lets them load nothing. It is packed, since a notebook
+    keeps it each time it is shown, and marimo shows nothing above 8 MB.
 
     Args:
         page: the report.
     """
+    packed = base64.b64encode(gzip.compress(page.encode("utf-8"), mtime=0)).decode("ascii")
+    frame = static_text("frame.html").replace("{{packed}}", packed)
     return (
         '<iframe sandbox="allow-scripts allow-downloads" referrerpolicy="no-referrer" '
         'title="Gainstage report" style="width: 100%; height: 760px; border: 0" '
-        f'srcdoc="{html.escape(page)}"></iframe>'
+        f'srcdoc="{html.escape(frame)}"></iframe>'
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +13,7 @@ from gainstage.recording import Recording
 from gainstage.records import Finding
 from gainstage.render.level_lines import ink, level_lines, parameter_lines
 from gainstage.render.page import Page
+from gainstage.render.plain import as_text
 from gainstage.render.words import (
     advice,
     blindness_told,
@@ -97,17 +97,18 @@ def levels_table(recording: Recording, step: int | None = None, *, width: int = 
         fc    Linear   -20.0  ####|                  -      |
     """
     pen = ink(plain=True, encoding="utf-8")
-    buffer = io.StringIO()
-    page = Page(Console(file=buffer, width=width, color_system=None, force_terminal=False), pen)
-    diagram = level_diagram(recording, step=step)
-    for line in level_lines(diagram, width, pen):
-        page.line(line)
-    table = parameter_table(recording, step=step)
-    if table.rows:
-        page.line()
-        for line in parameter_lines(table, width, pen):
+    diagram, table = level_diagram(recording, step=step), parameter_table(recording, step=step)
+
+    def write(console: Console) -> None:
+        page = Page(console, pen)
+        for line in level_lines(diagram, width, pen):
             page.line(line)
-    return buffer.getvalue().rstrip("\n")
+        if table.rows:
+            page.line()
+            for line in parameter_lines(table, width, pen):
+                page.line(line)
+
+    return as_text(write, width)
 
 
 def _headline(page: Page, recording: Recording, healthy: bool, severities: list[str]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
+from gainstage.render.plain import as_text
 from gainstage.render.words import clean, shorten
 from gainstage.sweeps.results import Best, Results, Row
 from gainstage.sweeps.space import told
@@ -19,10 +19,7 @@ _MOST: Final = 40
 
 def sweep_text(sweep: Results, width: int = 100) -> str:
     """What a sweep found."""
-    buffer = io.StringIO()
-    console = Console(file=buffer, width=width, color_system=None, force_terminal=False)
-    print_sweep(console, sweep)
-    return buffer.getvalue().rstrip("\n")
+    return as_text(lambda console: print_sweep(console, sweep), width)
 
 
 def print_sweep(console: Console, sweep: Results) -> None:

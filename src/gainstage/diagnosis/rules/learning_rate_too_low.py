@@ -35,7 +35,10 @@ NOTHING = 1e-12
 PROMISE = 0.5
 """Share of the loss that all steps together promise to remove; more, and they were long enough."""
 LOST = -7.5
-"""Less than that of itself a float32 cannot change by: a rate that a schedule has used up."""
+"""Less than that of itself a float32 cannot change by."""
+USED_UP = 0.01
+"""Share of its highest value to which a schedule has brought the rate in most steps. Under a rate
+that stayed, weights that stand still have no gradient any more, which is another fault."""
 BARREN = 0.03
 """Less than this, and a training that failed cannot have learnt, whatever its ratios."""
 
@@ -57,7 +60,9 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     barren = progress.failed and 0 < promised < BARREN
     agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
     creeping = typical <= LOG_RATIO and not agreement < AGREEMENT
-    starved = progress.failed and typical <= LOST
+    rate = evidence.run("lr")
+    used_up = bool(median(rate) <= USED_UP * np.nanmax(rate, initial=0.0))
+    starved = progress.failed and typical <= LOST and used_up
     if fastest > FORGIVEN or (promised > PROMISE and not starved):
         return
     if not (creeping or barren or starved):
