@@ -1,5 +1,6 @@
 """Pictures of surfaces and races: what is on them."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -91,7 +92,8 @@ def test_a_picture_can_be_kept(result, tmp_path):
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "gainstage.render.figure", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'gainstage\[lab\]'"):
         figure_map("beale", size=5)
 
