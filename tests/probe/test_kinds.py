@@ -7,7 +7,14 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from gainstage.probe.kinds import has_own_parameters, is_criterion, is_stage, op_of, parts
+from gainstage.probe.kinds import (
+    has_own_parameters,
+    holds_layers,
+    is_criterion,
+    is_stage,
+    op_of,
+    parts,
+)
 
 NORMS = {
     "weight": parametrizations.weight_norm,
@@ -25,6 +32,7 @@ NORMS = {
         (nn.Sequential(nn.Linear(2, 2)), False, False, "Sequential"),
         (nn.MultiheadAttention(2, 1), True, True, "MultiheadAttention"),
         (parametrizations.weight_norm(nn.Linear(2, 2, bias=False)), True, True, "Linear"),
+        (nn.ParameterList([nn.Parameter(torch.ones(2, 2))]), False, True, "ParameterList"),
     ],
 )
 def test_modules_are_told_apart(module, stage, own, op):
@@ -59,3 +67,27 @@ def test_a_layer_whose_weight_is_parametrised_is_a_stage(watching, step, norm, b
     assert found == [("Linear", "0"), ("relu", "1"), ("Linear", "2")]
     assert [seen.site("0", "output").shape, seen.names("input")] == [(16, 8), ["0"]]
     assert seen.events("blind") == []
+
+
+class Keeps(nn.Module):
+    """Keeps parameters of the given shapes."""
+
+    def __init__(self, *shapes):
+        super().__init__()
+        for i, shape in enumerate(shapes):
+            self.register_parameter(f"p{i}", nn.Parameter(torch.ones(shape)))
+
+
+@pytest.mark.parametrize(
+    ("module", "several"),
+    [
+        (Keeps((2, 2), (2,)), False),  # a linear layer of the user's own
+        (Keeps((2,), (2,)), False),  # a norm
+        (Keeps((2, 2), (2, 2), (2,)), True),
+        (Keeps((4, 2, 2), (4, 2, 2)), True),  # experts
+        (nn.LSTM(2, 2), False),
+        (nn.MultiheadAttention(4, 2, kdim=2, vdim=2), False),
+    ],
+)
+def test_modules_that_keep_several_matrices_are_known(module, several):
+    assert holds_layers(module) is several

@@ -15,9 +15,16 @@ from gainstage.probe.compiled import Compiled
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.health import Health
-from gainstage.probe.kinds import has_own_parameters, is_criterion, is_stage, op_of, parts
+from gainstage.probe.kinds import (
+    has_own_parameters,
+    holds_layers,
+    is_criterion,
+    is_stage,
+    op_of,
+    parts,
+)
 from gainstage.probe.labels import Labels
-from gainstage.probe.naming import class_of, enclosing_module, paths
+from gainstage.probe.naming import class_of, enclosing_module
 from gainstage.probe.places import Place
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.stages import Stages
@@ -63,16 +70,16 @@ class Forward:
         self._roots: set[int] = set()  # ids of outermost modules called since ordinals began
         self._ordinals: dict[str, int] = {}
         self._asleep = False  # the outermost module that runs is in evaluation mode
+        self._seen = 0  # functional calls that are stages
+        self._opened: dict[int, int] = {}  # modules that are looked into: how many those were then
 
     def add_model(self, root: nn.Module, prefix: str = "") -> None:
         """Learn the names of a model's modules and parameters."""
         if prefix in self._prefixes and prefix:
             prefix = f"{prefix}_{len(self._prefixes)}"
         self._prefixes.add(prefix)
-        for path, module in paths(root):
-            self._names[id(module)] = ".".join(part for part in (prefix, path) if part)
+        self._names.update(self._labels.add_tree(root, prefix))
         self._modules.append(root)
-        self._labels.add_module(root, self._names)
 
     def begin_root(self, module: nn.Module) -> None:
         """An outermost call begins: a stage that needs no gradient belongs to the one it is in.
@@ -88,18 +95,27 @@ class Forward:
         self._roots.add(id(module))
 
     @tap("module")
-    def enter_module(self, module: nn.Module) -> None:
+    def enter_module(self, module: nn.Module, inputs: Any = ()) -> None:
         """A module's forward is about to run."""
         if self._calls.enter(module):
             self.begin_root(module)
             if id(module) not in self._names and not is_criterion(module):
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
+        self._opened.pop(id(module), None)
+        if holds_layers(module) and not _is_cell(inputs):
+            self._opened[id(module)] = self._seen
 
     @tap("module")
     def leave_module(self, module: nn.Module, inputs: Any, output: Any, *, with_grad: bool) -> None:
         """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
-        if not self._calls.leave(module) or not is_stage(module):
+        if not self._calls.leave(module):
+            return
+        before = self._opened.pop(id(module), None)
+        if before is not None and (self._seen > before or inside_backward()):
+            self._labels.set_alone(module)
+            return
+        if not is_stage(module):
             return
         place = self.place_of(module)
         if self.measuring and self._wants(place) and not self.inside_module():
@@ -184,7 +200,7 @@ class Forward:
 
     def inside_module(self) -> bool:
         """Whether a measured module is running, which stands for what it calls."""
-        return any(is_stage(module) for module in self._calls.all)
+        return any(is_stage(one) and id(one) not in self._opened for one in self._calls.all)
 
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
@@ -194,6 +210,7 @@ class Forward:
         if not self._wants(place):
             return
         self.stages.output(place, tensor, root=self._calling())
+        self._seen += 1
 
     def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
         """A product with a bare parameter returned `tensor`."""
@@ -204,6 +221,7 @@ class Forward:
         if not self._wants(place):
             return
         entry = self.stages.output(place, tensor, root=self._calling())
+        self._seen += 1
         if entry is not None and op != "embedding" and self.stages.feeding:
             others = (a for a in args if isinstance(a, Tensor) and a is not parameter)
             self.stages.feed(entry, next(others, None))
@@ -213,7 +231,7 @@ class Forward:
         label = self._labels.get(parameter)
         if label is None:
             return Place(partial(_layer_of, weakref.ref(parameter), self._labels, op), op)
-        return self._place(label.layer, op)
+        return self._place(label.name if label.alone else label.layer, op)
 
     def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
         """A loss function returned `tensor`."""
@@ -257,6 +275,12 @@ class Forward:
     def _calling(self) -> int:
         """Number of the outermost module call that is running; 0 if none is."""
         return self._root if self._calls.innermost is not None else 0
+
+
+def _is_cell(inputs: Any) -> bool:
+    """Whether a module is given a state beside its input: one step of a recurrence, a stage."""
+    tensors = (x for x in inputs if isinstance(x, Tensor) and x.is_floating_point())
+    return sum(1 for _ in tensors) > 1
 
 
 def _layer_of(reference: weakref.ref[Tensor], labels: Labels, op: str) -> str:

@@ -35,12 +35,24 @@ def is_stage(module: nn.Module) -> bool:
     A leaf is, and a module of torch with parameters of its own (attention), but not a user's
     model that keeps a bare parameter beside its blocks.
     """
+    if isinstance(module, nn.ParameterList | nn.ParameterDict):
+        return False
     if next(module.children(), None) is None or not (inner := list(parts(module))):
         return "Loss" not in type(module).__name__
     if isinstance(module, ParametrizationList) or not has_own_parameters(module):
         return False
     torchs_own = class_of(module).__module__.startswith("torch.nn.")
     return torchs_own or not any(next(c.parameters(), None) is not None for c in inner)
+
+
+def holds_layers(module: nn.Module) -> bool:
+    """Whether a user's module keeps several matrices (``self.w1``, ``self.w2``).
+
+    Those by which its ``forward`` multiplies are layers of their own.
+    """
+    if class_of(module).__module__.startswith("torch.nn."):
+        return False
+    return sum(p.dim() >= 2 for p in module.parameters(recurse=False)) >= 2
 
 
 def is_criterion(module: nn.Module) -> bool:
