@@ -138,3 +138,102 @@ def test_without_functional_calls_such_a_module_is_a_stage(watching):
         optimizer.step()
     assert seen.names("output") == ["Bare"]
     assert {site.layer for site in seen.sink.recording().of_kind("weight")} == {"Bare"}
+
+
+class Dense(nn.Module):
+    """A layer that a user has written, with its activation."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(3, 3)), nn.Parameter(torch.zeros(3))
+        self.act = act
+
+    def forward(self, x):
+        return self.act(nn.functional.linear(x, self.weight, self.bias))
+
+
+def test_a_layer_of_the_users_own_is_what_it_does(watching_everything):
+    seen = train(watching_everything, nn.Sequential(Dense(torch.tanh), Dense(torch.tanh)))
+    outputs = [(site.name, site.op) for site in seen.sink.recording().of_kind("output")]
+    assert outputs == [
+        ("0", "linear"),
+        ("0.tanh", "tanh"),
+        ("1", "linear"),
+        ("1.tanh", "tanh"),
+    ]
+    weights = {(s.name, s.layer, s.op) for s in seen.sink.recording().of_kind("weight")}
+    assert ("0.weight", "0", "linear") in weights
+
+
+class Rectified(torch.autograd.Function):
+    """A rectifier that torch's functions have no part in."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * (x > 0)
+
+
+class Act(nn.Module):
+    """An activation that a user has written."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+
+    def forward(self, x):
+        return self.way(x)
+
+
+@pytest.mark.parametrize(
+    ("way", "op"),
+    [
+        (torch.relu, "relu"),
+        (lambda x: torch.where(x > 0, x, torch.zeros_like(x)), "relu"),
+        (lambda x: torch.where(x > 0, x, 0.0), "relu"),
+        (lambda x: torch.maximum(x, torch.tensor(0.0)), "relu"),
+        (lambda x: x.clamp(min=0), "relu"),
+        (Rectified.apply, "relu"),
+        (lambda x: nn.functional.dropout(x, 0.5), "Act"),
+        (lambda x: torch.tanh(x) * 2, "Act"),
+        (lambda x: torch.where(x > 0, x, 0.1 * x), "Act"),
+    ],
+)
+def test_an_activation_of_the_users_own_is_what_it_returns(watching_everything, way, op):
+    seen = train(watching_everything, nn.Sequential(nn.Linear(3, 4), Act(way), nn.Linear(4, 2)))
+    assert [site.op for site in seen.sink.recording().of_kind("output")] == ["Linear", op, "Linear"]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda x: torch.where(x > 0, x, torch.zeros_like(x)),
+        lambda x: x * (x > 0),
+        lambda x: x * (x > 0).float(),
+        lambda x: (x > 0) * x,
+        lambda x: x.maximum(torch.zeros(())),
+    ],
+)
+def test_a_rectifier_by_hand_is_a_stage(watching_everything, way):
+    w1, w2 = (torch.randn(3, 3, requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.SGD([w1, w2], lr=0.1)
+    with watching_everything() as seen:
+        (way(torch.randn(5, 3) @ w1) @ w2).square().mean().backward()
+        optimizer.step()
+    ops = [site.op for site in seen.sink.recording().of_kind("output")]
+    assert ops == ["matmul", "relu", "matmul"]
+
+
+def test_a_mask_is_no_rectifier(watching_everything):
+    w = torch.randn(3, 3, requires_grad=True)
+    mask = torch.randn(5, 3) > 0
+    with watching_everything() as seen:
+        x = torch.randn(5, 3) @ w
+        (torch.where(mask, x, 0.0) + x * mask).square().mean().backward()
+        torch.optim.SGD([w], lr=0.1).step()
+    assert [site.op for site in seen.sink.recording().of_kind("output")] == ["matmul"]

@@ -9,9 +9,10 @@ from torch.nn.utils import parametrizations
 
 from gainstage.probe.kinds import (
     has_own_parameters,
-    holds_layers,
+    is_cell,
     is_criterion,
     is_stage,
+    matrices,
     op_of,
     parts,
 )
@@ -77,17 +78,46 @@ class Keeps(nn.Module):
         for i, shape in enumerate(shapes):
             self.register_parameter(f"p{i}", nn.Parameter(torch.ones(shape)))
 
+    def forward(self, x):
+        return x
+
+
+class OwnLinear(nn.Linear):
+    """Torch's, that the user has given another forward."""
+
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Named(nn.ReLU):
+    """Torch's under another name."""
+
 
 @pytest.mark.parametrize(
-    ("module", "several"),
+    ("module", "number"),
     [
-        (Keeps((2, 2), (2,)), False),  # a linear layer of the user's own
-        (Keeps((2,), (2,)), False),  # a norm
-        (Keeps((2, 2), (2, 2), (2,)), True),
-        (Keeps((4, 2, 2), (4, 2, 2)), True),  # experts
-        (nn.LSTM(2, 2), False),
-        (nn.MultiheadAttention(4, 2, kdim=2, vdim=2), False),
+        (Keeps((2, 2), (2,)), 1),  # a linear layer of the user's own
+        (Keeps((2,), (2,)), 0),  # a norm
+        (Keeps((2, 2), (2, 2), (2,)), 2),
+        (Keeps((4, 2, 2), (4, 2, 2)), 2),  # experts
+        (OwnLinear(2, 2), 1),
+        (nn.Linear(2, 2), 0),
+        (nn.LSTM(2, 2), 0),
+        (nn.MultiheadAttention(4, 2, kdim=2, vdim=2), 0),
     ],
 )
-def test_modules_that_keep_several_matrices_are_known(module, several):
-    assert holds_layers(module) is several
+def test_matrices_are_counted_where_users_multiply_by_them(module, number):
+    assert matrices(module) == number
+
+
+def test_a_derived_class_does_what_torchs_does():
+    assert op_of(Named()) == "relu"
+    assert op_of(OwnLinear(2, 2)) == "Linear"
+    assert op_of(Keeps((2,))) == "Keeps"
+
+
+def test_a_step_of_a_recurrence_is_given_a_state():
+    x, h, index = torch.ones(2), torch.ones(3), torch.ones(2, dtype=torch.long)
+    assert is_cell((x, h))
+    assert not is_cell((x, index))
+    assert not is_cell((x, None, "reduce"))

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.compiled import Compiled
@@ -16,10 +15,13 @@ from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.health import Health
 from gainstage.probe.kinds import (
+    first_tensor,
     has_own_parameters,
-    holds_layers,
+    is_cell,
     is_criterion,
+    is_rectified,
     is_stage,
+    matrices,
     op_of,
     parts,
 )
@@ -70,6 +72,7 @@ class Forward:
         self._roots: set[int] = set()  # ids of outermost modules called since ordinals began
         self._ordinals: dict[str, int] = {}
         self._asleep = False  # the outermost module that runs is in evaluation mode
+        self._inner: tuple[str, weakref.ref[Tensor]] | None = None  # the last one within a stage
         self._seen = 0  # functional calls that are stages
         self._opened: dict[int, int] = {}  # modules that are looked into: how many those were then
 
@@ -103,7 +106,7 @@ class Forward:
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
         self._opened.pop(id(module), None)
-        if holds_layers(module) and not _is_cell(inputs):
+        if matrices(module) and not is_cell(inputs):
             self._opened[id(module)] = self._seen
 
     @tap("module")
@@ -113,13 +116,24 @@ class Forward:
             return
         before = self._opened.pop(id(module), None)
         if before is not None and (self._seen > before or inside_backward()):
-            self._labels.set_alone(module)
+            self._labels.looked_into(module)
             return
         if not is_stage(module):
             return
         place = self.place_of(module)
         if self.measuring and self._wants(place) and not self.inside_module():
+            self._learn_op(module, place, inputs, output)
             self.stage_output(module, place, inputs, output, with_grad)
+
+    def _learn_op(self, module: nn.Module, place: Place, given: Any, output: Any) -> None:
+        """A user's module that returns what an activation in it returned is that activation."""
+        inner, self._inner = self._inner, None
+        if place.op != class_of(module).__name__ or place.made:
+            return
+        if inner is not None and inner[1]() is output:
+            place.op = inner[0]
+        elif is_rectified(first_tensor(given), output):
+            place.op = "relu"
 
     def stage_output(
         self, module: nn.Module, place: Place, inputs: Any, output: Any, with_grad: bool
@@ -133,11 +147,11 @@ class Forward:
             output: what it returned.
             with_grad: whether autograd recorded its call.
         """
-        tensor = output if type(output) is Tensor else _first_tensor(output)
+        tensor = output if type(output) is Tensor else first_tensor(output)
         if tensor is None:
             return
         if not with_grad:
-            self._without_grad(module, place, tensor, _first_tensor(inputs))
+            self._without_grad(module, place, tensor, first_tensor(inputs))
             return
         within = inside_backward()
         if within and self.stages.again(place, tensor):
@@ -149,7 +163,7 @@ class Forward:
             self.stages.held.recomputed(entry)
         entry.asleep = self._asleep and place.has_modes and not module.training
         if self.stages.feeding:
-            self.stages.look_at_input(entry, module, _first_tensor(inputs))
+            self.stages.look_at_input(entry, module, first_tensor(inputs))
 
     def _without_grad(
         self, module: nn.Module, place: Place, tensor: Tensor, given: Tensor | None
@@ -206,6 +220,9 @@ class Forward:
         """A functional activation, norm or attention returned `tensor`."""
         if not self.measuring or inside_backward():
             return
+        if self.inside_module():
+            self._inner = op, weakref.ref(tensor)
+            return
         place = self._place(self._functional_name(op), op)
         if not self._wants(place):
             return
@@ -230,7 +247,7 @@ class Forward:
         """The stage of a bare parameter; made anew while its name is not known yet."""
         label = self._labels.get(parameter)
         if label is None:
-            return Place(partial(_layer_of, weakref.ref(parameter), self._labels, op), op)
+            return Place(partial(self._labels.layer_of, weakref.ref(parameter), op), op)
         return self._place(label.name if label.alone else label.layer, op)
 
     def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
@@ -275,25 +292,3 @@ class Forward:
     def _calling(self) -> int:
         """Number of the outermost module call that is running; 0 if none is."""
         return self._root if self._calls.innermost is not None else 0
-
-
-def _is_cell(inputs: Any) -> bool:
-    """Whether a module is given a state beside its input: one step of a recurrence, a stage."""
-    tensors = (x for x in inputs if isinstance(x, Tensor) and x.is_floating_point())
-    return sum(1 for _ in tensors) > 1
-
-
-def _layer_of(reference: weakref.ref[Tensor], labels: Labels, op: str) -> str:
-    """What a bare parameter, which must not be kept alive, is called by now."""
-    parameter = reference()
-    return op if parameter is None else labels.of(parameter).layer
-
-
-def _first_tensor(tree: Any) -> Tensor | None:
-    """The first floating-point tensor of a nested output or input."""
-    if isinstance(tree, Tensor):
-        return tree if tree.is_floating_point() else None
-    return next(
-        (t for t in pytree.tree_leaves(tree) if isinstance(t, Tensor) and t.is_floating_point()),
-        None,
-    )

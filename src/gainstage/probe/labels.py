@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from gainstage.probe.kinds import holds_layers, is_stage
+from gainstage.probe.kinds import is_stage, matrices, op_of
 from gainstage.probe.naming import class_of, clean, name_tensors, paths
 
 
@@ -69,8 +69,8 @@ class Labels:
         if held is not None and self.is_known(parameter):
             label = replace(held, aliases=(*held.aliases, name))
         else:
-            kind = class_of(module).__name__
-            label = Label(name, path or kind, kind, alone=holds_layers(module))
+            layer = path or class_of(module).__name__
+            label = Label(name, layer, op_of(module), alone=matrices(module) > 1)
             if not is_stage(module):
                 label = Label(name, name, self._ops.get(id(parameter), ""), alone=True)
         self._labels[id(parameter)] = label
@@ -86,13 +86,17 @@ class Labels:
                     if not self.is_known(parameter):
                         self._learn(path, module, key, parameter)
 
-    def set_alone(self, module: nn.Module) -> None:
-        """What a module keeps itself are layers of their own: it was seen multiplying by them."""
+    def looked_into(self, module: nn.Module) -> None:
+        """What a module keeps was seen in products: each says what is done with it.
+
+        Several matrices are layers of their own.
+        """
         for parameter in module.parameters(recurse=False):
             label = self.get(parameter)
-            if label is not None and label.alone and label.layer != label.name:
-                op = self._ops.get(id(parameter), "")
-                self._labels[id(parameter)] = replace(label, layer=label.name, op=op)
+            op = self._ops.get(id(parameter), "")
+            if label is not None and (label.alone or op):
+                layer = label.name if label.alone else label.layer
+                self._labels[id(parameter)] = replace(label, layer=layer, op=op)
 
     def used_by(self, parameter: Tensor, op: str) -> None:
         """Note that a parameter outside any module takes part in an operation."""
@@ -139,6 +143,11 @@ class Labels:
             self._labels.pop(id(parameter), None)  # of a tensor that is gone: the order is new
             self._labels[id(parameter)] = Label(name, name, op)
             self._known[id(parameter)] = self._holders[name] = weakref.ref(parameter)
+
+    def layer_of(self, reference: weakref.ref[Tensor], op: str) -> str:
+        """The layer, by now, of a parameter that must not be kept alive; `op` if it is gone."""
+        parameter = reference()
+        return op if parameter is None else self.of(parameter).layer
 
     def is_latest(self, parameter: Tensor) -> bool:
         """Whether no newer tensor has taken over the parameter's name."""
