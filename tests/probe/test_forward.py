@@ -237,3 +237,14 @@ def test_a_mask_is_no_rectifier(watching_everything):
         (torch.where(mask, x, 0.0) + x * mask).square().mean().backward()
         torch.optim.SGD([w], lr=0.1).step()
     assert [site.op for site in seen.sink.recording().of_kind("output")] == ["matmul"]
+
+
+def test_data_in_the_making_are_no_stages(watching_everything):
+    w1, w2 = (torch.randn(3, 3, requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.SGD([w1, w2], lr=0.1)
+    with watching_everything() as seen:
+        x = torch.tanh(torch.randn(5, 3))
+        for _ in range(2):
+            (torch.tanh(x @ w1) @ w2).square().mean().backward()
+            optimizer.step()
+    assert seen.names("output") == ["w1", "tanh", "w2"]

@@ -220,6 +220,8 @@ class Forward:
         """A functional activation, norm or attention returned `tensor`."""
         if not self.measuring or inside_backward():
             return
+        if not tensor.requires_grad and self._calls.innermost is None:
+            return  # data in the making
         if self.inside_module():
             self._inner = op, weakref.ref(tensor)
             return
