@@ -248,3 +248,28 @@ def test_data_in_the_making_are_no_stages(watching_everything):
             (torch.tanh(x @ w1) @ w2).square().mean().backward()
             optimizer.step()
     assert seen.names("output") == ["w1", "tanh", "w2"]
+
+
+class Hidden(nn.Module):
+    """Keeps its layers where torch does not look."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = [nn.Linear(3, 3), nn.Linear(3, 3)]
+        self.by_name = {"last": nn.Linear(3, 3)}
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x):
+        for step in self.steps:
+            x = nn.ReLU()(step(x))
+        return self.head(self.by_name["last"](x))
+
+
+def test_layers_in_a_plain_list_have_their_names_and_are_told(watching_everything):
+    seen = train(watching_everything, nn.Sequential(Hidden()))
+    names = ["0.steps.0", "ReLU", "0.steps.1", "ReLU#2", "0.by_name.last", "0.head"]
+    assert seen.names("output") == names
+    assert seen.values("0.steps.0.weight", "update")[0] == 0.0  # the optimiser has it not
+    assert seen.values("0.head.weight", "update")[0] > 0
+    assert seen.values("0.by_name.last.bias", "grad")[0] > 0
+    assert seen.probe.ending()["facts"]["plain_containers"] == ["steps", "by_name"]

@@ -9,24 +9,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gainstage.probe import kinds
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.compiled import Compiled
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.health import Health
-from gainstage.probe.kinds import (
-    first_tensor,
-    has_own_parameters,
-    is_cell,
-    is_criterion,
-    is_rectified,
-    is_stage,
-    matrices,
-    op_of,
-    parts,
-)
 from gainstage.probe.labels import Labels
-from gainstage.probe.naming import class_of, enclosing_module
+from gainstage.probe.naming import class_of, enclosing_module, in_plain_container
 from gainstage.probe.places import Place
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.stages import Stages
@@ -73,6 +63,7 @@ class Forward:
         self._ordinals: dict[str, int] = {}
         self._asleep = False  # the outermost module that runs is in evaluation mode
         self._inner: tuple[str, weakref.ref[Tensor]] | None = None  # the last one within a stage
+        self._plain: dict[str, None] = {}  # lists that torch does not see into
         self._seen = 0  # functional calls that are stages
         self._opened: dict[int, int] = {}  # modules that are looked into: how many those were then
 
@@ -102,11 +93,17 @@ class Forward:
         """A module's forward is about to run."""
         if self._calls.enter(module):
             self.begin_root(module)
-            if id(module) not in self._names and not is_criterion(module):
+            if id(module) not in self._names and not kinds.is_criterion(module):
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
+        elif id(module) not in self._names:
+            owner, name, key = in_plain_container(self._calls.all, module)
+            if name:
+                path = self._names.get(id(owner), "")
+                self.add_model(module, ".".join(filter(None, (path, name, key))))
+                self._plain[name] = None
         self._opened.pop(id(module), None)
-        if matrices(module) and not is_cell(inputs):
+        if kinds.matrices(module) and not kinds.is_cell(inputs):
             self._opened[id(module)] = self._seen
 
     @tap("module")
@@ -118,7 +115,7 @@ class Forward:
         if before is not None and (self._seen > before or inside_backward()):
             self._labels.looked_into(module)
             return
-        if not is_stage(module):
+        if not kinds.is_stage(module):
             return
         place = self.place_of(module)
         if self.measuring and self._wants(place) and not self.inside_module():
@@ -128,11 +125,11 @@ class Forward:
     def _learn_op(self, module: nn.Module, place: Place, given: Any, output: Any) -> None:
         """A user's module that returns what an activation in it returned is that activation."""
         inner, self._inner = self._inner, None
-        if place.op != class_of(module).__name__ or place.made:
+        if place.made or place.op != class_of(module).__name__ or kinds.has_own_parameters(module):
             return
         if inner is not None and inner[1]() is output:
             place.op = inner[0]
-        elif is_rectified(first_tensor(given), output):
+        elif kinds.is_rectified(kinds.first_tensor(given), output):
             place.op = "relu"
 
     def stage_output(
@@ -147,11 +144,11 @@ class Forward:
             output: what it returned.
             with_grad: whether autograd recorded its call.
         """
-        tensor = output if type(output) is Tensor else first_tensor(output)
+        tensor = output if type(output) is Tensor else kinds.first_tensor(output)
         if tensor is None:
             return
         if not with_grad:
-            self._without_grad(module, place, tensor, first_tensor(inputs))
+            self._without_grad(module, place, tensor, kinds.first_tensor(inputs))
             return
         within = inside_backward()
         if within and self.stages.again(place, tensor):
@@ -163,7 +160,7 @@ class Forward:
             self.stages.held.recomputed(entry)
         entry.asleep = self._asleep and place.has_modes and not module.training
         if self.stages.feeding:
-            self.stages.look_at_input(entry, module, first_tensor(inputs))
+            self.stages.look_at_input(entry, module, kinds.first_tensor(inputs))
 
     def _without_grad(
         self, module: nn.Module, place: Place, tensor: Tensor, given: Tensor | None
@@ -176,11 +173,11 @@ class Forward:
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""
-        if is_stage(model):
+        if kinds.is_stage(model):
             if self._wants(self.place_of(model)):
                 yield model
             return
-        for child in parts(model):
+        for child in kinds.parts(model):
             yield from self.stages_of(child)
 
     def _wants(self, place: Place) -> bool:
@@ -191,12 +188,12 @@ class Forward:
         name = self._names.get(id(module))
         kind = class_of(module).__name__
         if name is None:  # known by nobody: its id may be another's tomorrow
-            return self._place(kind, op_of(module), module)
+            return self._place(kind, kinds.op_of(module), module)
         place = self._places.get(id(module))
         if place is None:
             called = name or kind
-            place = Place(lambda: called, op_of(module), module)
-            place.takes_data = has_own_parameters(module)
+            place = Place(lambda: called, kinds.op_of(module), module)
+            place.takes_data = kinds.has_own_parameters(module)
             self._places[id(module)] = place
         return place
 
@@ -214,7 +211,7 @@ class Forward:
 
     def inside_module(self) -> bool:
         """Whether a measured module is running, which stands for what it calls."""
-        return any(is_stage(one) and id(one) not in self._opened for one in self._calls.all)
+        return any(kinds.is_stage(one) and id(one) not in self._opened for one in self._calls.all)
 
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
@@ -272,7 +269,8 @@ class Forward:
     @property
     def facts(self) -> dict[str, Any]:
         """What was learnt of the loss and of evaluations."""
-        return {**self.criterion.facts, **self.stages.evaluation.facts}
+        plain = {"plain_containers": list(self._plain)} if self._plain else {}
+        return {**self.criterion.facts, **self.stages.evaluation.facts, **plain}
 
     def release(self) -> None:
         """Let go of the user's modules and tensors."""

@@ -11,6 +11,7 @@ from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 from torch.utils import _pytree as pytree
 
 from gainstage.probe.naming import class_of
+from gainstage.sketch.reader import kind_of
 
 _OPS: Final = {
     "ReLU": "relu",
@@ -77,7 +78,9 @@ def is_rectified(given: Any, output: Any) -> bool:
     """Whether an output is its input without what is below zero."""
     if not isinstance(given, Tensor) or not isinstance(output, Tensor):
         return False
-    if given.shape != output.shape or given.is_meta or not bool((given < 0).any()):
+    if not (kind_of(given) and kind_of(output)):  # their memory cannot be read
+        return False
+    if given.shape != output.shape or not bool((given < 0).any()):
         return False
     return torch.equal(given.clamp(min=0), output)
 
