@@ -273,3 +273,21 @@ def test_layers_in_a_plain_list_have_their_names_and_are_told(watching_everythin
     assert seen.values("0.head.weight", "update")[0] > 0
     assert seen.values("0.by_name.last.bias", "grad")[0] > 0
     assert seen.probe.ending()["facts"]["plain_containers"] == ["steps", "by_name"]
+
+
+class Turned(nn.Module):
+    """A layer as GPT-2 has it: the bias comes first, the weight is [in, out]."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.zeros(4))
+
+    def forward(self, x):
+        return torch.addmm(self.bias, x, self.weight)
+
+
+def test_of_several_parameters_in_a_product_the_matrix_counts(watching_everything):
+    seen = train(watching_everything, nn.Sequential(Turned()))
+    weights = {(site.name, site.layer, site.op) for site in seen.sink.recording().of_kind("weight")}
+    assert weights == {("0.weight", "0", "matmul"), ("0.bias", "0", "Turned")}
+    assert [(s.name, s.op) for s in seen.sink.recording().of_kind("output")] == [("0", "matmul")]

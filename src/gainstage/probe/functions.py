@@ -265,8 +265,9 @@ class FunctionTap(TorchFunctionMode):
     def _parameter(self, args: Any, kwargs: Any) -> Tensor | None:
         flat = [a for arg in args for a in (arg if isinstance(arg, (list, tuple)) else (arg,))]
         found = [p for a in (*flat, *kwargs.values()) if (p := self._origin(a)) is not None]
-        itself = (p for p in found if any(p is a for a in (*flat, *kwargs.values())))
-        return next(itself, found[0] if found else None)
+        itself = [p for p in found if any(p is a for a in (*flat, *kwargs.values()))]
+        # torch.addmm is given the bias first
+        return max(itself or found, key=Tensor.dim, default=None)
 
     def _origin(self, value: Any) -> Tensor | None:
         """The leaf parameter that a tensor is, or was reshaped from."""
