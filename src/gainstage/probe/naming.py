@@ -221,6 +221,8 @@ def in_plain_container(
         for name, held in vars(owner).items():
             if name.startswith("_") or not isinstance(held, list | tuple | dict):
                 continue
+            if len(held) > _CONTAINED:  # data, which would take long to look through
+                continue
             for key, value in held.items() if isinstance(held, dict) else enumerate(held):
                 if value is module:
                     return owner, name, str(key)
