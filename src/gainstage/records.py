@@ -202,8 +202,8 @@ class Curve:
 
     run: Literal["unchanged", "remedy", "control"]
     seed: int
-    steps: tuple[int, ...]
-    loss: tuple[float | None, ...]
+    steps: tuple[int, ...] = field(repr=False)
+    loss: tuple[float | None, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

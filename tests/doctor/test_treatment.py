@@ -105,9 +105,9 @@ def test_what_is_written_where_is_said_before_trials_begin():
     ("linked", "told"),
     [
         ((), "beside it (../), each writes again."),
-        (("data",), "each writes again, and so into 'data', too large to copy."),
-        (("a", "b"), "and so into 'a' and 'b', too large to copy."),
-        (("a", "b", "c", "d"), "and so into 'a', 'b' and 2 others, too large to copy."),
+        (("data",), "each writes again. Too large to copy, and written to again as well: 'data'."),
+        (("a", "b"), "written to again as well: 'a' and 'b'."),
+        (("a", "b", "c", "d"), "written to again as well: 'a', 'b' and 2 others."),
     ],
 )
 def test_what_trials_may_overwrite_is_named_before_they_begin(linked, told):

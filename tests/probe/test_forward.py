@@ -291,3 +291,19 @@ def test_of_several_parameters_in_a_product_the_matrix_counts(watching_everythin
     weights = {(site.name, site.layer, site.op) for site in seen.sink.recording().of_kind("weight")}
     assert weights == {("0.weight", "0", "matmul"), ("0.bias", "0", "Turned")}
     assert [(s.name, s.op) for s in seen.sink.recording().of_kind("output")] == [("0", "matmul")]
+
+
+def test_stages_stand_in_order_where_a_step_calls_the_forward_pass(watching):
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = model(torch.randn(6, 3)).square().mean()
+        loss.backward()
+        return loss
+
+    with watching(model, optimizer) as seen:
+        for _ in range(3):
+            optimizer.step(closure)
+    assert seen.names("output") == ["0", "1", "2", "3", "4"]

@@ -27,9 +27,9 @@ _MOST_JOBS: Final = 4
 
 _IN_COPIES: Final = (
     "Each works in a copy of the working directory as it was found; what the script writes "
-    "elsewhere, by absolute paths or beside it (../), each writes again{linked}."
+    "elsewhere, by absolute paths or beside it (../), each writes again.{linked}"
 )
-_LINKED: Final = ", and so into {names}, too large to copy"
+_LINKED: Final = " Too large to copy, and written to again as well: {names}."
 _NAMED: Final = 3
 """So many of those are named."""
 

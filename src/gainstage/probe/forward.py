@@ -75,6 +75,12 @@ class Forward:
         self._names.update(self._labels.add_tree(root, prefix))
         self._modules.append(root)
 
+    def expect_stages(self) -> None:
+        """A step is to call the first forward pass itself: rank the stages as they were made."""
+        for root in self._modules:
+            for module in self.stages_of(root):
+                self._recorder.order(self.place_of(module).layer())
+
     def begin_root(self, module: nn.Module) -> None:
         """An outermost call begins: a stage that needs no gradient belongs to the one it is in.
 

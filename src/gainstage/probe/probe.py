@@ -67,8 +67,7 @@ class Probe:
         self._losses = 0  # backwards whose loss is in the current frame
         self._depth = 0
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
-        self._stepped = False
-        self._evaluated = False  # a backward ran inside the step
+        self._stepped = self._evaluated = False  # the latter: a backward ran inside the step
         self.measuring = True  # the current step
         self._by_hand = ByHand(self.parameters, self.steppers)
         self._leaves = self._by_hand.leaves
@@ -171,6 +170,8 @@ class Probe:
         if nested or self._pace.sleeps(self.recorder.step):
             return
         self._closed = closed
+        if closed and not self._backwards:
+            self.forward.expect_stages()
         parameters = parameters_of(optimizer)
         if not closed:
             self._gradients.judge(optimizer, parameters, self.recorder)
@@ -231,8 +232,7 @@ class Probe:
         if by_hand or (leaves_held and not last):  # at the end, the rest may simply be gone
             self.recorder.add_run(predicted_change=self.parameters.after(leaves_held))
         self._by_hand.over()
-        self._stepped = False
-        self._evaluated = False
+        self._stepped = self._evaluated = False
         self._losses = 0
         self._commit()
         if by_hand and not last:

@@ -132,8 +132,8 @@ def audit_table(
             ""
             if math.isnan(loss.chance)
             else (
-                f"; equal odds give {loss.chance:.4g}, scores of deviation {loss.scores_std:.3g} "
-                f"{loss.expected:.4g}"
+                f"; equal odds give {loss.chance:.4g}, scores of deviation "
+                f"{loss.scores_std:.3g} give {loss.expected:.4g}"
             )
         )
         told += f"first loss {loss.measured:.4g}{expected}\n"

@@ -108,7 +108,7 @@ _DIFF = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def _losses(losses: Sequence[float | None]) -> str:
-    return ", ".join("none" if loss is None else f"{loss:.4g}" for loss in losses)
+    return ", ".join("diverged" if loss is None else f"{loss:.4g}" for loss in losses)
 
 
 def _shares(scores: Sequence[float]) -> str:

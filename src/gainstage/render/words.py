@@ -102,15 +102,15 @@ def plural(count: int, word: str) -> str:
 
 
 def effort_told(recording: Recording) -> list[str]:
-    """What the governor gave up to keep to its budget, in the end; nothing if there was none."""
+    """What the governor gave up for its budget, in the end; nothing if there was none."""
     efforts = [event.data for event in recording.events if event.code == "effort"]
     if not efforts:
         return []
     last = efforts[-1]
     lines, every = last.get("lines"), last.get("every")
     told = [f"{lines} lines of each tensor"] if isinstance(lines, int) else []
-    told += [f"every {every}th step"] if isinstance(every, int) and every > 1 else []
-    return [f"kept to its budget by reading {', '.join(told)}"] if told else []
+    told += [f"one step in {every}"] if isinstance(every, int) and every > 1 else []
+    return [f"for its budget it came to read {', '.join(told)}"] if told else []
 
 
 def sinks_told(info: RunInfo) -> list[str]:

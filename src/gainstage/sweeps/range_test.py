@@ -19,6 +19,9 @@ from gainstage.sweeps.scripts import Script
 from gainstage.sweeps.sweeping import MOST_JOBS
 from gainstage.sweeps.trials import Task, Trial
 
+_REACHED = 0.9
+"""Share of the ramp that a script must have come to, if nothing stopped it."""
+
 
 def range_test(
     fn: Callable[..., Sequence[float]],
@@ -120,6 +123,12 @@ def _of_trials(trials: Sequence[Trial], low: float, high: float, steps: int) -> 
         msg = f"The script cannot be tested: {why}."
         raise UsageError(msg)
     at = [step for step, _ in longest.curve]
+    if at[-1] < _REACHED * steps and not any(trial.told for trial in trials):
+        msg = (
+            f"The script ends after about {at[-1] + 1} of the {steps} steps in which the rate is "
+            f"raised, so the higher rates were never tried. Give --steps {at[-1] + 1}."
+        )
+        raise UsageError(msg)
     rows = [[dict(trial.curve).get(step, math.nan) for step in at] for trial in trials]
     rates = low * (high / low) ** (np.array(at) / (steps - 1))
     known = [trial.chance for trial in trials if math.isfinite(trial.chance)]

@@ -64,6 +64,12 @@ class Row:
         return self.trials[0].steps
 
     @property
+    def made(self) -> int:
+        """How far the longest of them came, as far as its curve tells: a script may end before."""
+        ends = [trial.curve[-1][0] + 1 for trial in self.trials if trial.curve]
+        return max(ends, default=self.steps)
+
+    @property
     def failed(self) -> str:
         """Why a training failed; ``""`` if none did."""
         return next((trial.told for trial in self.trials if trial.told), "")

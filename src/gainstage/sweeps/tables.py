@@ -16,6 +16,9 @@ from gainstage.sweeps.space import told
 _MOST: Final = 40
 """Rows of a table."""
 
+_WHOLE: Final = 0.9
+"""Share of the steps from which on a training was a whole one: curves are thinned out."""
+
 
 def sweep_text(sweep: Results, width: int = 100) -> str:
     """What a sweep found."""
@@ -70,7 +73,10 @@ def _table(sweep: Results, best: Best | None) -> Table:
             note = "ended early"
         spread = f"{row.spread:.2g}" if math.isfinite(row.spread) else ""
         cells = [told(value) for _, value in row.point]
-        table.add_row(*cells, loss_told(row), spread, str(row.steps or ""), note)
+        steps = str(row.steps or "")
+        if row.made < _WHOLE * row.steps and not row.failed:
+            steps = f"{row.made} of {steps}"  # the script ended by itself
+        table.add_row(*cells, loss_told(row), spread, steps, note)
     if len(ordered) > _MOST:
         table.add_row(f"and {len(ordered) - _MOST} more")
     return table

@@ -44,7 +44,7 @@ def command(folder: str) -> None:
             str(one.steps),
             Text(clean(info.status)),
             loss,
-            str(one.findings),
+            str(one.findings or "-"),  # none is kept: it is healthy, or was not judged
         )
     Console().print(table)
     for problem in filter(None, (one.problem for one in found)):

@@ -136,7 +136,11 @@ def worst(values: NDArray[np.float64], steps: int = 5) -> float:
 def _message(jump: float, predicted: float, ratio: float) -> str:
     parts = [f"Early on a step changes the weights by {ratio:.1%} of their size"]
     if predicted > PREDICTED:
-        parts.append(f"promises to gain {predicted:.1f} times the whole loss")
+        parts.append(f"promises to gain {_times(predicted)} the whole loss")
     if jump > JUMP:
-        parts.append(f"and the loss rose to {jump:.1f} times its start")
+        parts.append(f"and the loss rose to {_times(jump)} its start")
     return ", ".join(parts) + "."
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.1f} times" if factor < 1e4 else f"{factor:.0e} times"

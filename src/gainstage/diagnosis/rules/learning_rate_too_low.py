@@ -39,6 +39,8 @@ LOST = -7.5
 USED_UP = 0.01
 """Share of its highest value to which a schedule has brought the rate in most steps. Under a rate
 that stayed, weights that stand still have no gradient any more, which is another fault."""
+LITTLE = 0.1
+"""A first loss below it may be that of a network that has learnt, where chance is not known."""
 BARREN = 0.03
 """Less than this, and a training that failed cannot have learnt, whatever its ratios."""
 
@@ -67,18 +69,17 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     if not (creeping or barren or starved):
         return
+    sure = max(confidence(typical, LOG_RATIO, -0.4), 0.6 if barren else 0.0)
+    # a training that is gone on with may have learnt before: how far it has to go is not known
+    converged = bool(np.isnan(progress.chance) and progress.initial < LITTLE)
     slowest = min(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio), nan=np.inf))
     yield Finding(
         code="learning-rate-too-low",
-        severity="error",
-        confidence=max(confidence(typical, LOG_RATIO, -0.4), 0.6 if barren else 0.0),
+        severity="warning" if converged else "error",
+        confidence=0.5 if converged else sure,
         site=slowest.site.name,
         since_step=evidence.step_at(0),
-        message=(
-            f"A step changes the weights by 1 part in {10**-typical:,.0f} (median), and all steps "
-            f"together promise to remove only {promised:.1%} of the loss."
-            + (f" A schedule has used the rate up: {_fall(rate)}." if used_up else "")
-        ),
+        message=_message(typical, promised) + (_fall(rate) if used_up else ""),
         evidence={
             "log10_update_over_weight": typical,
             "log10_update_over_weight_fastest": fastest,
@@ -96,6 +97,16 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     )
 
 
+def _message(typical: float, promised: float) -> str:
+    return (
+        f"A step changes the weights by 1 part in {10**-typical:,.0f} (median), and all steps "
+        f"together promise to remove only {promised:.1%} of the loss."
+    )
+
+
 def _fall(rate: Floats) -> str:
     """From where to where a schedule has brought the rate."""
-    return f"from {np.nanmax(rate):.3g} it fell to {median(rate):.3g} in half of the steps"
+    return (
+        f" A schedule has used the rate up: from {np.nanmax(rate):.3g} it fell to "
+        f"{median(rate):.3g} in half of the steps."
+    )

@@ -81,7 +81,7 @@ def _judge(evidence: Evidence, sites: list[Site]) -> Finding | None:
         return None
     normed = evidence.following(site) in NORMS
     # sparse inputs (one-hot) are judged by what they hold where they are not zero
-    level = 20 * float(np.log10(rms / np.sqrt(max(1.0 - zeros, 1e-6))))
+    level = 20 * float(np.log10(rms / np.sqrt(max(1.0 - np.nan_to_num(zeros), 1e-6))))
     offset, spread = np.nan_to_num(offset), np.nan_to_num(spread, nan=1.0)
     signs = {
         # a normalisation that follows takes the level out again
