@@ -9,8 +9,10 @@ from typing import Final, TypeAlias
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.repertoire import (
     ADD,
+    CALIBRATE,
     DAMP,
     GUARD,
+    KEEP_GRADIENTS,
     KEEP_GRAPH,
     LEAKY,
     LOGARITHM,
@@ -19,6 +21,8 @@ from gainstage.doctor.repertoire import (
     NO_DECAY,
     NORMALISE,
     PRECISE,
+    RECORD_GRAPH,
+    SHUFFLE,
     SKIP,
     SKIP_CONNECTIONS,
     STANDARDISE,
@@ -49,6 +53,7 @@ LIVELY: Final = -2.5
 def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding
     yield reinitialise(run)
+    yield CALIBRATE
     if squashes(run):
         yield rectify()
     if blocks(run):
@@ -58,6 +63,7 @@ def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 def _grown(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield reinitialise(run)
+    yield CALIBRATE
     if blocks(run):
         yield SKIP_CONNECTIONS
     if finding.code == "exploding-gradient":
@@ -76,7 +82,7 @@ def _dead(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 def _saturated(finding: Finding, run: Recording) -> Iterable[Candidate]:
     born = float(finding.evidence.get("saturated_at_start") or 0.0) > 0.2
-    first = [reinitialise(run), TEMPER, rate(0.1, run)]
+    first = [reinitialise(run), TEMPER, CALIBRATE, rate(0.1, run)]
     yield from first if born else first[::-1]
     if modules(run):
         yield STANDARDISE
@@ -135,7 +141,8 @@ def _diverged(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 
 def _oscillating(finding: Finding, run: Recording) -> Iterable[Candidate]:
-    del finding
+    if finding.evidence.get("returns_with_each_pass"):
+        yield SHUFFLE
     if run.info.facts.get("optimizers"):
         yield DAMP
     yield rate(0.1, run)
@@ -145,6 +152,7 @@ def _oscillating(finding: Finding, run: Recording) -> Iterable[Candidate]:
 def _cut(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding, run
     yield KEEP_GRAPH
+    yield RECORD_GRAPH
 
 
 def _collapsed(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -152,6 +160,11 @@ def _collapsed(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield reinitialise(run)
     yield rate(0.1, run)
     yield STANDARDISE
+
+
+def _not_updated(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    del run
+    yield KEEP_GRADIENTS if "gradient_left" in finding.evidence else ADD
 
 
 def _drawn_badly(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -187,7 +200,7 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "unnormalized-input": _unscaled,
     "learning-rate-too-high": _too_fast,
     "learning-rate-too-low": _too_slow,
-    "parameters-not-updated": _only(ADD),
+    "parameters-not-updated": _not_updated,
     "gradients-not-zeroed": _only(ZERO),
     "excessive-weight-decay": _only(NO_DECAY),
     "over-clipped-gradient": _only(UNCLIP),
