@@ -12,7 +12,6 @@ from gainstage.doctor.repertoire import (
     LEAKY,
     NO_DECAY,
     STANDARDISE,
-    both,
     clip,
     modules,
     rate,
@@ -52,7 +51,7 @@ def reserve(findings: Sequence[Finding], run: Recording, most: int) -> list[Cand
     known = {one.changes for one in (*ranked, *controls(findings, run))}
     redrawn = reinitialise(run)
     slower = rate(0.1, run)
-    usual = [slower, redrawn, rate(10.0, run), CALIBRATE, both(redrawn, slower)]
+    usual = [slower, redrawn, rate(10.0, run), CALIBRATE, redrawn.joined(slower)]
     usual += [STANDARDISE] if modules(run) else []
     usual += [clip(1.0)]
     others = [one for one in usual if one.changes not in known] if ranked else []

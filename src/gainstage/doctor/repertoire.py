@@ -84,15 +84,6 @@ def output(factor: float, layer: str) -> Candidate:
     )
 
 
-def both(first: Candidate, second: Candidate) -> Candidate:
-    """Two remedies at once."""
-    return Candidate(
-        f"{first.name} and {second.name}",
-        (*first.changes, *second.changes),
-        f"{first.advice} {second.advice}",
-    )
-
-
 STANDARDISE: Final = Candidate(
     "standardised input",
     (Change.of("standardise-input"),),

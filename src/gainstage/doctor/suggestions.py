@@ -32,7 +32,6 @@ from gainstage.doctor.repertoire import (
     UNCLIP,
     ZERO,
     blocks,
-    both,
     clip,
     modules,
     output,
@@ -58,7 +57,7 @@ def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
         yield rectify()
     if blocks(run):
         yield SKIP_CONNECTIONS
-    yield both(reinitialise(run), rate(0.1, run))
+    yield reinitialise(run).joined(rate(0.1, run))
 
 
 def _grown(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -69,14 +68,14 @@ def _grown(finding: Finding, run: Recording) -> Iterable[Candidate]:
     if finding.code == "exploding-gradient":
         yield clip(1.0)
     yield rate(0.1, run)
-    yield both(reinitialise(run), rate(0.1, run))
+    yield reinitialise(run).joined(rate(0.1, run))
 
 
 def _dead(finding: Finding, run: Recording) -> Iterable[Candidate]:
     born = float(finding.evidence.get("dead_share_at_start") or 0.0) > 0.3
     first = [reinitialise(run), rate(0.1, run)]
     yield from first if born else first[::-1]
-    yield both(reinitialise(run), rate(0.1, run))
+    yield reinitialise(run).joined(rate(0.1, run))
     yield LEAKY
 
 
@@ -120,7 +119,7 @@ def _too_fast(finding: Finding, run: Recording) -> Iterable[Candidate]:
     factor = _decade(0.01 / ratio if ratio > 0 and math.isfinite(ratio) else 0.1, 1e-4, 0.1)
     yield rate(factor, run)
     yield rate(factor / 10 if factor == 0.1 else factor * 10, run)
-    yield both(reinitialise(run), rate(factor, run))
+    yield reinitialise(run).joined(rate(factor, run))
 
 
 def _too_slow(finding: Finding, run: Recording) -> Iterable[Candidate]:
