@@ -19,6 +19,7 @@ PARAMS = {
     "initialise": {"scheme": "kaiming_normal"},
     "clip-gradients": {"norm": 1.0},
     "scale-output-layer": {"factor": 0.1},
+    "keep-graph": {"recording": True},
 }
 TOUCHED = (
     (torch.optim.Optimizer, "__init__"),
@@ -39,6 +40,10 @@ TOUCHED = (
     (torch.Tensor, "sqrt"),
     (torch.autocast, "__init__"),
     (torch.Tensor, "__pow__"),
+    (torch.Tensor, "__getitem__"),
+    (torch.Tensor, "split"),
+    (torch.Tensor, "data"),
+    (torch.no_grad, "__enter__"),
     (torch.Tensor, "__sub__"),
     (torch.Tensor, "__truediv__"),
     (DataLoader, "__init__"),
@@ -719,3 +724,55 @@ def test_what_is_far_from_singular_is_left_as_it_is():
     with change("guard-functions"):
         got = (x**0.5, x**2, x / x, 1 / -x, torch.acos(x), torch.log1p(x), 2.0**x)
     assert all(torch.allclose(a, b) for a, b in zip(got, wanted, strict=True))
+
+
+class Inner(nn.Module):
+    def __init__(self, cut):
+        super().__init__()
+        self.first, self.second, self.cut = linear(2.0), linear(3.0), cut
+
+    def forward(self, x):
+        return self.second(self.cut(self.first, x))
+
+
+def without_gradient(layer, x):
+    with torch.no_grad():
+        return layer(x)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        without_gradient,
+        lambda layer, x: layer(x).data,
+        lambda layer, x: torch.tensor(layer(x)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:To copy construct")
+def test_a_graph_that_is_cut_inside_a_model_is_recorded_where_that_is_asked_for(cut):
+    kept, lost = Inner(cut), Inner(cut)
+    with change("keep-graph", recording=True):
+        kept(torch.ones(1, 1)).sum().backward()
+        kept.first.weight.data.mul_(2.0)  # an update by hand is none of the graph
+        kept.second.weight.data = torch.ones(1, 1)
+    lost(torch.ones(1, 1)).sum().backward()
+    assert kept.first.weight.grad.item() == 3.0
+    assert (kept.first.weight.item(), kept.second.weight.item()) == (4.0, 1.0)
+    assert lost.first.weight.grad is None
+
+
+def test_batches_made_by_hand_hold_other_rows_alike():
+    x, y = torch.arange(100), torch.arange(100) * 10
+    weight = torch.arange(100.0, requires_grad=True)
+    with change("shuffle-data"):
+        batches = [(x[i : i + 20], y[i : i + 20]) for i in range(0, 100, 20)]
+        parts = [*zip(x.split(20), torch.split(y, 20), strict=True)]
+        assert torch.equal(x[:80], torch.arange(80))  # what parts training from test
+        assert torch.equal(weight[10:20], torch.arange(10.0, 20.0))
+        assert x[10] == 10
+        assert torch.equal(x[::2], torch.arange(0, 100, 2))
+    for made in (batches, parts):
+        rows = torch.cat([first for first, _ in made])
+        assert all(torch.equal(first * 10, second) for first, second in made)
+        assert not torch.equal(rows, x)
+        assert torch.equal(rows.sort().values, x)

@@ -167,7 +167,8 @@ KEEP_GRADIENTS: Final = Candidate(
 SHUFFLE: Final = Candidate(
     "shuffled data",
     (Change.of("shuffle-data"),),
-    "Draw the samples in random order: DataLoader(..., shuffle=True).",
+    "Draw the samples in random order: DataLoader(..., shuffle=True), or x[order] and y[order] "
+    "with order = torch.randperm(len(x)), anew for each pass.",
 )
 CALIBRATE: Final = Candidate(
     "weights scaled by data",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from gainstage.interventions.intervention import INTERVENTIONS
 from gainstage.interventions.patching import Function, replaced
+
+_DATA: Final[Any] = Tensor.data
 
 
 @INTERVENTIONS.register("keep-graph")
@@ -24,7 +26,8 @@ def keep_graph(*, recording: bool = False) -> Iterator[None]:
     nowhere else: what is logged stays detached. Under ``no_grad`` it means what it always does.
 
     Args:
-        recording: whether a module in training mode records its graph under ``no_grad`` too.
+        recording: whether a module in training mode records its graph under ``no_grad`` too, and
+            neither ``.data`` nor ``torch.tensor`` cuts it there.
     """
     graphs = _Graphs(recording=recording)
 
@@ -45,6 +48,11 @@ def keep_graph(*, recording: bool = False) -> Iterator[None]:
         stack.callback(register(graphs.leave, always_call=True).remove)
         for owner in (Tensor, torch):
             stack.enter_context(replaced(owner, "detach", make))
+        if recording:
+            stack.enter_context(replaced(torch.no_grad, "__enter__", graphs.entering))
+            stack.enter_context(replaced(torch, "tensor", graphs.copying))
+            stack.callback(setattr, Tensor, "data", Tensor.data)
+            Tensor.data = property(graphs.data, _set_data)  # type: ignore[assignment]
         yield
 
 
@@ -68,7 +76,7 @@ class _Graphs:
     def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> Any:
         """A module begins: what it is given."""
         self._before.append(torch.is_grad_enabled())
-        if self._recording and module.training and len(self._before) == 1:
+        if self._recording and module.training:
             torch.set_grad_enabled(True)
         if not torch.is_grad_enabled():
             return None
@@ -77,6 +85,41 @@ class _Graphs:
             for one in inputs
         )
 
+    def entering(self, enter: Function) -> Function:
+        """``no_grad`` that has no effect inside of a module."""
+
+        def wrapper(context: Any) -> None:
+            before = torch.is_grad_enabled()
+            enter(context)
+            if self.inside:
+                torch.set_grad_enabled(before)
+
+        return wrapper
+
+    def copying(self, tensor: Function) -> Function:
+        """``torch.tensor`` that copies a tensor with its graph inside of a module."""
+
+        def wrapper(given: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.inside and isinstance(given, Tensor) and given.requires_grad:
+                return given.clone()
+            return tensor(given, *args, **kwargs)
+
+        return wrapper
+
+    def data(self, tensor: Tensor) -> Tensor:
+        """``.data``, which inside of a module is the tensor itself if it was computed."""
+        kept = self.inside and torch.is_grad_enabled() and tensor.grad_fn is not None
+        return tensor if kept else _data_of(tensor)
+
     def leave(self, *_: Any) -> None:
         """It has ended."""
         torch.set_grad_enabled(self._before.pop())
+
+
+def _data_of(tensor: Tensor) -> Tensor:
+    data: Tensor = _DATA.__get__(tensor)
+    return data
+
+
+def _set_data(tensor: Tensor, value: Tensor) -> None:
+    _DATA.__set__(tensor, value)
