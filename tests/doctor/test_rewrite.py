@@ -680,3 +680,17 @@ def test_gradients_are_cleared_before_and_the_trainings_data_shuffled(
 ):
     _, told = lines(EARLY.replace(old, new, 1) if old else EARLY, Change.of(name))
     assert told == wanted
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("(a - b).pow(2).sum(-1) ** 0.5", "(a - b).pow(2).sum(-1).clamp_min(1e-07) ** 0.5"),
+        ("randn(9, 9) / 9 ** 0.5", None),  # a number
+        ("a.sum(-1) ** 2", None),
+        ("sum(a) ** 0.5", None),  # who knows of what
+    ],
+)
+def test_a_root_that_is_a_power_is_guarded_where_it_is_surely_one_of_a_tensor(lines, old, new):
+    _, told = lines(MODULE + f"d = {old}\n", Change.of("guard-functions", least=1e-7))
+    assert told == ([] if new is None else [f"-d = {old}", f"+d = {new}"])
