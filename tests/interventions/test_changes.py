@@ -597,12 +597,30 @@ def test_layers_of_two_models_are_scaled_and_what_an_optimiser_does_not_own_is_n
     assert models[1][0].weight.grad is not None
 
 
-def test_what_is_measured_to_scale_weights_leaves_random_numbers_alone():
-    layer, x = nn.Linear(3, 3), torch.ones(2, 3)
-    state = torch.get_rng_state()
+@pytest.mark.parametrize(
+    ("model", "x"),
+    [
+        (nn.Linear(3, 3), torch.ones(2, 3)),
+        (nn.LSTM(3, 5, num_layers=2, dropout=0.5), torch.ones(4, 2, 3)),
+        (nn.GRUCell(3, 5), torch.ones(2, 3)),
+        (nn.Conv2d(2, 3, 3), torch.ones(2, 2, 5, 5)),
+        (nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5), torch.randn(4, 2, 8)),
+    ],
+)
+def test_what_is_measured_to_scale_weights_leaves_random_numbers_alone(model, x):
+    def after():
+        torch.manual_seed(5)
+        out = model(x)
+        (out[0] if isinstance(out, tuple) else out).sum().backward()
+        return torch.get_rng_state()
+
+    wanted = after()
+    before = [p.detach().clone() for p in model.parameters()]
     with change("calibrate"):
-        layer(x).sum().backward()
-    assert torch.equal(torch.get_rng_state(), state)
+        assert torch.equal(after(), wanted)
+    moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert any(moved)
+    assert all(p.isfinite().all() for p in model.parameters())
 
 
 @pytest.mark.parametrize("clear", ["optimizer", "none", "zero"])

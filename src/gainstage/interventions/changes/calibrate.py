@@ -17,6 +17,7 @@ from gainstage.interventions.intervention import INTERVENTIONS
 from gainstage.interventions.patching import (
     around_models,
     optimizers_made,
+    own_randomness,
     trained,
     weighted_backwards,
 )
@@ -92,6 +93,6 @@ class _FirstPass(Meter):
         """As a meter does; what it measures by leaves no trace in the script's graph."""
         del types
         if not self.over:
-            with torch.no_grad():
+            with own_randomness(), torch.no_grad():
                 self.look(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
