@@ -306,6 +306,16 @@ SICK = {
             run={"lr": 0.1 * 0.85**T},
         ),
     ),
+    "a rate that its schedule has used up after a good start": (
+        "learning-rate-too-low",
+        Chain(
+            loss=flat_loss(2.25),
+            ratio=2e-3 * 0.85**T + 1e-20,
+            predicted_share=0.08 * 0.85**T,
+            grad_cosine=0.6,
+            run={"lr": 0.1 * 0.85**T},
+        ),
+    ),
     "a rate that throws it where no gradient is left": (
         "learning-rate-too-high",
         Chain(

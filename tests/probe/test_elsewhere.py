@@ -147,3 +147,36 @@ def test_updates_by_hand_are_seen(tmp_path, far):
     site = recording.site("out.weight", "update")
     assert site is not None
     assert (recording.values(site, "rms") > 0).sum() >= 4
+
+
+def _train_half(folder, dtype, **options):
+    """A few steps in half precision: the recording, and the weights in the end."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 8)).to(dtype)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    x = torch.randn(64, 256, generator=torch.Generator().manual_seed(1)).to(dtype)
+    with gs.watch(net, optimizer, dir=folder, **options) as run:
+        for _ in range(4):
+            optimizer.zero_grad()
+            net(x).square().mean().backward()
+            optimizer.step()
+    return gs.open(run.path).recording, [p.detach().clone() for p in net.parameters()]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_parameters_of_half_precision_are_sampled_too(tmp_path, dtype):
+    sampled, weights = _train_half(tmp_path / "sampled", dtype)
+    exact, same = _train_half(tmp_path / "exact", dtype, detail="exact")
+    assert all(torch.equal(*pair) for pair in zip(weights, same, strict=True))
+    for kind in ("weight", "grad", "update"):
+        ours, theirs = (run.site("0.weight", kind) for run in (sampled, exact))
+        error = sampled.values(ours, "rms_error")
+        assert (error > 0).all()  # it is a sample
+        rms = sampled.values(ours, "rms") / exact.values(theirs, "rms")
+        assert (np.abs(rms - 1) < 5 * error).all(), kind
+        assert sampled.values(ours, "count").tolist() == [2048] * 4
+        if kind != "weight":
+            cosines = [r.values(s, "cosine")[1:] for r, s in ((sampled, ours), (exact, theirs))]
+            np.testing.assert_allclose(*cosines, atol=0.1)
+    change = sampled.run_values("predicted_change") / exact.run_values("predicted_change")
+    np.testing.assert_allclose(change, 1, atol=0.3)

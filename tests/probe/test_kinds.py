@@ -7,7 +7,15 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from gainstage.probe.kinds import has_own_parameters, is_criterion, is_stage, op_of, parts
+from gainstage.probe.kinds import (
+    has_own_parameters,
+    is_cell,
+    is_criterion,
+    is_stage,
+    matrices,
+    op_of,
+    parts,
+)
 
 NORMS = {
     "weight": parametrizations.weight_norm,
@@ -25,6 +33,7 @@ NORMS = {
         (nn.Sequential(nn.Linear(2, 2)), False, False, "Sequential"),
         (nn.MultiheadAttention(2, 1), True, True, "MultiheadAttention"),
         (parametrizations.weight_norm(nn.Linear(2, 2, bias=False)), True, True, "Linear"),
+        (nn.ParameterList([nn.Parameter(torch.ones(2, 2))]), False, True, "ParameterList"),
     ],
 )
 def test_modules_are_told_apart(module, stage, own, op):
@@ -59,3 +68,56 @@ def test_a_layer_whose_weight_is_parametrised_is_a_stage(watching, step, norm, b
     assert found == [("Linear", "0"), ("relu", "1"), ("Linear", "2")]
     assert [seen.site("0", "output").shape, seen.names("input")] == [(16, 8), ["0"]]
     assert seen.events("blind") == []
+
+
+class Keeps(nn.Module):
+    """Keeps parameters of the given shapes."""
+
+    def __init__(self, *shapes):
+        super().__init__()
+        for i, shape in enumerate(shapes):
+            self.register_parameter(f"p{i}", nn.Parameter(torch.ones(shape)))
+
+    def forward(self, x):
+        return x
+
+
+class OwnLinear(nn.Linear):
+    """Torch's, that the user has given another forward."""
+
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Named(nn.ReLU):
+    """Torch's under another name."""
+
+
+@pytest.mark.parametrize(
+    ("module", "number"),
+    [
+        (Keeps((2, 2), (2,)), 1),  # a linear layer of the user's own
+        (Keeps((2,), (2,)), 0),  # a norm
+        (Keeps((2, 2), (2, 2), (2,)), 2),
+        (Keeps((4, 2, 2), (4, 2, 2)), 2),  # experts
+        (OwnLinear(2, 2), 1),
+        (nn.Linear(2, 2), 0),
+        (nn.LSTM(2, 2), 0),
+        (nn.MultiheadAttention(4, 2, kdim=2, vdim=2), 0),
+    ],
+)
+def test_matrices_are_counted_where_users_multiply_by_them(module, number):
+    assert matrices(module) == number
+
+
+def test_a_derived_class_does_what_torchs_does():
+    assert op_of(Named()) == "relu"
+    assert op_of(OwnLinear(2, 2)) == "Linear"
+    assert op_of(Keeps((2,))) == "Keeps"
+
+
+def test_a_step_of_a_recurrence_is_given_a_state():
+    x, h, index = torch.ones(2), torch.ones(3), torch.ones(2, dtype=torch.long)
+    assert is_cell((x, h))
+    assert not is_cell((x, index))
+    assert not is_cell((x, None, "reduce"))

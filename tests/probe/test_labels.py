@@ -12,7 +12,7 @@ from gainstage.probe.labels import Labels
 
 def _named(module):
     labels = Labels()
-    labels.add_module(module, {id(m): path for path, m in module.named_modules()})
+    labels.add_tree(module)
     return labels
 
 
@@ -81,3 +81,35 @@ def test_a_name_is_free_again_when_the_model_is_gone():
     weight = nn.Parameter(torch.ones(5))
     assert labels.of(weight).name == "weight"
     assert net is None
+
+
+class MadeLate(nn.Module):
+    """Makes its weight when it sees its input, and a layer."""
+
+    def forward(self, x):
+        if not hasattr(self, "weight"):
+            self.weight = nn.Parameter(torch.ones(x.shape[1]))
+            self.inner = nn.Linear(x.shape[1], 1, bias=False)
+        return self.inner(x * self.weight)
+
+
+def test_a_parameter_that_a_module_makes_in_its_first_call_has_its_place():
+    net = nn.Sequential(nn.Linear(2, 2), MadeLate())
+    labels = _named(net)
+    net(torch.ones(3, 2))
+    labels.name_all(net.parameters())
+    names = ["0.weight", "0.bias", "1.weight", "1.inner.weight"]
+    assert [labels.of(p).name for p in net.parameters()] == names
+    assert labels.of(net[1].weight).layer == "1.weight"  # its module is no stage
+    assert labels.of(net[0].weight).aliases == ()
+
+
+def test_modules_that_change_while_they_are_listed_do_no_harm():
+    class Growing(nn.Module):
+        def named_parameters(self, *args, **kwargs):
+            self.inner = nn.Linear(1, 1)  # as Keras does
+            return super().named_parameters(*args, **kwargs)
+
+    with_growth = nn.Sequential(Growing(), nn.Linear(2, 2))
+    labels = _named(with_growth)
+    assert labels.of(with_growth[1].weight).name == "1.weight"

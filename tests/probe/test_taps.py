@@ -333,7 +333,7 @@ def test_hooks_are_called_once_for_each_module(watching, mlp):
     entered = []
     with watching(mlp, _sgd(mlp)) as seen:
         original = seen.probe.forward.enter_module
-        seen.probe.forward.enter_module = lambda module: (entered.append(module), original(module))
+        seen.probe.forward.enter_module = lambda m, inputs: (entered.append(m), original(m, inputs))
         mlp(torch.ones(1, 4))
     assert [type(m).__name__ for m in entered] == ["Sequential", "Linear", "ReLU", "Linear"]
 

@@ -1,4 +1,7 @@
-"""Weights, gradients and exact updates of parameters on other devices, which are not waited for."""
+"""Weights, gradients and exact updates by torch's own operations: on other devices, not waited for.
+
+And of half precision here, where they are sampled.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torch import Tensor
 from gainstage.probe.lines import GRAD, UPDATE, WEIGHT
 from gainstage.probe.recorder import Recorder
 from gainstage.records import Site
-from gainstage.sketch.elsewhere import Reading, Values, is_elsewhere
+from gainstage.sketch.elsewhere import Reading, Values, is_elsewhere, is_half
 from gainstage.sketch.steps import FOLLOWED
 from gainstage.sketch.traceable import wide_dtype
 
@@ -44,10 +47,14 @@ class ParametersElsewhere:
         self._kept: dict[str, _Kept] = {}
         self._directions: dict[tuple[str, int], Tensor] = {}
 
-    @staticmethod
-    def takes(parameter: Tensor, grad: Tensor | None) -> bool:
-        """Whether both are dense on another device."""
-        return is_elsewhere(parameter) and (grad is None or is_elsewhere(grad))
+    def takes(self, parameter: Tensor, grad: Tensor | None) -> bool:
+        """Whether both are dense on another device, or of half precision and only sampled."""
+        sampled = self._recorder.reader.lines is not None
+        return all(
+            is_elsewhere(one) or (sampled and is_half(one))
+            for one in (parameter, grad)
+            if one is not None
+        )
 
     def release(self) -> None:
         """Let go of every copy."""
@@ -69,7 +76,7 @@ class ParametersElsewhere:
 
     def grade(self, name: str, grad: Tensor, sites: Mapping[int, Site]) -> None:
         """Measure the gradient of a parameter that is between before and after."""
-        if is_elsewhere(grad):
+        if self.takes(grad, None):
             self._kept[name].grad = self._read(grad, sites[GRAD])
             self._align(name, GRAD, self._followed(grad), sites[GRAD])
 

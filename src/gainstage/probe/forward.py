@@ -8,16 +8,15 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from gainstage.probe import kinds
 from gainstage.probe.calls import OpenCalls
 from gainstage.probe.compiled import Compiled
 from gainstage.probe.criterion import Criterion
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.health import Health
-from gainstage.probe.kinds import has_own_parameters, is_criterion, is_stage, op_of, parts
 from gainstage.probe.labels import Labels
-from gainstage.probe.naming import class_of, enclosing_module, paths
+from gainstage.probe.naming import class_of, enclosing_module, in_plain_container
 from gainstage.probe.places import Place
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.stages import Stages
@@ -63,16 +62,18 @@ class Forward:
         self._roots: set[int] = set()  # ids of outermost modules called since ordinals began
         self._ordinals: dict[str, int] = {}
         self._asleep = False  # the outermost module that runs is in evaluation mode
+        self._inner: tuple[str, weakref.ref[Tensor]] | None = None  # the last one within a stage
+        self._plain: dict[str, None] = {}  # lists that torch does not see into
+        self._seen = 0  # functional calls that are stages
+        self._opened: dict[int, int] = {}  # modules that are looked into: how many those were then
 
     def add_model(self, root: nn.Module, prefix: str = "") -> None:
         """Learn the names of a model's modules and parameters."""
         if prefix in self._prefixes and prefix:
             prefix = f"{prefix}_{len(self._prefixes)}"
         self._prefixes.add(prefix)
-        for path, module in paths(root):
-            self._names[id(module)] = ".".join(part for part in (prefix, path) if part)
+        self._names.update(self._labels.add_tree(root, prefix))
         self._modules.append(root)
-        self._labels.add_module(root, self._names)
 
     def begin_root(self, module: nn.Module) -> None:
         """An outermost call begins: a stage that needs no gradient belongs to the one it is in.
@@ -88,22 +89,48 @@ class Forward:
         self._roots.add(id(module))
 
     @tap("module")
-    def enter_module(self, module: nn.Module) -> None:
+    def enter_module(self, module: nn.Module, inputs: Any = ()) -> None:
         """A module's forward is about to run."""
         if self._calls.enter(module):
             self.begin_root(module)
-            if id(module) not in self._names and not is_criterion(module):
+            if id(module) not in self._names and not kinds.is_criterion(module):
                 root, variable, alone = enclosing_module(module)
                 self.add_model(root, "" if alone else variable)
+        elif id(module) not in self._names:
+            owner, name, key = in_plain_container(self._calls.all, module)
+            if name:
+                path = self._names.get(id(owner), "")
+                self.add_model(module, ".".join(filter(None, (path, name, key))))
+                self._plain[name] = None
+        self._opened.pop(id(module), None)
+        if kinds.matrices(module) and not kinds.is_cell(inputs):
+            self._opened[id(module)] = self._seen
 
     @tap("module")
     def leave_module(self, module: nn.Module, inputs: Any, output: Any, *, with_grad: bool) -> None:
         """A module's forward returned `output`; `with_grad` tells whether autograd recorded it."""
-        if not self._calls.leave(module) or not is_stage(module):
+        if not self._calls.leave(module):
+            return
+        before = self._opened.pop(id(module), None)
+        if before is not None and (self._seen > before or inside_backward()):
+            self._labels.looked_into(module)
+            return
+        if not kinds.is_stage(module):
             return
         place = self.place_of(module)
         if self.measuring and self._wants(place) and not self.inside_module():
+            self._learn_op(module, place, inputs, output)
             self.stage_output(module, place, inputs, output, with_grad)
+
+    def _learn_op(self, module: nn.Module, place: Place, given: Any, output: Any) -> None:
+        """A user's module that returns what an activation in it returned is that activation."""
+        inner, self._inner = self._inner, None
+        if place.made or place.op != class_of(module).__name__ or kinds.has_own_parameters(module):
+            return
+        if inner is not None and inner[1]() is output:
+            place.op = inner[0]
+        elif kinds.is_rectified(kinds.first_tensor(given), output):
+            place.op = "relu"
 
     def stage_output(
         self, module: nn.Module, place: Place, inputs: Any, output: Any, with_grad: bool
@@ -117,11 +144,11 @@ class Forward:
             output: what it returned.
             with_grad: whether autograd recorded its call.
         """
-        tensor = output if type(output) is Tensor else _first_tensor(output)
+        tensor = output if type(output) is Tensor else kinds.first_tensor(output)
         if tensor is None:
             return
         if not with_grad:
-            self._without_grad(module, place, tensor, _first_tensor(inputs))
+            self._without_grad(module, place, tensor, kinds.first_tensor(inputs))
             return
         within = inside_backward()
         if within and self.stages.again(place, tensor):
@@ -133,7 +160,7 @@ class Forward:
             self.stages.held.recomputed(entry)
         entry.asleep = self._asleep and place.has_modes and not module.training
         if self.stages.feeding:
-            self.stages.look_at_input(entry, module, _first_tensor(inputs))
+            self.stages.look_at_input(entry, module, kinds.first_tensor(inputs))
 
     def _without_grad(
         self, module: nn.Module, place: Place, tensor: Tensor, given: Tensor | None
@@ -146,11 +173,11 @@ class Forward:
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""
-        if is_stage(model):
+        if kinds.is_stage(model):
             if self._wants(self.place_of(model)):
                 yield model
             return
-        for child in parts(model):
+        for child in kinds.parts(model):
             yield from self.stages_of(child)
 
     def _wants(self, place: Place) -> bool:
@@ -161,12 +188,12 @@ class Forward:
         name = self._names.get(id(module))
         kind = class_of(module).__name__
         if name is None:  # known by nobody: its id may be another's tomorrow
-            return self._place(kind, op_of(module), module)
+            return self._place(kind, kinds.op_of(module), module)
         place = self._places.get(id(module))
         if place is None:
             called = name or kind
-            place = Place(lambda: called, op_of(module), module)
-            place.takes_data = has_own_parameters(module)
+            place = Place(lambda: called, kinds.op_of(module), module)
+            place.takes_data = kinds.has_own_parameters(module)
             self._places[id(module)] = place
         return place
 
@@ -184,16 +211,22 @@ class Forward:
 
     def inside_module(self) -> bool:
         """Whether a measured module is running, which stands for what it calls."""
-        return any(is_stage(module) for module in self._calls.all)
+        return any(kinds.is_stage(one) and id(one) not in self._opened for one in self._calls.all)
 
     def function_output(self, op: str, tensor: Tensor) -> None:
         """A functional activation, norm or attention returned `tensor`."""
         if not self.measuring or inside_backward():
             return
+        if not tensor.requires_grad and self._calls.innermost is None:
+            return  # data in the making
+        if self.inside_module():
+            self._inner = op, weakref.ref(tensor)
+            return
         place = self._place(self._functional_name(op), op)
         if not self._wants(place):
             return
         self.stages.output(place, tensor, root=self._calling())
+        self._seen += 1
 
     def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
         """A product with a bare parameter returned `tensor`."""
@@ -204,6 +237,7 @@ class Forward:
         if not self._wants(place):
             return
         entry = self.stages.output(place, tensor, root=self._calling())
+        self._seen += 1
         if entry is not None and op != "embedding" and self.stages.feeding:
             others = (a for a in args if isinstance(a, Tensor) and a is not parameter)
             self.stages.feed(entry, next(others, None))
@@ -212,8 +246,8 @@ class Forward:
         """The stage of a bare parameter; made anew while its name is not known yet."""
         label = self._labels.get(parameter)
         if label is None:
-            return Place(partial(_layer_of, weakref.ref(parameter), self._labels, op), op)
-        return self._place(label.layer, op)
+            return Place(partial(self._labels.layer_of, weakref.ref(parameter), op), op)
+        return self._place(label.name if label.alone else label.layer, op)
 
     def loss_output(self, function: Any, args: Any, kwargs: Any, tensor: Tensor) -> None:
         """A loss function returned `tensor`."""
@@ -235,7 +269,8 @@ class Forward:
     @property
     def facts(self) -> dict[str, Any]:
         """What was learnt of the loss and of evaluations."""
-        return {**self.criterion.facts, **self.stages.evaluation.facts}
+        plain = {"plain_containers": list(self._plain)} if self._plain else {}
+        return {**self.criterion.facts, **self.stages.evaluation.facts, **plain}
 
     def release(self) -> None:
         """Let go of the user's modules and tensors."""
@@ -257,19 +292,3 @@ class Forward:
     def _calling(self) -> int:
         """Number of the outermost module call that is running; 0 if none is."""
         return self._root if self._calls.innermost is not None else 0
-
-
-def _layer_of(reference: weakref.ref[Tensor], labels: Labels, op: str) -> str:
-    """What a bare parameter, which must not be kept alive, is called by now."""
-    parameter = reference()
-    return op if parameter is None else labels.of(parameter).layer
-
-
-def _first_tensor(tree: Any) -> Tensor | None:
-    """The first floating-point tensor of a nested output or input."""
-    if isinstance(tree, Tensor):
-        return tree if tree.is_floating_point() else None
-    return next(
-        (t for t in pytree.tree_leaves(tree) if isinstance(t, Tensor) and t.is_floating_point()),
-        None,
-    )

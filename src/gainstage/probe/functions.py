@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from typing_extensions import Self, override
 
-from gainstage.probe import fastpaths
+from gainstage.probe import fastpaths, rectifiers
 from gainstage.probe.criterion import LOSSES
 from gainstage.probe.guard import Guard
+from gainstage.probe.rectifiers import Rectifiers
 from gainstage.torch_private import has_function_modes, remove_function_mode
 
 Function = Callable[..., Any]
@@ -59,8 +60,19 @@ PRODUCTS: Final[dict[Function, str]] = {
             Tensor.__matmul__,
             Tensor.__rmatmul__,
             torch.einsum,
+            torch.tensordot,
+            torch.inner,
+            torch.mv,
+            torch.addmm,
+            torch.addmv,
+            torch.baddbmm,
+            Tensor.inner,
+            Tensor.mv,
+            Tensor.addmm,
+            Tensor.addmv,
+            Tensor.baddbmm,
         ),
-        "linear": (F.linear, torch.addmm),
+        "linear": (F.linear,),
         "conv": (
             F.conv1d,
             F.conv2d,
@@ -149,6 +161,7 @@ class FunctionTap(TorchFunctionMode):
         self._listener = listener
         self.guard = listener.guard
         self._derived: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor]]] = {}
+        self._rectifiers = Rectifiers()
         self._thread = 0
         self._left = False
         self._patches = ExitStack()
@@ -196,7 +209,8 @@ class FunctionTap(TorchFunctionMode):
     def _report(
         self, handler: Callable[..., None], func: Any, args: Any, kwargs: Any, result: Tensor
     ) -> None:
-        if func in LOSSES or not self._listener.inside_module():
+        # an activation may be all that a user's module is
+        if func in LOSSES or func in _ACTIVATE or not self._listener.inside_module():
             handler(self, func, args, kwargs, result)
 
     def _loss(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
@@ -212,6 +226,23 @@ class FunctionTap(TorchFunctionMode):
         high = args[2] if len(args) > 2 else kwargs.get("max")
         if isinstance(low, (int, float)) and low == 0 and high is None:
             self._listener.function_output("relu", result)
+
+    def _compare(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        del func, kwargs
+        self._rectifiers.compared(args, result)
+
+    def _cast(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        del func, kwargs
+        self._rectifiers.cast(args, result)
+
+    def _choose(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        del kwargs
+        if result.requires_grad and self._rectifiers.is_rectified(func, args):
+            self._listener.function_output("relu", result)
+
+    def _multiply(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
+        self._choose(func, args, kwargs, result)
+        self._derive(args, result)
 
     def _product(self, func: Any, args: Any, kwargs: Any, result: Tensor) -> None:
         parameter = self._parameter(args, kwargs)
@@ -234,8 +265,9 @@ class FunctionTap(TorchFunctionMode):
     def _parameter(self, args: Any, kwargs: Any) -> Tensor | None:
         flat = [a for arg in args for a in (arg if isinstance(arg, (list, tuple)) else (arg,))]
         found = [p for a in (*flat, *kwargs.values()) if (p := self._origin(a)) is not None]
-        itself = (p for p in found if any(p is a for a in (*flat, *kwargs.values())))
-        return next(itself, found[0] if found else None)
+        itself = [p for p in found if any(p is a for a in (*flat, *kwargs.values()))]
+        # torch.addmm is given the bias first
+        return max(itself or found, key=Tensor.dim, default=None)
 
     def _origin(self, value: Any) -> Tensor | None:
         """The leaf parameter that a tensor is, or was reshaped from."""
@@ -250,10 +282,15 @@ class FunctionTap(TorchFunctionMode):
 
 
 _OUTPUTS: Final = {**ACTIVATIONS, **NORMS}
+_ACTIVATE: Final = frozenset(ACTIVATIONS) | CLAMPS | rectifiers.ALL
 _HANDLERS: Final[dict[Function, Callable[..., None]]] = {
     **dict.fromkeys(_OUTPUTS, FunctionTap._activation),  # noqa: SLF001 - our own
     **dict.fromkeys(CLAMPS, FunctionTap._clamp),  # noqa: SLF001
     **dict.fromkeys(PRODUCTS, FunctionTap._product),  # noqa: SLF001
     **dict.fromkeys(RESHAPES, FunctionTap._reshape),  # noqa: SLF001
+    **dict.fromkeys(rectifiers.COMPARISONS, FunctionTap._compare),  # noqa: SLF001
+    **dict.fromkeys(rectifiers.CASTS, FunctionTap._cast),  # noqa: SLF001
+    **dict.fromkeys(rectifiers.CHOICES | rectifiers.MAXIMA, FunctionTap._choose),  # noqa: SLF001
+    **dict.fromkeys(rectifiers.PRODUCTS, FunctionTap._multiply),  # noqa: SLF001
     **dict.fromkeys(LOSSES, FunctionTap._loss),  # noqa: SLF001
 }

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from gainstage.probe.naming import class_of, clean, name_tensors
+from gainstage.probe.kinds import is_stage, matrices, op_of
+from gainstage.probe.naming import class_of, clean, name_tensors, paths
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a parameter is called and where it belongs."""
+    """What a parameter is called and where it belongs.
+
+    Attributes:
+        name: the path of the parameter.
+        layer: the stage that it is part of.
+        op: of that stage.
+        aliases: its other names.
+        alone: whether a product with it is a stage of its own, of its name.
+    """
 
     name: str
     layer: str
     op: str
     aliases: tuple[str, ...] = ()
+    alone: bool = False
 
 
 class Labels:
@@ -33,28 +43,60 @@ class Labels:
         self._holders: dict[str, weakref.ref[Tensor]] = {}
         self._in_modules: dict[str, weakref.ref[Tensor]] = {}
         self._unnamed: list[weakref.ref[Tensor]] = []
+        self._roots: list[tuple[str, weakref.ref[nn.Module]]] = []
 
-    def add_module(self, root: nn.Module, names: dict[int, str]) -> None:
+    def add_tree(self, root: nn.Module, prefix: str = "") -> dict[int, str]:
         """Learn the names of a module tree's parameters.
 
         Args:
             root: the outermost module.
-            names: the path of each of its modules by ``id``.
+            prefix: of all paths in it.
+
+        Returns:
+            The path of each module by ``id``.
         """
-        for module in root.modules():
-            path = names[id(module)]
-            layer = path or class_of(module).__name__
+        self._roots.append((prefix, weakref.ref(root)))
+        found = {}
+        for path, module in _under(prefix, root):
+            found[id(module)] = path
             for key, parameter in module.named_parameters(recurse=False):
-                name = clean(f"{path}.{key}")
-                held = self._labels.get(id(parameter))
-                if held is not None and self.is_known(parameter):
-                    aliases = (*held.aliases, name)
-                    label = Label(held.name, held.layer, held.op, aliases)
-                else:
-                    label = Label(name, layer, class_of(module).__name__)
-                self._labels[id(parameter)] = label
-                self._known[id(parameter)] = weakref.ref(parameter)
-                self._in_modules[label.name] = self._known[id(parameter)]
+                self._learn(path, module, key, parameter)
+        return found
+
+    def _learn(self, path: str, module: nn.Module, key: str, parameter: Tensor) -> None:
+        name = clean(f"{path}.{key}")
+        held = self._labels.get(id(parameter))
+        if held is not None and self.is_known(parameter):
+            label = replace(held, aliases=(*held.aliases, name))
+        else:
+            layer = path or class_of(module).__name__
+            label = Label(name, layer, op_of(module), alone=matrices(module) > 1)
+            if not is_stage(module):
+                label = Label(name, name, self._ops.get(id(parameter), ""), alone=True)
+        self._labels[id(parameter)] = label
+        self._known[id(parameter)] = weakref.ref(parameter)
+        self._in_modules[label.name] = self._known[id(parameter)]
+
+    def _look_again(self) -> None:
+        """Learn the names of parameters that modules have made since, in their first call."""
+        for prefix, held in self._roots:
+            root = held()
+            for path, module in () if root is None else _under(prefix, root):
+                for key, parameter in module.named_parameters(recurse=False):
+                    if not self.is_known(parameter):
+                        self._learn(path, module, key, parameter)
+
+    def looked_into(self, module: nn.Module) -> None:
+        """What a module keeps was seen in products: each says what is done with it.
+
+        Several matrices are layers of their own.
+        """
+        for parameter in module.parameters(recurse=False):
+            label = self.get(parameter)
+            op = self._ops.get(id(parameter), "")
+            if label is not None and (label.alone or op):
+                layer = label.name if label.alone else label.layer
+                self._labels[id(parameter)] = replace(label, layer=layer, op=op)
 
     def used_by(self, parameter: Tensor, op: str) -> None:
         """Note that a parameter outside any module takes part in an operation."""
@@ -79,10 +121,14 @@ class Labels:
         """Forget all of them."""
         for held in (self._labels, self._known, self._used, self._holders, self._in_modules):
             held.clear()
+        self._roots.clear()
 
     def name_all(self, parameters: Iterable[Tensor]) -> None:
         """Give a name to each parameter that has none yet, by the user's variables."""
         unknown = [p for p in parameters if not self.is_known(p)]
+        if unknown:
+            self._look_again()
+            unknown = [p for p in unknown if not self.is_known(p)]
         if not unknown:
             return
         found = name_tensors(unknown)
@@ -97,6 +143,11 @@ class Labels:
             self._labels.pop(id(parameter), None)  # of a tensor that is gone: the order is new
             self._labels[id(parameter)] = Label(name, name, op)
             self._known[id(parameter)] = self._holders[name] = weakref.ref(parameter)
+
+    def layer_of(self, reference: weakref.ref[Tensor], op: str) -> str:
+        """The layer, by now, of a parameter that must not be kept alive; `op` if it is gone."""
+        parameter = reference()
+        return op if parameter is None else self.of(parameter).layer
 
     def is_latest(self, parameter: Tensor) -> bool:
         """Whether no newer tensor has taken over the parameter's name."""
@@ -129,3 +180,9 @@ class Labels:
         """Whether a parameter has a label."""
         reference = self._known.get(id(parameter))
         return reference is not None and reference() is parameter
+
+
+def _under(prefix: str, root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules of a tree with their paths below a prefix."""
+    for path, module in paths(root):
+        yield ".".join(filter(None, (prefix, path))), module

@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -195,6 +195,38 @@ def enclosing_module(module: nn.Module) -> tuple[nn.Module, str, bool]:
     inside = {id(m) for m in best.modules()}
     others = [m for m, _ in roots.values() if id(m) not in inside and _has_parameters(m)]
     return best, name.removeprefix("self."), not others
+
+
+def in_plain_container(
+    owners: Iterable[nn.Module], module: nn.Module
+) -> tuple[nn.Module, str, str]:
+    """Who of some modules holds another in a plain list, tuple or dictionary.
+
+    Torch does not see into those: what is in them is not among the owner's parameters.
+
+    Args:
+        owners: outermost first.
+        module: what is looked for.
+
+    Returns:
+        The owner, the name of its container, and the key in that; empty names if nobody does.
+
+    Example:
+        >>> model, layer = nn.Module(), nn.ReLU()
+        >>> model.layers = [nn.Tanh(), layer]
+        >>> in_plain_container([model], layer)[1:]
+        ('layers', '1')
+    """
+    for owner in reversed(list(owners)):
+        for name, held in vars(owner).items():
+            if name.startswith("_") or not isinstance(held, list | tuple | dict):
+                continue
+            if len(held) > _CONTAINED:  # data, which would take long to look through
+                continue
+            for key, value in held.items() if isinstance(held, dict) else enumerate(held):
+                if value is module:
+                    return owner, name, str(key)
+    return module, "", ""
 
 
 def _size(module: nn.Module) -> int:

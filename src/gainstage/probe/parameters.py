@@ -88,7 +88,7 @@ class Parameters:
             held, held_grad = local(parameter), None if grad is None else local(grad)
             if StepTable.takes(held, held_grad):
                 fast.append(Entered(name, held, held_grad, sites))
-            elif ParametersElsewhere.takes(held, held_grad):
+            elif self._elsewhere.takes(held, held_grad):
                 self._elsewhere.before(name, held, held_grad, sites)
             else:
                 self._before_slowly(name, held, held_grad, sites)

@@ -75,7 +75,7 @@ def hook_seconds() -> float:
 
 
 def _enter_hook(probe: Probe) -> Hook:
-    return Hook(lambda module, *_: probe.forward.enter_module(module))
+    return Hook(lambda module, inputs, *_: probe.forward.enter_module(module, inputs))
 
 
 def _root_hook(probe: Probe) -> Hook:

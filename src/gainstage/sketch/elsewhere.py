@@ -37,9 +37,21 @@ Values = NDArray[np.float64] | NDArray[np.float32]
 
 def is_elsewhere(tensor: Tensor) -> bool:
     """Whether a tensor has numbers that only its device can read."""
+    return tensor.device.type not in {_HOME, "meta"} and _is_dense(tensor)
+
+
+def is_half(tensor: Tensor) -> bool:
+    """Whether a tensor lies here in half precision: the kernels that sample read float32 alone."""
     return (
-        tensor.device.type not in {_HOME, "meta"}
-        and type(tensor) in {Tensor, torch.nn.Parameter}
+        tensor.device.type == _HOME
+        and tensor.dtype in {torch.bfloat16, torch.float16}
+        and _is_dense(tensor)
+    )
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return (
+        type(tensor) in {Tensor, torch.nn.Parameter}
         and tensor.layout is torch.strided
         and not tensor.is_nested
         and tensor.is_floating_point()

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gainstage.diagnosis.evidence import Evidence, median
+from gainstage.diagnosis.evidence import Evidence, Floats, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
@@ -63,7 +63,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     rate = evidence.run("lr")
     used_up = bool(median(rate) <= USED_UP * np.nanmax(rate, initial=0.0))
     starved = progress.failed and typical <= LOST and used_up
-    if fastest > FORGIVEN or (promised > PROMISE and not starved):
+    if not starved and (fastest > FORGIVEN or promised > PROMISE):
         return
     if not (creeping or barren or starved):
         return
@@ -77,6 +77,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         message=(
             f"A step changes the weights by 1 part in {10**-typical:,.0f} (median), and all steps "
             f"together promise to remove only {promised:.1%} of the loss."
+            + (f" A schedule has used the rate up: {_fall(rate)}." if used_up else "")
         ),
         evidence={
             "log10_update_over_weight": typical,
@@ -93,3 +94,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "gradient_cosine": AGREEMENT,
         },
     )
+
+
+def _fall(rate: Floats) -> str:
+    """From where to where a schedule has brought the rate."""
+    return f"from {np.nanmax(rate):.3g} it fell to {median(rate):.3g} in half of the steps"

@@ -19,7 +19,7 @@ Source: PyTorch documentation, "Optimizing model parameters".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -54,7 +54,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "No weight ever changes, although all receive a gradient."
             if all_of_them
             else f"{some} never change, although they receive a gradient at every step."
-        ),
+        )
+        + _unlisted(evidence, names),
         evidence={
             "weights_stuck": len(stuck),
             "weights_trained": len(evidence.weights) - len(stuck),
@@ -62,6 +63,19 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "elasticity": median(stuck[0].elasticity),
         },
         threshold={"update": 0.0, "elasticity": PULL},
+    )
+
+
+def _unlisted(evidence: Evidence, names: Sequence[str]) -> str:
+    """Why the optimiser may never have been given them."""
+    plain = evidence.recording.info.facts.get("plain_containers")
+    held = [p for p in plain if isinstance(p, str)] if isinstance(plain, list) else []
+    found = [p for p in held if any(f".{p}." in f".{name}" for name in names)]
+    if not found:
+        return ""
+    return (
+        f" `{found[0]}` is a plain list or dictionary: what it holds is not among the parameters "
+        "of its module. Use `nn.ModuleList` or `nn.ModuleDict`."
     )
 
 
