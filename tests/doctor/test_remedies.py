@@ -218,6 +218,14 @@ def test_one_code_has_the_remedy_of_its_cause(code, evidence, first):
     assert names(suggested(finding(code, **evidence), recording("relu")))[0] == [first]
 
 
+def test_where_one_answer_for_all_satisfies_the_loss_a_lower_one_proves_nothing():
+    met, unmet = ({"spread_over_samples": 0.03, **more} for more in ({"spread_at_start": 0.5}, {}))
+    run = recording("Linear", "relu")
+    assert suggested(finding("collapsed-output", **unmet), run)
+    for choose in (candidates, reserve):
+        assert choose([finding("collapsed-output", **met)], run, 3) == []
+
+
 @pytest.mark.parametrize("code", ["exploding-activation", "exploding-gradient"])
 def test_levels_that_swell_are_set_by_data_among_the_first(code):
     tried = names(candidates([finding(code)], recording("Linear", "relu"), 3))

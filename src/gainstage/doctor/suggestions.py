@@ -155,7 +155,9 @@ def _cut(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 
 def _collapsed(finding: Finding, run: Recording) -> Iterable[Candidate]:
-    del finding
+    """None where one answer for all satisfies the loss: a lower one would be a worse collapse."""
+    if "spread_at_start" in finding.evidence:
+        return
     yield reinitialise(run)
     yield rate(0.1, run)
     yield STANDARDISE
