@@ -35,6 +35,14 @@ def test_an_unchanged_run_that_diverged_is_left_behind_at_its_start():
     assert score(ran(2.0, 0.5), ran(2.0, np.nan)) == pytest.approx(0.75)
 
 
+def test_what_is_gained_on_an_unchanged_run_that_never_had_a_loss_counts_from_its_own_start():
+    never = ran(np.nan, np.nan)
+    assert score(ran(2.0, 0.5), never) == pytest.approx(0.75)
+    assert score(ran(2.0, 2.0), never) == 0.0
+    assert score(never, never) == 0.0
+    assert score(ran(2.0, np.nan), never) == 0.0
+
+
 @pytest.mark.parametrize("told", ["it took too long", "ValueError"])
 def test_a_run_that_broke_down_has_learnt_nothing(told):
     assert score(ran(2.0, 0.0, 2.0, told), ran(2.0, 2.0, 2.0)) == 0.0

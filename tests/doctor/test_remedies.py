@@ -92,8 +92,14 @@ def test_in_reserve_is_what_was_not_a_candidate(code, most):
 
 def test_what_a_finding_suggests_comes_before_what_helps_most_trainings():
     run = recording("Linear", "tanh")
-    rest = reserve([finding("vanishing-gradient")], run, 2)
-    assert [bool(one.codes) for one in rest] == [True, False]
+    rest = reserve([finding("vanishing-gradient")], run, 3)
+    assert [bool(one.codes) for one in rest] == [True, False, False]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_nothing_is_tried_that_changes_nothing_in_a_training_of_bare_tensors(most):
+    rest = reserve([finding("learning-rate-too-high")], recording("matmul", "tanh"), most)
+    assert ["standardise-input"] not in names(rest)
 
 
 @pytest.mark.parametrize("code", ["loss-not-decreasing", "train-eval-gap"])
@@ -197,6 +203,38 @@ def test_momentum_is_damped_where_there_is_an_optimiser_that_has_any():
     run = recording("relu")
     run.info.facts["optimizers"] = ["SGD"]
     assert names(suggested(finding("oscillating-loss"), run))[0] == ["damp-momentum"]
+
+
+@pytest.mark.parametrize(
+    ("code", "evidence", "first"),
+    [
+        ("parameters-not-updated", {"gradient_left": 0.0}, "keep-gradients"),
+        ("parameters-not-updated", {"weights_stuck": 2}, "add-missing-parameters"),
+        ("oscillating-loss", {"returns_with_each_pass": True}, "shuffle-data"),
+        ("oscillating-loss", {"returns_with_each_pass": False}, "scale-learning-rate"),
+    ],
+)
+def test_one_code_has_the_remedy_of_its_cause(code, evidence, first):
+    assert names(suggested(finding(code, **evidence), recording("relu")))[0] == [first]
+
+
+def test_where_one_answer_for_all_satisfies_the_loss_a_lower_one_proves_nothing():
+    met, unmet = ({"spread_over_samples": 0.03, **more} for more in ({"spread_at_start": 0.5}, {}))
+    run = recording("Linear", "relu")
+    assert suggested(finding("collapsed-output", **unmet), run)
+    for choose in (candidates, reserve):
+        assert choose([finding("collapsed-output", **met)], run, 3) == []
+
+
+@pytest.mark.parametrize("code", ["exploding-activation", "exploding-gradient"])
+def test_levels_that_swell_are_set_by_data_among_the_first(code):
+    tried = names(candidates([finding(code)], recording("Linear", "relu"), 3))
+    assert ["calibrate"] in tried
+
+
+def test_a_graph_is_recorded_everywhere_only_where_nothing_is_detached():
+    tried = suggested(finding("disconnected-parameters"), recording("relu"))
+    assert [dict(one.changes[0].params) for one in tried] == [{}, {"recording": True}]
 
 
 @pytest.mark.parametrize(

@@ -627,3 +627,70 @@ def test_the_file_that_a_diff_makes_is_told_too(tmp_path):
     patch = rewritten([change], {"optimizer": f"{file}:5"}).patch
     assert patch.file == str(file)
     assert patch.text == MODULE.replace("lr=5.0", "lr=0.5")
+
+
+EARLY = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+loader = DataLoader(data, batch_size=16)
+tests = DataLoader(other, 16, shuffle=False)
+model = nn.Linear(4, 3)
+opt = torch.optim.SGD(model.parameters(), lr=0.1)  # optimizer
+for x, y in loader:
+    loss = nn.functional.cross_entropy(model(x), y)
+    loss.backward()  # backward
+    opt.zero_grad()
+    opt.step()  # step
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name", "wanted"),
+    [
+        ("", "", "keep-gradients", ["+opt.zero_grad()", "-opt.zero_grad()"]),
+        ("    opt.zero_grad()\n", "", "keep-gradients", []),
+        ("    opt.zero_grad()\n", "    opt.zero_grad()\n" * 2, "keep-gradients", []),
+        (
+            "",
+            "",
+            "shuffle-data",
+            [
+                "-loader = DataLoader(data, batch_size=16)",
+                "+loader = DataLoader(data, batch_size=16, shuffle=True)",
+            ],
+        ),
+        (
+            "batch_size=16)",
+            "shuffle=False)",
+            "shuffle-data",
+            [
+                "-loader = DataLoader(data, shuffle=False)",
+                "+loader = DataLoader(data, shuffle=True)",
+            ],
+        ),
+        ("batch_size=16)", "sampler=mine)", "shuffle-data", []),
+        ("batch_size=16)", "**options)", "shuffle-data", []),
+        ("in loader", "in zip(loader, tests)", "shuffle-data", []),  # which one is not known
+        ("in loader", "in enumerate(batches)", "shuffle-data", []),
+    ],
+)
+def test_gradients_are_cleared_before_and_the_trainings_data_shuffled(
+    lines, old, new, name, wanted
+):
+    _, told = lines(EARLY.replace(old, new, 1) if old else EARLY, Change.of(name))
+    assert told == wanted
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("(a - b).pow(2).sum(-1) ** 0.5", "(a - b).pow(2).sum(-1).clamp_min(1e-07) ** 0.5"),
+        ("randn(9, 9) / 9 ** 0.5", None),  # a number
+        ("a.sum(-1) ** 2", None),
+        ("sum(a) ** 0.5", None),  # who knows of what
+    ],
+)
+def test_a_root_that_is_a_power_is_guarded_where_it_is_surely_one_of_a_tensor(lines, old, new):
+    _, told = lines(MODULE + f"d = {old}\n", Change.of("guard-functions", least=1e-7))
+    assert told == ([] if new is None else [f"-d = {old}", f"+d = {new}"])

@@ -80,7 +80,7 @@ def test_the_cost_is_that_of_the_runs_shared_out():
     told = treatment(most=2, seeds=3, jobs=5).cost
     # two tried, two seeds more of the unchanged, three of the control, two or four of the tried
     assert "9 to 11 runs" in told
-    assert "5 at a time, about 18 to 22 s; up to 6 more if none of them helps" in told
+    assert "5 at a time, about 18 to 22 s; up to 9 more if none of them helps" in told
     assert "learning rate x 0.1" in told
 
 

@@ -51,13 +51,13 @@ class Laboratory:
 NONE = ("unchanged", "control", "other", "a.py")
 
 
-def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, reserve=(), **told):
+def study(shares, *, seeds=2, observed=0.0, yardstick=(), more=None, reserve=(), joined=(), **told):
     others = {"unchanged": [0.0] * 3, "control": [0.001] * 3, "other": [0.002] * 3}
     laboratory = Laboratory({**others, **shares}, **told)
     chosen = tuple(
         replace(candidate(name), **(more or {}).get(name, {}))
         for name in shares
-        if name not in (*NONE, *reserve)
+        if name not in (*NONE, *reserve, *joined)
     )
     base = None if observed is None else ended(observed)
     spare = tuple(map(candidate, reserve))
@@ -115,6 +115,40 @@ def test_the_reserve_is_left_alone_where_a_candidate_is_verified():
     found, made, _ = study({"a": [0.9, 0.8], "c": []}, reserve=("c",))
     assert [one.name for one in found] == ["a"]
     assert "c" not in {name for name, _ in made}
+
+
+SEPARATELY = {"a": [0.1, 0.0], "b": [0.0], "c": [0.05, 0.3], "d": [0.01]}
+
+
+@pytest.mark.parametrize("together", [[0.9, 0.8], [0.9, 0.0], [0.04, 0.9]])
+def test_two_that_help_a_little_are_tried_at_once_where_none_is_verified(together):
+    shares = {**SEPARATELY, "a+c": together}
+    found, made, plan = study(shares, reserve=("c", "d"), joined=("a+c",))
+    one = next(one for one in found if one.name == "a and c")
+    assert one.verified is (together == [0.9, 0.8])
+    assert one.codes == ("fault",)
+    assert one.change == "Do a. Do c."
+    assert len(made) <= plan.runs[1] + plan.reserve_runs
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"a": [0.1, 0.0], "b": [0.0], "c": [0.0]},  # one alone helps
+        {"a": [0.1, 0.0], "b": [0.0], "c": [0.9, 0.9]},  # the reserve has it
+    ],
+)
+def test_nothing_is_joined_where_one_alone_helps_or_is_verified(shares):
+    found, _, _ = study(shares, reserve=("c",))
+    assert len(found) == 3
+
+
+def test_two_of_one_kind_are_not_joined():
+    slower, slowest = Change.of("rate", factor=0.1), Change.of("rate", factor=0.01)
+    shares = {"a": [0.1, 0.0], "b": [0.1, 0.0], "rate*": [0.1, 0.0]}
+    more = {"a": {"changes": (slower,)}, "b": {"changes": (slowest,)}}
+    found, _, _ = study(shares, more=more, joined=("rate*",))
+    assert len(found) == 2
 
 
 def test_what_the_control_does_as_well_is_no_remedy():
@@ -249,3 +283,38 @@ def test_the_diff_of_what_is_not_verified_is_not_run():
     (one,), made, _ = study({"a": [0.0, 0.8], "a.py": [0.9]}, more=more)
     assert ("a.py", 0) not in made
     assert one.diff
+
+
+class Noise(Laboratory):
+    """Answers by chance, around what each change adds to half of the way."""
+
+    def __init__(self, draw, effects, spread):
+        super().__init__({})
+        self.draw, self.effects, self.spread = draw, effects, spread
+
+    def _run(self, trial):
+        mean = 0.5 + sum(self.effects.get(change.name, 0.0) for change in trial.changes)
+        return ended(float(np.clip(self.draw.normal(mean, self.spread), 0.0, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("effects", "spread", "least", "most"),
+    [
+        ({}, 0.02, 0.0, 0.01),
+        ({}, 0.05, 0.0, 0.1),  # 0.05 of all studies, 0.03 without trying two at once
+        ({}, 0.2, 0.0, 0.2),  # 0.15, with or without
+        ({"a": 0.06, "e": 0.06}, 0.02, 0.7, 1.0),  # 0.8, 0.25 without
+        ({"a": 0.15, "e": 0.15}, 0.05, 0.85, 1.0),  # 0.95, 0.8 without
+    ],
+)
+def test_a_whole_study_of_seven_remedies_seldom_errs_and_sees_what_two_do(
+    effects, spread, least, most
+):
+    draw = np.random.default_rng(1)
+    first, spare = tuple(map(candidate, "abc")), tuple(map(candidate, "def"))
+    found = 0
+    for _ in range(200):
+        observed = ended(float(np.clip(draw.normal(0.5, spread), 0.0, 1.0)))
+        plan = Plan(first, (CONTROL, OTHER), 2, observed, (), spare)
+        found += any(one.verified for one in Study(plan, Noise(draw, effects, spread)).remedies())
+    assert least <= found / 200 <= most

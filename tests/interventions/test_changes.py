@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.optim import optimizer as global_optimizer
+from torch.utils.data import DataLoader, IterableDataset
 
 from gainstage.errors import UnknownNameError
 from gainstage.interventions import INTERVENTIONS, Change, applied
@@ -18,6 +19,7 @@ PARAMS = {
     "initialise": {"scheme": "kaiming_normal"},
     "clip-gradients": {"norm": 1.0},
     "scale-output-layer": {"factor": 0.1},
+    "keep-graph": {"recording": True},
 }
 TOUCHED = (
     (torch.optim.Optimizer, "__init__"),
@@ -37,6 +39,14 @@ TOUCHED = (
     (torch, "log"),
     (torch.Tensor, "sqrt"),
     (torch.autocast, "__init__"),
+    (torch.Tensor, "__pow__"),
+    (torch.Tensor, "__getitem__"),
+    (torch.Tensor, "split"),
+    (torch.Tensor, "data"),
+    (torch.no_grad, "__enter__"),
+    (torch.Tensor, "__sub__"),
+    (torch.Tensor, "__truediv__"),
+    (DataLoader, "__init__"),
 )
 
 
@@ -290,6 +300,40 @@ def test_hidden_sigmoids_become_rectifiers_and_the_last_one_stays():
         assert model(torch.tensor([[2.0]])).item() == pytest.approx(1 / (1 + math.exp(-2)))
 
 
+class Functional(nn.Module):
+    def __init__(self, squash):
+        super().__init__()
+        self.squash, self.layers = squash, nn.ModuleList([linear(), linear()])
+
+    def forward(self, x):
+        return self.squash(self.layers[1](self.squash(self.layers[0](x))))
+
+
+@pytest.mark.parametrize("squash", [torch.sigmoid, F.sigmoid, torch.Tensor.sigmoid])
+def test_hidden_functional_sigmoids_become_rectifiers_from_the_second_pass_on(squash):
+    name = squash.__name__
+    owner = F if squash is F.sigmoid else torch if squash is torch.sigmoid else torch.Tensor
+    with change("rectify"):
+        model = Functional(getattr(owner, name))
+        x = torch.tensor([[-3.0]])
+        first = model(x).item()
+        assert first == pytest.approx(torch.special.expit(torch.special.expit(x)).item())
+        assert model(x).item() == 0.5
+    assert Functional(squash)(x).item() == pytest.approx(first)
+
+
+def test_hidden_squashing_of_bare_tensors_is_told_by_its_order():
+    v, w = (torch.ones(1, 1, requires_grad=True) for _ in range(2))
+    x = torch.tensor([[-3.0]])
+    seen = []
+    with change("rectify"):
+        for _ in range(2):
+            out = torch.tanh(torch.tanh(x @ v) @ w)
+            seen.append(out.item())
+            out.sum().backward()
+    assert seen == [pytest.approx(math.tanh(math.tanh(-3.0))), 0.0]
+
+
 def test_the_last_layer_or_a_named_one_begins_smaller_once():
     model = nn.Sequential(linear(), linear())
     with change("scale-output-layer", factor=0.1):
@@ -503,3 +547,250 @@ def test_parameters_join_a_group_that_a_scheduler_knows():
             scheduler.step()
     assert len(optimizer.param_groups) == 1
     assert len(optimizer.param_groups[0]["params"]) == 4
+
+
+def rms(x):
+    return x.detach().double().square().mean().sqrt().item()
+
+
+def loud(*shape):
+    return (torch.randn(*shape) * 9).requires_grad_()
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_each_stage_begins_at_an_rms_of_one_and_the_first_backward_ends_it(flipped):
+    torch.manual_seed(0)
+    first, second = loud(8, 30), loud(5, 30) if flipped else loud(30, 5)
+    x, direction = torch.randn(50, 8), first.detach().clone()
+
+    def stages():
+        hidden = torch.tanh(x @ first)
+        return x @ first, hidden @ (second.T if flipped else second)
+
+    with change("calibrate"):
+        for out in stages():
+            assert rms(out) == pytest.approx(1.0, rel=1e-4)
+        stages()[1].sum().backward()
+        assert torch.nn.functional.cosine_similarity(
+            first.flatten(), direction.flatten(), dim=0
+        ).item() == pytest.approx(1.0, abs=1e-5)
+        first.data.mul_(3.0)
+        assert rms(stages()[0]) == pytest.approx(3.0, rel=1e-4)
+
+
+def test_layers_of_two_models_are_scaled_and_what_an_optimiser_does_not_own_is_not():
+    torch.manual_seed(0)
+    models = [nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 6)) for _ in range(2)]
+    point = torch.full((6, 3), 5.0, requires_grad=True)
+    x = torch.randn(40, 6) * 100
+    with change("calibrate"):
+        optimizer = torch.optim.SGD([p for m in models for p in m.parameters()], lr=0.1)
+        for model in models:
+            out = model(x)
+            assert rms(model[0](x)) == pytest.approx(1.0, rel=1e-3)
+            assert rms(out) == pytest.approx(1.0, rel=1e-3)
+        out = out @ point
+        out.sum().backward()
+    assert torch.equal(point, torch.full((6, 3), 5.0))
+    assert not any(point is p for p in optimizer.param_groups[0]["params"])
+    assert models[0][0].weight.grad is None
+    assert models[1][0].weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "x"),
+    [
+        (nn.Linear(3, 3), torch.ones(2, 3)),
+        (nn.LSTM(3, 5, num_layers=2, dropout=0.5), torch.ones(4, 2, 3)),
+        (nn.GRUCell(3, 5), torch.ones(2, 3)),
+        (nn.Conv2d(2, 3, 3), torch.ones(2, 2, 5, 5)),
+        (nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5), torch.randn(4, 2, 8)),
+    ],
+)
+def test_what_is_measured_to_scale_weights_leaves_random_numbers_alone(model, x):
+    def after():
+        torch.manual_seed(5)
+        out = model(x)
+        (out[0] if isinstance(out, tuple) else out).sum().backward()
+        return torch.get_rng_state()
+
+    wanted = after()
+    before = [p.detach().clone() for p in model.parameters()]
+    with change("calibrate"):
+        assert torch.equal(after(), wanted)
+    moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert any(moved)
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("clear", ["optimizer", "none", "zero"])
+def test_gradients_that_are_cleared_too_early_reach_the_step(clear):
+    layer = linear()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    with change("keep-gradients"):
+        for _ in range(2):
+            layer(torch.ones(1, 1)).sum().backward()
+            if clear == "optimizer":
+                optimizer.zero_grad()
+            elif clear == "none":
+                layer.weight.grad = None
+            else:
+                layer.weight.grad.zero_()
+            optimizer.step()
+    assert layer.weight.item() == pytest.approx(0.8)
+
+
+def test_gradients_that_add_up_on_purpose_still_do():
+    layers = [linear(), linear()]
+    with change("keep-gradients"):
+        for layer in layers:
+            layer(torch.ones(1, 1)).sum().backward()
+            layer(torch.ones(1, 1)).sum().backward()
+        torch.optim.SGD(layers[0].parameters(), lr=0.1).step()
+    assert [layer.weight.item() for layer in layers] == pytest.approx([0.8, 1.0])
+    assert layers[1].weight.grad.item() == 2.0  # another optimiser's to step on
+
+
+@pytest.mark.parametrize("given", [{}, {"shuffle": False}, {"batch_size": 4}])
+def test_data_in_their_order_are_drawn_at_random(given):
+    data = torch.arange(100)
+    with change("shuffle-data"):
+        seen = torch.cat(list(DataLoader(data, **given)))
+        positional = torch.cat(list(DataLoader(data, 10, False)))  # noqa: FBT003 - torch's own
+    for one in (seen, positional):
+        assert not torch.equal(one, data)
+        assert torch.equal(one.sort().values, data)
+
+
+def test_an_order_of_ones_own_is_kept():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            yield from range(3)
+
+    data = torch.arange(20)
+    backwards = range(19, -1, -1)
+    with change("shuffle-data"):
+        assert [x.item() for x in DataLoader(data, sampler=backwards)] == list(backwards)
+        assert [x.item() for x in DataLoader(Stream())] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("how", ["backward", "grad"])
+def test_updates_by_hand_are_clipped_by_their_gradients(how):
+    w = torch.tensor([0.0, 0.0], requires_grad=True)
+    with change("clip-gradients", norm=1.0):
+        loss = (w * torch.tensor([3.0, 4.0])).sum()
+        if how == "grad":
+            (grad,) = torch.autograd.grad(loss, [w])
+        else:
+            loss.backward()
+            grad = w.grad
+        assert grad.tolist() == pytest.approx([0.6, 0.8])
+        (small,) = torch.autograd.grad((w * torch.tensor([0.3, 0.4])).sum(), [w])
+        assert small.tolist() == pytest.approx([0.3, 0.4])
+
+
+def test_what_is_detached_between_two_models_reaches_the_first_one():
+    first, second = linear(2.0), linear(3.0)
+    with change("keep-graph"):
+        code = first(torch.ones(1, 1)).detach()
+        assert not code.requires_grad  # as whoever logs it wants it
+        second(code).sum().backward()
+    assert first.weight.grad.item() == 3.0
+
+
+def test_a_part_under_no_grad_learns_where_that_is_asked_for():
+    first, second = linear(2.0), linear(3.0)
+    with change("keep-graph", recording=True):
+        with torch.no_grad():
+            code = first(torch.ones(1, 1))
+            assert not torch.is_grad_enabled()
+            assert not first.eval()(torch.ones(1, 1)).requires_grad
+        second(code).sum().backward()
+    assert first.weight.grad.item() == 3.0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x**0.5,
+        lambda x: torch.pow(x, 0.25),
+        lambda x: torch.acos(1 - x),
+        lambda x: torch.asin(x - 1),
+        lambda x: torch.atanh(1 - x),
+        lambda x: torch.log1p(-1 - x),
+        lambda x: x / x,
+        lambda x: torch.div(1.0, x),
+        lambda x: 1 / x,
+        lambda x: x.reciprocal(),
+    ],
+)
+def test_singular_points_are_kept_away_from(function):
+    def gradient():
+        x = torch.zeros(1, requires_grad=True)
+        value = function(x)
+        value.sum().backward()
+        return value, x.grad
+
+    with change("guard-functions", least=1e-4):
+        assert all(torch.isfinite(one).all() for one in gradient())
+    assert not all(torch.isfinite(one).all() for one in gradient())
+
+
+def test_what_is_far_from_singular_is_left_as_it_is():
+    x = torch.tensor([0.3, 0.7])
+    wanted = (x**0.5, x**2, x / x, 1 / -x, torch.acos(x), torch.log1p(x), 2.0**x)
+    with change("guard-functions"):
+        got = (x**0.5, x**2, x / x, 1 / -x, torch.acos(x), torch.log1p(x), 2.0**x)
+    assert all(torch.allclose(a, b) for a, b in zip(got, wanted, strict=True))
+
+
+class Inner(nn.Module):
+    def __init__(self, cut):
+        super().__init__()
+        self.first, self.second, self.cut = linear(2.0), linear(3.0), cut
+
+    def forward(self, x):
+        return self.second(self.cut(self.first, x))
+
+
+def without_gradient(layer, x):
+    with torch.no_grad():
+        return layer(x)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        without_gradient,
+        lambda layer, x: layer(x).data,
+        lambda layer, x: torch.tensor(layer(x)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:To copy construct")
+def test_a_graph_that_is_cut_inside_a_model_is_recorded_where_that_is_asked_for(cut):
+    kept, lost = Inner(cut), Inner(cut)
+    with change("keep-graph", recording=True):
+        kept(torch.ones(1, 1)).sum().backward()
+        kept.first.weight.data.mul_(2.0)  # an update by hand is none of the graph
+        kept.second.weight.data = torch.ones(1, 1)
+    lost(torch.ones(1, 1)).sum().backward()
+    assert kept.first.weight.grad.item() == 3.0
+    assert (kept.first.weight.item(), kept.second.weight.item()) == (4.0, 1.0)
+    assert lost.first.weight.grad is None
+
+
+def test_batches_made_by_hand_hold_other_rows_alike():
+    x, y = torch.arange(100), torch.arange(100) * 10
+    weight = torch.arange(100.0, requires_grad=True)
+    with change("shuffle-data"):
+        batches = [(x[i : i + 20], y[i : i + 20]) for i in range(0, 100, 20)]
+        parts = [*zip(x.split(20), torch.split(y, 20), strict=True)]
+        assert torch.equal(x[:80], torch.arange(80))  # what parts training from test
+        assert torch.equal(weight[10:20], torch.arange(10.0, 20.0))
+        assert x[10] == 10
+        assert torch.equal(x[::2], torch.arange(0, 100, 2))
+    for made in (batches, parts):
+        rows = torch.cat([first for first, _ in made])
+        assert all(torch.equal(first * 10, second) for first, second in made)
+        assert not torch.equal(rows, x)
+        assert torch.equal(rows.sort().values, x)

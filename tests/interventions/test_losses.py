@@ -93,3 +93,24 @@ def test_a_loss_that_a_trial_has_changed_keeps_its_chance_level():
     with change("remove-softmax"), FunctionTap(listener):
         F.cross_entropy(scores, torch.arange(8) % 2)
     assert heard == [original]
+
+
+@pytest.mark.parametrize("shapes", [((4, 1), (4,)), ((4,), (4, 1)), ((4, 1), (1, 4))])
+def test_differences_by_hand_are_taken_of_one_shape(shapes):
+    x, y = torch.arange(4.0).reshape(shapes[0]).requires_grad_(), torch.arange(4.0) * 2
+    y = y.reshape(shapes[1])
+    with change("match-shapes"):
+        for difference in (x - y, torch.sub(x, y), x.sub(y), -(y - x), -y.subtract(x)):
+            assert difference.flatten().tolist() == [0.0, -1.0, -2.0, -3.0]
+    assert (x - y).numel() == 16
+
+
+def test_tables_that_are_meant_stay_tables():
+    x, y = torch.arange(4.0, requires_grad=True), torch.arange(4.0)
+    with change("match-shapes"):
+        assert (x[:, None] - x).shape == (4, 4)  # all pairs of the network's answers
+        assert (y[:, None] - y).shape == (4, 4)
+        assert (x[:, None] - torch.zeros(3)).shape == (4, 3)
+        assert (x - 1.0).shape == (4,)
+        with pytest.raises(RuntimeError, match="size of tensor"):
+            x - torch.zeros(2, 2)

@@ -67,3 +67,19 @@ class Candidate:
     where: str = ""
     diff: str = ""
     patch: Patch | None = None
+
+    def joined(self, other: Candidate) -> Candidate:
+        """Both at once, not yet written anywhere.
+
+        Example:
+            >>> slower = Candidate("slower", (Change.of("a"),), "Go slower.", ("x",))
+            >>> both = slower.joined(Candidate("calmer", (Change.of("b"),), "Be calm.", ("x", "y")))
+            >>> both.name, both.advice, both.codes
+            ('slower and calmer', 'Go slower. Be calm.', ('x', 'y'))
+        """
+        return Candidate(
+            f"{self.name} and {other.name}",
+            (*self.changes, *other.changes),
+            f"{self.advice} {other.advice}",
+            tuple(dict.fromkeys((*self.codes, *other.codes))),
+        )

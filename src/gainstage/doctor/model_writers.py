@@ -104,7 +104,7 @@ def draw(change: Change, site: Site) -> list[Edit]:
 
 
 def guard(change: Change, site: Site) -> list[Edit]:
-    """``torch.log(p)`` becomes ``torch.log(p.clamp_min(1e-7))``, ``p.log()`` likewise.
+    """``torch.log(p)`` becomes ``torch.log(p.clamp_min(1e-7))``; likewise ``p.sum() ** 0.5``.
 
     A method that is given something is none of a tensor: ``logger.log(loss)``.
     """
@@ -123,7 +123,24 @@ def guard(change: Change, site: Site) -> list[Edit]:
         text = source.segment(inner)
         plain = isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript, ast.Call))
         edits.append(source.replace(inner, (text if plain else f"({text})") + least))
+    edits += [
+        source.replace(power.left, source.segment(power.left) + least)
+        for power in source.all(ast.BinOp)
+        if isinstance(power.op, ast.Pow) and _is_root(power.right) and _reduces(power.left)
+    ]
     return apart(edits)
+
+
+def _is_root(exponent: ast.expr) -> bool:
+    """Whether a number as it is written is a power below one: ``0.5``."""
+    value = exponent.value if isinstance(exponent, ast.Constant) else None
+    return isinstance(value, float) and 0 < value < 1
+
+
+def _reduces(node: ast.expr) -> bool:
+    """Whether an expression is surely a tensor: ``(...).sum(-1)``; of numbers are roots, too."""
+    method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    return method and name_of(getattr(node, "func", node)) in {"sum", "mean", "var"}
 
 
 def skip(change: Change, site: Site) -> list[Edit]:

@@ -42,8 +42,9 @@ def score(outcome: Outcome, unchanged: Outcome) -> float:
     """Share of the way from knowing nothing to zero loss: 0 for nothing learnt, at most 1.
 
     What knowing nothing costs is the loss of the best constant prediction; where that is not
-    known, the late loss of the unchanged run, so that only what is gained on it counts. A run
-    that broke down, or whose loss did, has learnt nothing.
+    known, the late loss of the unchanged run, so that only what is gained on it counts; where that
+    is not finite its first loss, and where it never had one, the run's own. A run that broke down,
+    or whose loss did, has learnt nothing.
 
     Args:
         outcome: the run.
@@ -68,8 +69,8 @@ def score(outcome: Outcome, unchanged: Outcome) -> float:
 def _unchanged_loss(outcome: Outcome, unchanged: Outcome) -> float:
     if unchanged.loss is not None:
         return unchanged.loss
-    known = unchanged.progress or outcome.progress
-    return known.initial if known else np.nan
+    starts = [one.progress.initial for one in (unchanged, outcome) if one.progress]
+    return next((start for start in starts if np.isfinite(start)), np.nan)
 
 
 def promising(remedy: float, baseline: float) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from gainstage.doctor.candidates import Candidate, Change
 from gainstage.doctor.repertoire import (
+    CALIBRATE,
     DISTURBED,
     LEAKY,
     NO_DECAY,
     STANDARDISE,
-    both,
     clip,
+    modules,
     rate,
     reinitialise,
 )
@@ -50,7 +51,9 @@ def reserve(findings: Sequence[Finding], run: Recording, most: int) -> list[Cand
     known = {one.changes for one in (*ranked, *controls(findings, run))}
     redrawn = reinitialise(run)
     slower = rate(0.1, run)
-    usual = (slower, redrawn, rate(10.0, run), both(redrawn, slower), STANDARDISE, clip(1.0))
+    usual = [slower, redrawn, rate(10.0, run), CALIBRATE, redrawn.joined(slower)]
+    usual += [STANDARDISE] if modules(run) else []
+    usual += [clip(1.0)]
     others = [one for one in usual if one.changes not in known] if ranked else []
     return [*ranked[most:], *others][:most]
 

@@ -84,15 +84,6 @@ def output(factor: float, layer: str) -> Candidate:
     )
 
 
-def both(first: Candidate, second: Candidate) -> Candidate:
-    """Two remedies at once."""
-    return Candidate(
-        f"{first.name} and {second.name}",
-        (*first.changes, *second.changes),
-        f"{first.advice} {second.advice}",
-    )
-
-
 STANDARDISE: Final = Candidate(
     "standardised input",
     (Change.of("standardise-input"),),
@@ -131,9 +122,10 @@ SKIP: Final = Candidate(
     caveat="It passes over the steps that fail, and leaves what makes them fail.",
 )
 GUARD: Final = Candidate(
-    "logarithms and roots kept from zero",
+    "logarithms, roots and divisions kept from zero",
     (Change.of("guard-functions", least=1e-7),),
-    "Clamp what a logarithm or a root is taken of: torch.log(p.clamp_min(1e-7)).",
+    "Clamp what a logarithm or a root is taken of, or what is divided by: "
+    "torch.log(p.clamp_min(1e-7)).",
 )
 DAMP: Final = Candidate(
     "momentum of at most 0.9",
@@ -161,6 +153,28 @@ KEEP_GRAPH: Final = Candidate(
     "nothing detached in the model",
     (Change.of("keep-graph"),),
     "Leave out .detach() in the forward pass, so that the gradient reaches what lies before it.",
+)
+RECORD_GRAPH: Final = Candidate(
+    "no part of the model under no_grad",
+    (Change.of("keep-graph", recording=True),),
+    "Take torch.no_grad(), and .detach(), away from every part of the model that is to learn.",
+)
+KEEP_GRADIENTS: Final = Candidate(
+    "gradients cleared before the backward pass",
+    (Change.of("keep-gradients"),),
+    "Call optimizer.zero_grad() before loss.backward(), and not between it and optimizer.step().",
+)
+SHUFFLE: Final = Candidate(
+    "shuffled data",
+    (Change.of("shuffle-data"),),
+    "Draw the samples in random order: DataLoader(..., shuffle=True), or x[order] and y[order] "
+    "with order = torch.randperm(len(x)), anew for each pass.",
+)
+CALIBRATE: Final = Candidate(
+    "weights scaled by data",
+    (Change.of("calibrate"),),
+    "Scale each weight so that what it puts out has an rms of 1 on a first batch: "
+    "gainstage.init.calibrate_(model, x).",
 )
 LOGITS: Final = Candidate(
     "no softmax before the loss",

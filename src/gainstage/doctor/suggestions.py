@@ -9,8 +9,10 @@ from typing import Final, TypeAlias
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.repertoire import (
     ADD,
+    CALIBRATE,
     DAMP,
     GUARD,
+    KEEP_GRADIENTS,
     KEEP_GRAPH,
     LEAKY,
     LOGARITHM,
@@ -19,6 +21,8 @@ from gainstage.doctor.repertoire import (
     NO_DECAY,
     NORMALISE,
     PRECISE,
+    RECORD_GRAPH,
+    SHUFFLE,
     SKIP,
     SKIP_CONNECTIONS,
     STANDARDISE,
@@ -28,7 +32,6 @@ from gainstage.doctor.repertoire import (
     UNCLIP,
     ZERO,
     blocks,
-    both,
     clip,
     modules,
     output,
@@ -49,34 +52,36 @@ LIVELY: Final = -2.5
 def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding
     yield reinitialise(run)
+    yield CALIBRATE
     if squashes(run):
         yield rectify()
     if blocks(run):
         yield SKIP_CONNECTIONS
-    yield both(reinitialise(run), rate(0.1, run))
+    yield reinitialise(run).joined(rate(0.1, run))
 
 
 def _grown(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield reinitialise(run)
+    yield CALIBRATE
     if blocks(run):
         yield SKIP_CONNECTIONS
     if finding.code == "exploding-gradient":
         yield clip(1.0)
     yield rate(0.1, run)
-    yield both(reinitialise(run), rate(0.1, run))
+    yield reinitialise(run).joined(rate(0.1, run))
 
 
 def _dead(finding: Finding, run: Recording) -> Iterable[Candidate]:
     born = float(finding.evidence.get("dead_share_at_start") or 0.0) > 0.3
     first = [reinitialise(run), rate(0.1, run)]
     yield from first if born else first[::-1]
-    yield both(reinitialise(run), rate(0.1, run))
+    yield reinitialise(run).joined(rate(0.1, run))
     yield LEAKY
 
 
 def _saturated(finding: Finding, run: Recording) -> Iterable[Candidate]:
     born = float(finding.evidence.get("saturated_at_start") or 0.0) > 0.2
-    first = [reinitialise(run), TEMPER, rate(0.1, run)]
+    first = [reinitialise(run), TEMPER, CALIBRATE, rate(0.1, run)]
     yield from first if born else first[::-1]
     if modules(run):
         yield STANDARDISE
@@ -114,7 +119,7 @@ def _too_fast(finding: Finding, run: Recording) -> Iterable[Candidate]:
     factor = _decade(0.01 / ratio if ratio > 0 and math.isfinite(ratio) else 0.1, 1e-4, 0.1)
     yield rate(factor, run)
     yield rate(factor / 10 if factor == 0.1 else factor * 10, run)
-    yield both(reinitialise(run), rate(factor, run))
+    yield reinitialise(run).joined(rate(factor, run))
 
 
 def _too_slow(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -135,7 +140,8 @@ def _diverged(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 
 def _oscillating(finding: Finding, run: Recording) -> Iterable[Candidate]:
-    del finding
+    if finding.evidence.get("returns_with_each_pass"):
+        yield SHUFFLE
     if run.info.facts.get("optimizers"):
         yield DAMP
     yield rate(0.1, run)
@@ -145,13 +151,21 @@ def _oscillating(finding: Finding, run: Recording) -> Iterable[Candidate]:
 def _cut(finding: Finding, run: Recording) -> Iterable[Candidate]:
     del finding, run
     yield KEEP_GRAPH
+    yield RECORD_GRAPH
 
 
 def _collapsed(finding: Finding, run: Recording) -> Iterable[Candidate]:
-    del finding
+    """None where one answer for all satisfies the loss: a lower one would be a worse collapse."""
+    if "spread_at_start" in finding.evidence:
+        return
     yield reinitialise(run)
     yield rate(0.1, run)
     yield STANDARDISE
+
+
+def _not_updated(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    del run
+    yield KEEP_GRADIENTS if "gradient_left" in finding.evidence else ADD
 
 
 def _drawn_badly(finding: Finding, run: Recording) -> Iterable[Candidate]:
@@ -187,7 +201,7 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "unnormalized-input": _unscaled,
     "learning-rate-too-high": _too_fast,
     "learning-rate-too-low": _too_slow,
-    "parameters-not-updated": _only(ADD),
+    "parameters-not-updated": _not_updated,
     "gradients-not-zeroed": _only(ZERO),
     "excessive-weight-decay": _only(NO_DECAY),
     "over-clipped-gradient": _only(UNCLIP),

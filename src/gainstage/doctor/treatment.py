@@ -85,13 +85,18 @@ class Treatment:
         measure = yardstick(findings)
         workplace.settle(run.info.started + float(run.times[0]))
         self._workplace = workplace
+
+        def write(one: Candidate) -> Candidate:
+            return _written(one, run, workplace)
+
         self._plan = Plan(
-            tuple(_written(one, run, workplace) for one in chosen),
+            tuple(map(write, chosen)),
             controls(findings, run),
             effort.seeds,
             None if measure else outcome_of(run),
             measure,
-            tuple(_written(one, run, workplace) for one in reserve(findings, run, effort.most)),
+            tuple(map(write, reserve(findings, run, effort.most))),
+            write,
         )
         self._jobs = effort.jobs or max(1, min(joblib.cpu_count(), _MOST_JOBS))
         laboratory = Laboratory(

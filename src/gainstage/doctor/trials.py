@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from gainstage.doctor.candidates import Candidate, Change
 from gainstage.doctor.laboratory import Laboratory, Trial
-from gainstage.doctor.proof import Outcome, as_good, promising, proven, score
+from gainstage.doctor.proof import MARGIN, Outcome, as_good, promising, proven, score
 from gainstage.records import Curve, Remedy
 
 NEARLY: Final = 0.8
 """Of remedies that gain that share of the best gain, those go first that can be written as a diff;
 then the findings' first choice."""
 
+HELPFUL: Final = 0.4 * MARGIN
+"""Gain with the script's own seed from which a remedy that is not verified is joined to another."""
 
 _IDLE: Final = (
     "The control changed nothing in this training, so the unchanged runs alone stand against it."
@@ -31,6 +33,10 @@ _NOT_RUN: Final = "Its diff was not run as it is written."
 _DROPPED: Final = (
     "Written as a diff and run, it did not do the same; so there is none, and the advice stands."
 )
+
+
+def _as_it_is(one: Candidate) -> Candidate:
+    return one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Plan:
         observed: what came of the unchanged run with the script's own seed; None to run it again.
         yardstick: changes that only measure, for all runs.
         reserve: what is tried if none of the candidates is verified.
+        write: finds how two that are tried at once are written.
     """
 
     candidates: tuple[Candidate, ...]
@@ -52,6 +59,7 @@ class Plan:
     observed: Outcome | None
     yardstick: tuple[Change, ...] = ()
     reserve: tuple[Candidate, ...] = ()
+    write: Callable[[Candidate], Candidate] = _as_it_is
 
     @property
     def runs(self) -> tuple[int, int]:
@@ -69,8 +77,10 @@ class Plan:
 
     @property
     def reserve_runs(self) -> int:
-        """Most runs that the reserve takes after them."""
-        return self.seeds * len(self.reserve) + any(one.patch for one in self.reserve)
+        """Most runs that the reserve takes after them, and two of all that are tried at once."""
+        joined = self.seeds * (len(self.candidates) + len(self.reserve) > 1)
+        checks = any(one.patch for one in (*self.candidates, *self.reserve))
+        return self.seeds * len(self.reserve) + joined + checks
 
     def changes(self, one: Candidate | None) -> tuple[Change, ...]:
         """What a run is changed by; a remedy that is the yardstick itself needs none beside it."""
@@ -117,7 +127,9 @@ class Study:
         """
         tried: list[Candidate] = []
         rest: list[Candidate] = []
-        for some in (self._plan.candidates, self._plan.reserve):
+        for turn in range(3):
+            plan = self._plan.candidates, self._plan.reserve
+            some = plan[turn] if turn < len(plan) else self._joined([*tried, *rest])
             self._run([(one, 0) for one in (None, *some)])
             run = [one for one in some if self._outcomes(one) and self._outcomes(None)]
             confirmed = self._confirm(run)
@@ -128,6 +140,18 @@ class Study:
         self._run_diffs([one for one in tried if one.patch and self._proven(one)])
         found = [self._remedy(one) for one in (*tried, *rest)]
         return sorted(found, key=lambda r: (not r.verified, -min(r.score_after, default=0.0)))
+
+    def _joined(self, known: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """The two at once that helped most of those that touch different things."""
+        base = self._scores(None)[:1]
+        gains = {one: self._scores(one)[0] - base[0] for one in known if base and not one.caveat}
+        helped = [one for one, gain in sorted(gains.items(), key=lambda g: -g[1]) if gain > HELPFUL]
+        made = {frozenset(one.changes) for one in known}
+        for first, second in itertools.combinations(helped, 2):
+            apart = not {c.name for c in first.changes} & {c.name for c in second.changes}
+            if apart and frozenset((*first.changes, *second.changes)) not in made:
+                return (self._plan.write(first.joined(second)),)
+        return ()
 
     def _confirm(self, run: Sequence[Candidate]) -> list[Candidate]:
         """Run the hopeful ones with the other seeds, until one is verified; those that were."""

@@ -110,6 +110,59 @@ def _zero(change: Change, site: Site) -> list[Edit]:
     return [source.after(statement, f"{optimizer}.zero_grad()")]
 
 
+def _keep_gradients(change: Change, site: Site) -> list[Edit]:
+    """The one ``zero_grad()`` between the backward pass and the step, moved before the former."""
+    del change
+    source = site.source
+    stepped, backward = site.stepped(), source.at(ast.stmt, site.lines.get("backward", -1))
+    if stepped is None or backward is None:
+        return []
+    between = [
+        statement
+        for statement in source.all(ast.Expr, source.parent(backward))
+        if backward.lineno < statement.lineno < stepped[0].lineno
+        and source.parent(statement) is source.parent(backward)
+        and isinstance(statement.value, ast.Call)
+        and name_of(statement.value.func) == "zero_grad"
+    ]
+    if len(between) != 1:
+        return []
+    return [source.before(backward, source.segment(between[0])), source.without(between[0])]
+
+
+def _shuffle(change: Change, site: Site) -> list[Edit]:
+    """``shuffle=True`` where the ``DataLoader`` of the training has none, or ``False``."""
+    del change
+    source = site.source
+    loaders = [call for call in source.all(ast.Call) if name_of(call.func) == "DataLoader"]
+    if len(loaders) > 1:
+        used = _gone_through(site)
+        loaders = [call for call in loaders if _target(source.parent(call)) in used]
+    if len(loaders) != 1:
+        return []
+    call = loaders[0]
+    given = {k.arg: k.value for k in call.keywords}
+    if given.keys() & {"sampler", "batch_sampler", None} or not 0 < len(call.args) < 3:
+        return []
+    if "shuffle" in given:
+        return [source.replace(given["shuffle"], "True")]
+    last = (*call.args, *given.values())[-1]
+    return [source.replace(last, f"{source.segment(last)}, shuffle=True")]
+
+
+def _gone_through(site: Site) -> set[str]:
+    """Names in what the loops around the backward pass go through."""
+    line = site.lines.get("backward", -1)
+    loops = [f for f in site.source.all(ast.For) if f.lineno <= line <= (f.end_lineno or 0)]
+    nodes = [node for loop in loops for node in ast.walk(loop.iter)]
+    return {name_of(node) for node in nodes} - {""}
+
+
+def _target(statement: ast.AST | None) -> str:
+    """The name that an assignment gives."""
+    return name_of(statement.targets[0]) if isinstance(statement, ast.Assign) else ""
+
+
 def _is_backward(call: ast.Call) -> bool:
     return name_of(call.func) == "backward"
 
@@ -185,6 +238,8 @@ WRITERS: Final[dict[str, Writer]] = {
     "scale-learning-rate": _rate,
     "drop-weight-decay": _decay,
     "zero-gradients": _zero,
+    "keep-gradients": _keep_gradients,
+    "shuffle-data": _shuffle,
     "clip-gradients": _clip,
     "skip-non-finite": _skip,
     "unclip": _unclip,

@@ -58,12 +58,14 @@ class Meter(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function; where it multiplies by a parameter, see to the level first."""
         del types
-        kwargs = kwargs or {}
-        name = str(getattr(func, "__name__", "")).strip("_")
-        handler = _HANDLERS.get(name)
+        self.look(func, args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+    def look(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Note, and on demand set, the level of what a call is about to put out."""
+        handler = _HANDLERS.get(str(getattr(func, "__name__", "")).strip("_"))
         if handler is not None:
             handler(self, func, args, kwargs)
-        return func(*args, **kwargs)
 
     def weight(self, value: Any) -> Weight | None:
         """The model's weight that a tensor is."""

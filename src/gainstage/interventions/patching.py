@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules import module as global_module
 from torch.optim import optimizer as global_optimizer
 
+from gainstage.probe import graph
+
 Function: TypeAlias = Callable[..., Any]
 Group: TypeAlias = dict[str, Any]
 
@@ -176,6 +178,26 @@ def weighted_backwards(weigh: Callable[[list[Tensor]], float]) -> Iterator[None]
         replaced(torch.autograd, "backward", backward),
         replaced(torch.autograd, "grad", grad),
     ):
+        yield
+
+
+@contextmanager
+def after_backwards(act: Callable[[list[Tensor]], None]) -> Iterator[None]:
+    """Call a function with the leaves that a backward pass has reached, after each of them.
+
+    Passes of ``torch.autograd.grad`` are none: they leave nothing in ``.grad``.
+    """
+
+    def make(original: Function) -> Function:
+        def wrapper(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            reached = graph.leaves(_listed(tensors))
+            result = original(tensors, *args, **kwargs)
+            act(reached)
+            return result
+
+        return wrapper
+
+    with replaced(torch.autograd, "backward", make):
         yield
 
 

@@ -192,6 +192,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "difference_over_descent": swing.jumps,
             "gradient_cosine": swing.turning,
             "promised_share_of_loss": swing.promise,
+            "returns_with_each_pass": sign == "returning",
         },
         threshold={
             "uphill_over_downhill": UPHILL,
