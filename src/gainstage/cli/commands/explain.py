@@ -19,4 +19,4 @@ def command(code: str | None) -> None:
         for name, rule in RULES.items():
             click.echo(f"{name:<{width}}  {rule.title}")
         return
-    click.echo(f"{code}: {RULES[code].manual}")
+    click.echo(f"{code}: {RULES[code].manual}".replace("``", "`"))
