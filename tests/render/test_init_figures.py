@@ -72,5 +72,6 @@ def test_silent_stages_leave_a_gap(tmp_path):
 
 def test_without_matplotlib_the_command_that_helps_is_told(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "gainstage.render.figure", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'gainstage\[lab\]'"):
         gs.init.audit(net()).draw(tmp_path / "audit.png")

@@ -52,7 +52,7 @@ def test_what_all_are_compared_with_is_told_once(recordings):
     text = printed(recordings.REMEDIES)
     assert text.count("unchanged  ") == text.count("control: ") == 1
     assert "NOT VERIFIED" in text
-    assert "loss none  learnt 0%" in text
+    assert "loss diverged  learnt 0%" in text
     assert "ValueError: boom" in text
     assert "No remedy that was tried is verified." not in text
 
