@@ -38,6 +38,12 @@ def test_a_healthy_run_is_left_alone(name):
     assert diagnose(HEALTHY[name].recording()) == ()
 
 
+def test_an_input_of_which_less_is_known_is_not_judged_by_that():
+    """As one that comes out of another tool's logs."""
+    chain = Chain(loss=flat_loss(), input={"zero_share": np.nan, "feature_spread": np.nan})
+    assert "unnormalized-input" not in [found.code for found in diagnose(chain.recording())]
+
+
 def test_every_rule_has_sick_runs_here():
     assert {code for code, _ in SICK.values()} == set(RULES)
 

@@ -37,6 +37,8 @@ def test_a_rank_that_is_slow_for_a_while_is_none():
     own = work(np.random.default_rng(0), 4)
     own[2][100:200] *= 10
     assert found(own) == []
+    own[2][16:240] *= 10  # for more than half of the training
+    assert found(own) == []
 
 
 def test_what_hardly_matters_for_the_step_is_not_told():

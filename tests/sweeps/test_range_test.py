@@ -48,6 +48,13 @@ def test_noise_is_no_signal():
     assert range_test(descent, chance=-1.0).band is None
 
 
+def test_a_script_that_ends_before_the_rates_do_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(SCRIPT.format(steps=40))
+    with pytest.raises(UsageError, match=r"ends after about 40 of the 60 steps .* Give --steps 40"):
+        range_script("train.py", steps=60, low=1e-4, high=1e-2, seeds=2, jobs=2)
+
+
 def test_a_script_is_tested_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(SCRIPT.format(steps=500))

@@ -46,6 +46,13 @@ def test_what_was_ended_early_stands_in_brackets():
     assert ["1", "kaiming_normal", "0.905", "0.005", "10", "ended", "early"] in lines
 
 
+def test_a_script_that_ended_by_itself_has_the_steps_that_it_made():
+    curve = tuple((step, 0.5) for step in range(0, 40, 3))
+    rows = [Trial((("lr", lr),), 0, 100, lr, curve) for lr in (0.1, 1.0)]
+    lines = [line.split() for line in sweep_text(Sweep([LR], rows, "train.py")).splitlines()]
+    assert ["0.1", "0.1", "40", "of", "100", "best"] in lines
+
+
 def test_one_axis_needs_no_map_and_one_seed_tells_little():
     rows = [Trial((("lr", lr),), 0, 0, lr) for lr in (0.1, 1.0)]
     text = sweep_text(Sweep([LR], rows, "f"))
