@@ -16,6 +16,10 @@ from torch import Tensor
 from gainstage.registry import Registry
 
 
+class UnknownFormError(Exception):
+    """A call is of a form that its rule of propagation does not know: what was measured stands."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
     """Predicted moments of a tensor.
@@ -112,25 +116,25 @@ class Call:
     samples: int
 
     def signal(self, position: int, name: str) -> Moments:
-        """An argument that depends on the input; NotImplementedError if it does not."""
+        """An argument that depends on the input; UnknownFormError if it does not."""
         value = self.argument(position, name)
         if not isinstance(value, Moments):
-            raise NotImplementedError
+            raise UnknownFormError
         return value
 
     def weight(self, position: int, name: str) -> Tensor:
-        """A tensor that does not depend on the input; NotImplementedError if it is none."""
+        """A tensor that does not depend on the input; UnknownFormError if it is none."""
         value = self.argument(position, name)
         if not isinstance(value, Tensor):
-            raise NotImplementedError
+            raise UnknownFormError
         return value
 
     def operands(self) -> tuple[Any, Any]:
-        """Both sides of a binary operation; NotImplementedError if neither depends on the input."""
+        """Both sides of a binary operation; UnknownFormError if neither depends on the input."""
         one = self.argument(0, "input")
         two = self.argument(1, "other", self.kwargs.get("mat2"))
         if not isinstance(one, Moments) and not isinstance(two, Moments):
-            raise NotImplementedError
+            raise UnknownFormError
         return one, two
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
@@ -141,7 +145,7 @@ class Call:
 
 
 Rule: TypeAlias = Callable[[Call], Moments]
-"""Raises NotImplementedError where a call is of a form that it does not know."""
+"""Raises UnknownFormError where a call is of a form that it does not know."""
 
 BINS: Final = 16
 _MOST_SAMPLES: Final = 1024

@@ -18,6 +18,7 @@ from gainstage.init.moments import (
     RULES,
     Call,
     Moments,
+    UnknownFormError,
     measured,
     no_flow,
 )
@@ -187,7 +188,7 @@ def _made_by(node: Node, moments: list[Moments], samples: int) -> tuple[bool, Mo
         call = Call(function, given[0], given[1], node.item, node.shape, training, samples)
         try:
             made = RULES[node.op](call)
-        except NotImplementedError:
+        except UnknownFormError:
             return False, _as_measured(node, moments)
         if made.shape == node.shape and made.flow.shape == made.second.shape:
             return True, made

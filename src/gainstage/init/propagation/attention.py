@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gainstage.init.moments import Call, Moments, propagates
+from gainstage.init.moments import Call, Moments, UnknownFormError, propagates
 from gainstage.init.propagation.weights import product
 
 
@@ -47,7 +47,7 @@ def masked_fill(call: Call) -> Moments:
     x, mask = call.signal(0, "input"), call.weight(1, "mask")
     value = call.argument(2, "value")
     if isinstance(value, Moments):
-        raise NotImplementedError
+        raise UnknownFormError
     number = float(value)
     if number > -1e4:
         kept = (~mask).double().cpu()
@@ -64,7 +64,7 @@ def scaled_dot_product(call: Call) -> Moments:
     """``F.scaled_dot_product_attention(query, key, value)``: [..., T, d]."""
     query, key, value = (call.signal(i, n) for i, n in enumerate(("query", "key", "value")))
     if query.shape[:-2] != value.shape[:-2] or query.shape[-1] != value.shape[-1]:
-        raise NotImplementedError  # heads that share keys, values of another size
+        raise UnknownFormError  # heads that share keys, values of another size
     mask = call.argument(3, "attn_mask")
     causal = bool(call.argument(5, "is_causal", default=False))
     scale = call.kwargs.get("scale") or 1 / math.sqrt(query.shape[-1])
@@ -113,7 +113,7 @@ def attended(
 def multi_head(call: Call) -> Moments:
     """``nn.MultiheadAttention``: projections, attention of each head, projection of the output."""
     if call.item:
-        raise NotImplementedError
+        raise UnknownFormError
     args = _named(call)
     packed, in_bias = args["in_proj_weight"], args["in_proj_bias"]
     weights: list[Tensor] = (
@@ -122,7 +122,7 @@ def multi_head(call: Call) -> Moments:
     biases: list[Tensor | None] = [None] * 3 if in_bias is None else list(in_bias.chunk(3))
     given = (args["query"], args["key"], args["value"])
     if not all(isinstance(x, Moments) for x in given):
-        raise NotImplementedError  # learned queries
+        raise UnknownFormError  # learned queries
     projected = [
         product(x, w, b, w.shape[0]) for x, w, b in zip(given, weights, biases, strict=True)
     ]

@@ -11,7 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gainstage.init.gaussian import gaussian, of_pairs, sensitivity
-from gainstage.init.moments import Call, Moments, alike, constant_of, core, propagates
+from gainstage.init.moments import (
+    Call,
+    Moments,
+    UnknownFormError,
+    alike,
+    constant_of,
+    core,
+    propagates,
+)
 from gainstage.init.vocabulary import UNARY
 
 
@@ -31,7 +39,7 @@ def function_of(call: Call) -> Callable[[Tensor], Tensor]:
         rms = float(slope.square().mean().sqrt()) * math.copysign(1, float(slope.mean()))
         return lambda v: F.leaky_relu(v, rms)
     if not all(map(_is_number, (*rest, *kwargs.values()))):
-        raise NotImplementedError  # another function for each element
+        raise UnknownFormError  # another function for each element
     return lambda v: call.function(v.clone(), *rest, **kwargs)
 
 
@@ -189,7 +197,7 @@ def divide(call: Call) -> Moments:
     """Over a constant."""
     a, b = call.operands()
     if not isinstance(a, Moments) or isinstance(b, Moments):
-        raise NotImplementedError
+        raise UnknownFormError
     return _times(a, 1 / (b.detach().double().cpu() if isinstance(b, Tensor) else b))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gainstage.init.moments import Call, Moments, alike, position_axes, propagates
+from gainstage.init.moments import Call, Moments, UnknownFormError, alike, position_axes, propagates
 
 
 @propagates("layer_norm")
@@ -124,6 +124,6 @@ def _moments(values: Tensor | None, default: float) -> tuple[Any, Any]:
     if values is None:
         return default, default**2
     if not isinstance(values, Tensor):
-        raise NotImplementedError  # scales that depend on the input
+        raise UnknownFormError  # scales that depend on the input
     wide = values.detach().double().cpu()
     return wide.mean(), wide.square().mean()

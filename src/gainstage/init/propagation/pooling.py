@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gainstage.init.moments import Call, Moments, is_alike, propagates
+from gainstage.init.moments import Call, Moments, UnknownFormError, is_alike, propagates
 from gainstage.init.propagation.elementwise import applied
 
 
@@ -100,7 +100,7 @@ def max_pool(call: Call) -> Moments:
     size = call.argument(1, "kernel_size")
     dims = len(x.shape) - 2
     if dims < 1 or (isinstance(size, (tuple, list)) and len(size) != dims):
-        raise NotImplementedError  # one sample, without an axis for it
+        raise UnknownFormError  # one sample, without an axis for it
     n = math.prod(size) if isinstance(size, (tuple, list)) else size**dims
     pooled = _largest(x, call, n) if x.before is None else _largest(x.before[1], call, n)
     if x.before is not None:

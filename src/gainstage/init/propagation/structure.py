@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gainstage.init.moments import Call, Moments, propagates
+from gainstage.init.moments import Call, Moments, UnknownFormError, propagates
 from gainstage.init.vocabulary import MOVES
 
 _CONVERSIONS: Final = frozenset(
@@ -46,7 +46,7 @@ def moved(call: Call) -> Moments:
         try:
             result = move(v, *rest, **options)
         except (RuntimeError, TypeError) as error:  # what cannot be done to doubles
-            raise NotImplementedError from error
+            raise UnknownFormError from error
         return result if isinstance(result, Tensor) else result[call.item]
 
     kept = x.shaped(function)
@@ -57,7 +57,7 @@ def moved(call: Call) -> Moments:
 def _by_example(name: str, call: Call, x: Moments) -> Moments:
     """``view_as`` and its like: the other argument only gives a shape, or an index."""
     if name not in {"view_as", "reshape_as", "expand_as"}:
-        raise NotImplementedError
+        raise UnknownFormError
     return x.shaped(lambda v: v.expand(call.shape) if "expand" in name else v.reshape(call.shape))
 
 
@@ -71,7 +71,7 @@ def joined(call: Call) -> Moments:
     given = call.argument(0, "tensors")
     signals = [part for part in given if isinstance(part, Moments)]
     if not signals:
-        raise NotImplementedError
+        raise UnknownFormError
 
     def join(field: str) -> Tensor:
         parts = [_field(part, field) for part in given]

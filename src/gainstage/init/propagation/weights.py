@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gainstage.init.moments import BINS, Call, Moments, no_flow, propagates
+from gainstage.init.moments import BINS, Call, Moments, UnknownFormError, no_flow, propagates
 
 
 @propagates("linear", "addmm")
@@ -21,7 +21,7 @@ def linear(call: Call) -> Moments:
     if call.function is torch.addmm:
         bias, x, weight = call.argument(0, "input"), call.signal(1, "mat1"), call.weight(2, "mat2")
         if isinstance(bias, Moments) or call.kwargs.keys() & {"alpha", "beta"}:
-            raise NotImplementedError
+            raise UnknownFormError
         return product(x, weight, bias, int(weight.shape[-1]))
     x, weight = call.signal(0, "input"), call.weight(1, "weight")
     return product(x, weight, call.argument(2, "bias"), int(weight.shape[0]))
@@ -94,7 +94,7 @@ def _summed(
         out: number of units.
     """
     if bias is not None and not isinstance(bias, Tensor):
-        raise NotImplementedError  # one that depends on the input
+        raise UnknownFormError  # one that depends on the input
     wide = weight.detach().double()
     m, v = float(wide.mean()), float(wide.var(correction=0))
     b = 0.0 if bias is None else float(bias.detach().double().mean())
@@ -179,7 +179,7 @@ def matmul(call: Call) -> Moments:
         return product(a, b, None, b.shape[-1])
     if isinstance(a, Moments) and isinstance(b, Moments):
         return _of_signals(a, b)
-    raise NotImplementedError
+    raise UnknownFormError
 
 
 def _of_signals(a: Moments, b: Moments) -> Moments:
