@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from typing_extensions import Self
 
 from gainstage.errors import MissingExtraError
-from gainstage.probe.follower import Follower, instance
-from gainstage.probe.watch import Watch
+from gainstage.probe.follower import Following, instance
 
 
-class GainstageCallback:
+class GainstageCallback(Following):
     """Watches a net's ``fit``: its module, its optimiser, every layer at every step.
 
     Findings are judged at the end of each epoch: each error is told once, as a warning, and their
@@ -44,19 +42,6 @@ class GainstageCallback:
             msg = "GainstageCallback needs skorch: run `pip install skorch`."
             raise MissingExtraError(msg) from error
         return instance(cls, Callback)
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self._follower = Follower(options)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # a copy, or what another process gets, has not watched anything
-        return partial(type(self).__mro__[1], **self._follower.options), ()
-
-    @property
-    def run(self) -> Watch | None:
-        """The watch of the last ``fit``."""
-        return self._follower.run
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The options, by which scikit-learn clones a net for each fold of a search."""

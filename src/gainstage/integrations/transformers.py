@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from typing_extensions import Self
 
 from gainstage.errors import MissingExtraError
-from gainstage.probe.follower import Follower, instance
-from gainstage.probe.watch import Watch
+from gainstage.probe.follower import Following, instance
 
 
-class GainstageCallback:
+class GainstageCallback(Following):
     """Watches a ``Trainer.train``: its model, its optimiser, every layer at every step.
 
     Findings are judged whenever the trainer logs (``logging_steps``): each error is told once, as
@@ -44,19 +42,6 @@ class GainstageCallback:
             msg = "GainstageCallback needs Transformers: run `pip install transformers accelerate`."
             raise MissingExtraError(msg) from error
         return instance(cls, TrainerCallback)
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self._follower = Follower(options)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # a copy, or what another process gets, has not watched anything
-        return partial(type(self).__mro__[1], **self._follower.options), ()
-
-    @property
-    def run(self) -> Watch | None:
-        """The watch of the last ``train``."""
-        return self._follower.run
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin."""

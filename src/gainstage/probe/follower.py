@@ -6,6 +6,7 @@ import atexit
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -124,6 +125,27 @@ class Follower:
 
     def _never_ended(self) -> None:
         self.end(InterruptedError("the loop never said that it ended"))
+
+
+class Following:
+    """What the callbacks of frameworks share that are told when a training begins and ends.
+
+    Args:
+        **options: arguments of :func:`gainstage.watch`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self._follower = Follower(options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a copy, or what another process gets, has not watched anything
+        return partial(type(self).__mro__[1], **self._follower.options), ()
+
+    @property
+    def run(self) -> Watch | None:
+        """The watch of the last training; None before."""
+        return self._follower.run
 
 
 def _warn(text: str, category: type[Warning]) -> None:
