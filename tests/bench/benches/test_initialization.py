@@ -46,7 +46,9 @@ def test_levels_calibration_and_layers_are_shown_and_judged():
 @pytest.mark.usefixtures("quick")
 def test_the_peer_is_wanted_and_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "lsuv", None)
-    with pytest.raises(MissingExtraError, match="pip install lsuv"):
+    with pytest.raises(
+        MissingExtraError, match=r"The peer is lsuv: run `pip install 'gainstage\[bench\]'`"
+    ):
         initialization.initialization(Settings(peers=True))
 
 

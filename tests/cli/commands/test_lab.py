@@ -20,6 +20,7 @@ def test_a_run_prints_published_beside_measured_and_where_its_files_are(tmp_path
     result = call("run", "line-fit", "--set", "size=11", "--dir", tmp_path)
     assert result.exit_code == 0, result.output
     assert "53.07827" in result.output
+    assert "kind: D deterministic" in result.output
     assert str(tmp_path / "line-fit" / "losses.png") in result.output
 
 

@@ -17,6 +17,17 @@ def test_the_command_serves_the_folder(cli, monkeypatch, tmp_path):
     assert told[1] == ("runs", {"port": None, "browser": True})
 
 
+def test_the_folder_above_the_runs_leads_to_them(cli, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("gainstage.render.live.serve", lambda folder, **_: asked.append(folder))
+    (tmp_path / "runs").mkdir()
+    told = cli("ui", tmp_path, "--no-browser")
+    assert f"those in '{tmp_path / 'runs'}' are shown" in told.output
+    (tmp_path / "one.gs").touch()
+    assert "are shown" not in cli("ui", tmp_path, "--no-browser").output
+    assert asked == [str(tmp_path / "runs"), str(tmp_path)]
+
+
 def test_a_port_in_use_is_one_sentence(cli, tmp_path):
     listener = server._listener(0)
     told = cli("ui", tmp_path, "--port", listener.getsockname()[1], "--no-browser")

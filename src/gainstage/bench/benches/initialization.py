@@ -179,7 +179,7 @@ def _lsuv() -> Callable[[nn.Module, Any], object]:
     try:
         package: Any = importlib.import_module("lsuv")
     except ImportError as error:
-        msg = "The peer is lsuv: run `pip install lsuv`."
+        msg = "The peer is lsuv: run `pip install 'gainstage[bench]'`."
         raise MissingExtraError(msg) from error
 
     def calibrate(model: nn.Module, x: Any) -> object:

@@ -58,6 +58,7 @@ def run(name: str, *, pairs: tuple[str, ...], quick: bool, folder: str) -> None:
     for row in output.rows:
         table.add_row(*(text.replace("[", r"\[") for text in cells(row)))
     Console().print(table)
+    click.echo("kind: D deterministic, C chaotic though seeded, R random")
     for file in output.files:
         click.echo(file)
     sys.exit(0 if all(row.inside for row in output.rows if row.asked) else 1)

@@ -19,4 +19,8 @@ def command(folder: str, *, port: int | None, no_browser: bool) -> None:
     if folder != "runs" and not Path(folder).is_dir():
         msg = f"There is no folder {folder!r}: give one that holds runs, as --dir has them kept."
         raise UsageError(msg)
+    inner = Path(folder, "runs")
+    if inner.is_dir() and not any(Path(folder).glob("*.gs")):
+        click.echo(f"There are no runs in {folder!r} itself: those in {str(inner)!r} are shown.")
+        folder = str(inner)
     serve(folder, port=port, browser=not no_browser, tell=click.echo)

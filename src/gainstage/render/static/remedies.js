@@ -31,7 +31,7 @@ function trialTable(remedy) {
     ["control: " + short(remedy.control_name, 60), remedy.control, remedy.score_control]].filter(([, losses]) => losses.length);
   const head = el("tr", {}, ["run", "late loss, one a seed", "learnt"].map((text) => el("th", { scope: "col" }, text)));
   return el("table", { class: "evidence" }, el("thead", {}, head), el("tbody", {}, rows.map(([name, losses, scores]) => el("tr", {},
-    el("th", { scope: "row" }, name), el("td", {}, losses.map((loss) => (loss === null ? "none" : Number(loss.toPrecision(4)).toString())).join(", ")),
+    el("th", { scope: "row" }, name), el("td", {}, losses.map((loss) => (loss === null ? "diverged" : Number(loss.toPrecision(4)).toString())).join(", ")),
     el("td", {}, scores.map((score) => Math.round(100 * score) + "\u00a0%").join(", "))))));
 }
 
