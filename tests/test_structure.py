@@ -57,7 +57,6 @@ COVERED_BY = {
     "probe/unitlooks.py": "probe/test_stages.py",
     # the recorder's parts, which it alone uses
     **dict.fromkeys(("probe/numbers.py", "probe/schedule.py"), "probe/test_recorder.py"),
-    "sketch/compile.py": "sketch/test_kernels.py",
     "sketch/anywhere.py": "sketch/test_tensors.py",  # held against the kernels there
     "sketch/sketch.py": "sketch/test_tensors.py",
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters

@@ -26,6 +26,7 @@ from gainstage.probe.parameters import Parameters
 from gainstage.probe.recorder import Recorder
 from gainstage.probe.sink import Sink
 from gainstage.probe.steppers import Steppers, has_closure, parameters_of, record_rates
+from gainstage.sketch.compile import preparing_seconds
 
 
 class Probe:
@@ -63,8 +64,7 @@ class Probe:
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
         self.steppers = Steppers()
-        self._backwards = 0
-        self._losses = 0  # backwards whose loss is in the current frame
+        self._backwards = self._losses = 0  # the latter: those whose loss is in the current frame
         self._depth = 0
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = self._evaluated = False  # the latter: a backward ran inside the step
@@ -77,7 +77,7 @@ class Probe:
         self._closed = False  # the step that runs makes its own gradients
         self.probe_seconds = 0.0
         """Time spent measuring, up to the last frame."""
-        self._frame_seconds = 0.0
+        self._frame_seconds = -preparing_seconds()
 
     @tap("module")
     def add_model(self, model: nn.Module) -> None:
@@ -239,8 +239,8 @@ class Probe:
             self.recorder.put_run(stale_grad=self._by_hand.are_stale(leaves_held))
 
     def _commit(self) -> None:
-        spent = self.guard.seconds - self._frame_seconds + self.hooks_seconds
-        self._frame_seconds = self.guard.seconds
+        guarded = self.guard.seconds - preparing_seconds()
+        spent, self._frame_seconds = guarded - self._frame_seconds + self.hooks_seconds, guarded
         self.probe_seconds += spent
         recorder, step = self.recorder, self.recorder.step
         seconds = recorder.skip() if self._pace.sleeps(step) else recorder.commit(spent)

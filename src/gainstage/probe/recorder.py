@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from gainstage.probe.sink import Sink
 from gainstage.quantities import QUANTITIES
 from gainstage.records import Event, Frame, Kind, Series, Site
 from gainstage.sketch import Histogram, rows
+from gainstage.sketch.compile import working_time
 from gainstage.sketch.elsewhere import Reading, Values
 from gainstage.sketch.reader import Counts, Reader
 from gainstage.sketch.rows import Numbers, Row, Rows
@@ -45,7 +45,7 @@ class Recorder:
         self.sink = sink
         self._wait = wait
         self._steps: list[tuple[Frame, StepNumbers]] = []
-        self._written = time.monotonic()
+        self._written = working_time()
         self.step = 0
         self.reader = Reader(lines)
         self._sites: dict[tuple[str, Kind], Site] = {}
@@ -55,7 +55,7 @@ class Recorder:
         self._now = StepNumbers.blank(self._blank, _ROOM)
         self._columns = np.zeros(_ROOM, dtype=np.int64)  # the first of each site
         self._grads = np.zeros(0, dtype=np.int64)
-        self._start = time.monotonic()
+        self._start = working_time()
         self._last = self._start
         self.run = self.site("run", "run", layer="", op="")
 
@@ -230,7 +230,7 @@ class Recorder:
 
     def skip(self) -> float:
         """End this step without a record of it; how long it took."""
-        now = time.monotonic()
+        now = working_time()
         seconds, self._last = now - self._last, now
         self._now.run.clear()
         self.step += 1
@@ -247,7 +247,7 @@ class Recorder:
         Returns:
             How long the step took.
         """
-        now = time.monotonic()
+        now = working_time()
         seconds, self._last = now - self._last, now
         self.put_run(seconds=seconds, probe_seconds=probe_seconds)
         step = self._now
@@ -277,7 +277,7 @@ class Recorder:
             for site, counts in step.counts.items():
                 self.sink.add_histogram(site, frame.step, Histogram(counts))
         self.sink.write_frames([frame for frame, _ in steps])
-        self._written = time.monotonic()
+        self._written = working_time()
 
     def _bring(self, steps: Sequence[StepNumbers]) -> None:
         """Finish steps some of whose numbers are on another device."""
