@@ -185,6 +185,20 @@ def lines(tmp_path, monkeypatch):
             ],
         ),
         (
+            MODULE.replace("nn.ReLU()", "nn.Tanh()"),
+            Change.of("normalise-batches"),
+            [
+                (
+                    "-model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3), "
+                    "nn.Softmax(dim=1))"
+                ),
+                (
+                    "+model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), "
+                    "nn.Linear(8, 3), nn.Softmax(dim=1))"
+                ),
+            ],
+        ),
+        (
             MODULE,
             Change.of("scale-output-layer", factor=0.1, layer="2"),
             [
@@ -518,6 +532,28 @@ def test_an_activation_that_gives_the_models_answer_is_no_hidden_one(lines):
     _, told = lines(ANSWERING, Change.of("rectify"))
     assert told == ["-self.act = nn.Tanh()", "+self.act = nn.ReLU()"]
     assert lines(ANSWERING.replace("nn.Tanh()", "wrap(x=nn.Tanh())"), Change.of("rectify"))[1] == []
+
+
+@pytest.mark.parametrize(
+    "unclear",
+    [
+        MODULE + "h = torch.tanh(model(x))\n",
+        MODULE.replace("nn.Linear(4, 8), nn.ReLU()", "nn.Linear(4, 8), wrap(), nn.ReLU()"),
+        MODULE.replace("nn.Linear(4, 8), nn.ReLU()", "nn.LazyLinear(8), nn.ReLU()"),
+        MODULE.replace("nn.Linear(4, 8)", "Linear(4, 8)"),
+    ],
+)
+def test_normalisation_is_written_for_all_activations_or_none(lines, unclear):
+    assert lines(unclear, Change.of("normalise-batches"))[1] == []
+
+
+def test_the_answer_is_not_normalised(lines):
+    text = MODULE.replace("nn.Softmax(dim=1)", "nn.Sigmoid()").replace(
+        "nn.Linear(4, 8)", "nn.Conv2d(4, out_channels=n + 1, kernel_size=3)"
+    )
+    _, told = lines(text, Change.of("normalise-batches"))
+    assert told[1].count("BatchNorm2d(n + 1), nn.ReLU()") == 1
+    assert "BatchNorm1d" not in told[1]
 
 
 def test_a_block_whose_shapes_may_differ_gets_no_skip_connection(lines):

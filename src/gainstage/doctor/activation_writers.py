@@ -49,6 +49,57 @@ def rectify(change: Change, site: Site) -> list[Edit]:
     return edits
 
 
+def batch_norm(change: Change, site: Site) -> list[Edit]:
+    """A normalisation between each layer and the hidden activation after it, in one list or call.
+
+    Where an activation is a function, or does not follow its layer in the text, nothing is written.
+    """
+    del change
+    source = site.source
+    edits: list[Edit] = []
+    for call in source.all(ast.Call):
+        name = name_of(call.func)
+        if name in _FUNCTIONS:
+            return []
+        if name not in _ACTIVATIONS:
+            continue
+        hidden = name not in {"Sigmoid", "Tanh", "Softplus"} or _hidden(call, site)
+        text = _normalised(_before(call, site), site) if hidden else None
+        if text is None:
+            if hidden is False:
+                continue
+            return []
+        edits.append(text)
+    return apart(edits)
+
+
+def _before(call: ast.Call, site: Site) -> ast.expr | None:
+    """What stands before a call in its list, or among the arguments of its Sequential."""
+    parent = site.source.parent(call)
+    if isinstance(parent, ast.Call):
+        row = parent.args
+    elif isinstance(parent, (ast.List, ast.Tuple)):
+        row = parent.elts
+    else:
+        return None
+    at = row.index(call) if call in row else 0
+    return row[at - 1] if at else None
+
+
+def _normalised(layer: ast.expr | None, site: Site) -> Edit | None:
+    """A layer with the normalisation of what it puts out behind it."""
+    if not isinstance(layer, ast.Call) or not isinstance(layer.func, ast.Attribute):
+        return None
+    twin, source = _NORMS.get(layer.func.attr), site.source
+    named = {word.arg: word.value for word in layer.keywords}
+    size = named.get("out_features", named.get("out_channels"))
+    size = layer.args[1] if size is None and len(layer.args) > 1 else size
+    if twin is None or size is None:
+        return None
+    norm = f"{source.segment(layer.func.value)}.{twin}({source.segment(size)})"
+    return source.replace(layer, f"{source.segment(layer)}, {norm}")
+
+
 def _hidden(call: ast.Call, site: Site) -> bool | None:
     """Whether a layer follows this one; None if that is not seen."""
     source = site.source
@@ -160,3 +211,7 @@ def _is_loss(call: ast.Call, site: Site) -> bool:
 
 _LOSSES: Final = frozenset({"cross_entropy", "binary_cross_entropy_with_logits"})
 _LOSS_MODULES: Final = frozenset({"CrossEntropyLoss", "BCEWithLogitsLoss"})
+_NORMS: Final = {"Linear": "BatchNorm1d", "Conv1d": "BatchNorm1d", "Conv2d": "BatchNorm2d"}
+_RECTIFIERS: Final = ("ReLU", "GELU", "SiLU", "Mish", "ELU", "SELU", "LeakyReLU", "ReLU6")
+_ACTIVATIONS: Final = frozenset({*_RECTIFIERS, "Hardswish", "Softplus", "Sigmoid", "Tanh"})
+_FUNCTIONS: Final = frozenset({*map(str.lower, _ACTIVATIONS), "leaky_relu"})

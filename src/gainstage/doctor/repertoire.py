@@ -138,6 +138,12 @@ TEMPER: Final = Candidate(
     "Divide what enters each tanh and sigmoid by its rms at the start (or the weights before it), "
     "so that it begins with an rms of 1.",
 )
+BATCH_NORM: Final = Candidate(
+    "batch normalisation",
+    (Change.of("normalise-batches"),),
+    "Put nn.BatchNorm1d(units) or nn.BatchNorm2d(channels) between each hidden layer and its "
+    "activation (nn.LayerNorm in sequences).",
+)
 SKIP_CONNECTIONS: Final = Candidate(
     "skip connections",
     (Change.of("skip-connections"),),

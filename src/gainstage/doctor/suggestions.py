@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from gainstage.doctor.candidates import Candidate
 from gainstage.doctor.repertoire import (
     ADD,
+    BATCH_NORM,
     CALIBRATE,
     DAMP,
     GUARD,
@@ -57,6 +58,7 @@ def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
         yield rectify()
     if blocks(run):
         yield SKIP_CONNECTIONS
+    yield BATCH_NORM
     yield reinitialise(run).joined(rate(0.1, run))
 
 
@@ -68,6 +70,7 @@ def _grown(finding: Finding, run: Recording) -> Iterable[Candidate]:
     if finding.code == "exploding-gradient":
         yield clip(1.0)
     yield rate(0.1, run)
+    yield BATCH_NORM
     yield reinitialise(run).joined(rate(0.1, run))
 
 
@@ -85,6 +88,7 @@ def _saturated(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield from first if born else first[::-1]
     if modules(run):
         yield STANDARDISE
+    yield BATCH_NORM
     if squashes(run):
         yield rectify()
 
@@ -161,6 +165,7 @@ def _collapsed(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield reinitialise(run)
     yield rate(0.1, run)
     yield STANDARDISE
+    yield BATCH_NORM
 
 
 def _not_updated(finding: Finding, run: Recording) -> Iterable[Candidate]:

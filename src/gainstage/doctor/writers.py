@@ -247,6 +247,7 @@ WRITERS: Final[dict[str, Writer]] = {
     "remove-softmax": activation_writers.softmax,
     "leaky-activation": activation_writers.leaky,
     "rectify": activation_writers.rectify,
+    "normalise-batches": activation_writers.batch_norm,
     "add-missing-parameters": model_writers.missing,
     "scale-output-layer": model_writers.output,
     "reinitialise": model_writers.draw,
