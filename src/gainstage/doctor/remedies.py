@@ -83,15 +83,16 @@ def suggested(finding: Finding, run: Recording) -> list[Candidate]:
 def controls(findings: Sequence[Finding], run: Recording) -> tuple[Candidate, ...]:
     """Changes of equal cost that no finding suggests: what anything whatever would do.
 
-    The later ones stand in for a first one that turns out to change nothing. Without an optimiser
-    of torch's most would: only the weights can be disturbed in any training, unless that is the
-    cure.
+    What mends whole families of faults (standardised input, clipping, weights drawn again) is none:
+    it may be a cure that the findings have not thought of. The later ones stand in for a first one
+    that turns out to change nothing. Without an optimiser of torch's most would: only the weights
+    can be disturbed in any training, unless that is the cure.
     """
     symmetric = any(f.code == "symmetric-weights" for f in findings)
     if not run.info.facts.get("optimizers"):
         return (rate(0.5, run) if symmetric else DISTURBED,)
     named = {change.name for f in findings for one in suggested(f, run) for change in one.changes}
-    pool = (rate(0.5, run), STANDARDISE, clip(1.0), LEAKY, reinitialise(run), NO_DECAY)
+    pool = (rate(0.5, run), LEAKY, NO_DECAY)
     free = [one for one in pool if not any(change.name in named for change in one.changes)]
     return (*free[:1], *(() if symmetric and free else (DISTURBED,)))
 
