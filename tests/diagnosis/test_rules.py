@@ -293,6 +293,25 @@ def test_a_sequence_that_enters_step_by_step_is_judged_as_a_whole():
     assert [f.site for f in diagnose(recording, ["unnormalized-input"])] == ["cell"]
 
 
+def by_a_vector(chain, op="matmul"):
+    """The same training with weights of one axis."""
+    recording = chain.recording()
+    recording._sites = tuple(
+        replace(s, shape=(32,), op=op) if s.kind in {"weight", "grad", "update"} else s
+        for s in recording._sites
+    )
+    return recording
+
+
+def test_a_regression_by_a_vector_of_weights_is_judged_too():
+    codes = {name: SICK[name] for name in ("from wall to wall of a valley", "tiny steps")}
+    for code, chain in codes.values():
+        assert [f.code for f in diagnose(by_a_vector(chain))][:1] == [code]
+    assert diagnose(by_a_vector(Chain())) == ()
+    on_a_surface = by_a_vector(SICK["tiny steps"][1], op="")
+    assert "learning-rate-too-low" not in {f.code for f in diagnose(on_a_surface)}
+
+
 def two_views(spread, tied=True):
     """A network that answers twice a step, with a loss of its own: of the two, or of each."""
     noise = np.random.default_rng(3).normal(0, 1.0, (2, STEPS))

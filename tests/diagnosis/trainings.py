@@ -143,6 +143,17 @@ SICK = {
         Chain(loss=flat_loss(2.1), ratio=np.array([1e-3, 1e-3, 0, 1e-3, 1e-3, 1e-3])),
     ),
     "no step is ever made": ("parameters-not-updated", Chain(loss=flat_loss(), ratio=0.0)),
+    "weights that began at zero, and steps that promise nothing": (
+        "learning-rate-too-low",
+        Chain(
+            layers=1,
+            loss=flat_loss(),
+            weight_rms=1e-5 * T,
+            ratio=1 / np.maximum(T, 1),
+            grad_cosine=0.9,
+            predicted_share=1e-5,
+        ),
+    ),
     "a scheduler that starves the rate": (
         "learning-rate-too-low",
         Chain(

@@ -96,9 +96,14 @@ class Evidence:
 
     @cached_property
     def weights(self) -> tuple[Weight, ...]:
-        """Parameters with at least two axes that are trained, in forward order."""
-        found = (self._weight(site) for site in self.recording.of_kind("weight"))
-        return tuple(w for w in found if len(w.site.shape) >= 2 and np.isfinite(w.grad).any())
+        """Parameters with at least two axes that are trained, in forward order.
+
+        Where there is none, those vectors that a stage multiplies by: a regression has no more.
+        """
+        found = [self._weight(site) for site in self.recording.of_kind("weight")]
+        trained = [w for w in found if np.isfinite(w.grad).any()]
+        matrices = tuple(w for w in trained if len(w.site.shape) >= 2)
+        return matrices or tuple(w for w in trained if w.site.shape and w.site.op in PARAMETRIC)
 
     @cached_property
     def outputs(self) -> tuple[Site, ...]:

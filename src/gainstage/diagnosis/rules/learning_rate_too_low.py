@@ -24,6 +24,7 @@ from gainstage.diagnosis.evidence import Evidence, Floats, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
+RATIO = "log10_update_over_weight"
 LOG_RATIO = -4.0
 """Median of log10 update over weight."""
 AGREEMENT = 0.2
@@ -53,14 +54,16 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     # an update lost to rounding is the smallest of all; if none ever comes, that is another fault
     known = [w.ratio[np.isfinite(w.ratio)] for w in evidence.weights]
-    ratios = [np.log10(np.maximum(r, NOTHING)) for r in known if r.any()]
-    if not ratios:
+    if not any(r.any() for r in known):
         return
-    fastest = max(float(np.percentile(r, 90)) for r in ratios)
+    # what began at zero is as small as its steps: nothing follows from their ratio
+    born = [r for r, w in zip(known, evidence.weights, strict=True) if (w.rms[:1] != 0).all()]
+    ratios = [np.log10(np.maximum(r, NOTHING)) for r in born if r.any()]
+    fastest = max((float(np.percentile(r, 90)) for r in ratios), default=-np.inf)
     typical = median(np.array([median(r) for r in ratios]))
     promised = float(np.nansum(evidence.predicted_share)) * evidence.spacing
-    barren = progress.failed and 0 < promised < BARREN
     agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
+    barren = progress.failed and 0 < promised < BARREN and (ratios or agreement > AGREEMENT)
     creeping = typical <= LOG_RATIO and not agreement < AGREEMENT
     rate = evidence.run("lr")
     used_up = bool(median(rate) <= USED_UP * np.nanmax(rate, initial=0.0))
@@ -69,7 +72,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         return
     if not (creeping or barren or starved):
         return
-    sure = max(confidence(typical, LOG_RATIO, -0.4), 0.6 if barren else 0.0)
+    sure = max(confidence(typical, LOG_RATIO, -0.4) if ratios else 0.8, 0.6 if barren else 0.0)
     # a training that is gone on with may have learnt before: how far it has to go is not known
     converged = bool(np.isnan(progress.chance) and progress.initial < LITTLE)
     slowest = min(evidence.weights, key=lambda w: np.nan_to_num(median(w.ratio), nan=np.inf))
@@ -81,8 +84,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         since_step=evidence.step_at(0),
         message=_message(typical, promised) + (_fall(rate) if used_up else ""),
         evidence={
-            "log10_update_over_weight": typical,
-            "log10_update_over_weight_fastest": fastest,
+            **({RATIO: typical, f"{RATIO}_fastest": fastest} if ratios else {}),
             "promised_share_of_loss": promised,
             "gradient_cosine": agreement,
             "loss_start": progress.initial,
@@ -90,7 +92,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "learning_rate": median(evidence.run("lr")),
         },
         threshold={
-            "log10_update_over_weight": LOG_RATIO,
+            RATIO: LOG_RATIO,
             "promised_share_of_loss": PROMISE,
             "gradient_cosine": AGREEMENT,
         },
@@ -98,6 +100,11 @@ def check(evidence: Evidence) -> Iterable[Finding]:
 
 
 def _message(typical: float, promised: float) -> str:
+    if not np.isfinite(typical):
+        return (
+            f"All steps together promise to remove only {promised:.1%} of the loss, and the "
+            "gradients agree on where to go."
+        )
     return (
         f"A step changes the weights by 1 part in {10**-typical:,.0f} (median), and all steps "
         f"together promise to remove only {promised:.1%} of the loss."

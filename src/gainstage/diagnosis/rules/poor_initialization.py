@@ -118,7 +118,7 @@ def _test(evidence: Evidence, weight: Weight) -> Odd | None:
     spread = evidence.series(site, "std")[:1]
     constant = bool(spread.size and spread[0] < 1e-3 * rms)  # symmetry is another fault
     following = evidence.following(site)
-    if not rms > 0 or constant or following in NORMS:
+    if not rms > 0 or constant or following in NORMS or len(site.shape) < 2:
         return None
     last = max((s.order for s in evidence.outputs if s.op in PARAMETRIC), default=-1)
     guard = [TRANSFORMER] if _guarded(evidence) else []

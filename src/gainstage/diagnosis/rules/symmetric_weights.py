@@ -51,7 +51,7 @@ FIRST = 12
 )
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for layers whose units and whose gradients are alike, step after step."""
-    weights = [w for w in evidence.weights if min(w.site.shape[:2]) > 1]
+    weights = [w for w in evidence.weights if len(w.site.shape) > 1 and min(w.site.shape[:2]) > 1]
     alike = [w for w in weights if _alike(evidence, w)]
     if not alike or evidence.progress.good:
         return
