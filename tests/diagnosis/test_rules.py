@@ -339,6 +339,13 @@ def test_views_whose_answers_differ_as_much_as_ever_have_not(spread):
     assert diagnose(two_views(spread)) == ()
 
 
+def test_a_last_layer_that_began_at_zero_mixes_no_samples():
+    spread = np.full((6, STEPS), 0.5)
+    spread[5, 0] = 0.0
+    recording = Chain(loss=flat_loss(), sample_spread=spread).recording()
+    assert diagnose(recording, ["collapsed-output"]) == ()
+
+
 def test_two_halves_of_a_batch_are_no_views_however_little_their_answers_differ():
     assert diagnose(two_views(np.geomspace(0.5, 0.03, STEPS), tied=False)) == ()
 

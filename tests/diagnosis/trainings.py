@@ -280,6 +280,10 @@ SICK = {
         "collapsed-output",
         Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.1, 1e-4, 1e-5, 1e-5, 1e-5])),
     ),
+    "samples that are mixed before the last layer": (
+        "collapsed-output",
+        Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.0])),
+    ),
     "one answer satisfies the loss": (
         "collapsed-output",
         Chain(

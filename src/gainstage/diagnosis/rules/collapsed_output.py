@@ -4,17 +4,19 @@ Problem: from some stage on the signal is the same for every sample, so the netw
 one constant answer.
 
 Why: what differs between samples has been lost on the way: dead or saturated units, weights that
-shrank to nothing beside the biases, inputs whose common offset is far larger than what varies. Or
-training itself has silenced a stage, because a penalty weighs more than what the stage is for (the
-posterior collapse of a variational autoencoder), or a loss is met by one answer for all (two views
-of a sample that shall agree, and nothing that keeps samples apart).
+shrank to nothing beside the biases, inputs whose common offset is far larger than what varies, an
+operation over the axis of the batch (a softmax, a mean) that was meant for another one. Or training
+itself has silenced a stage, because a penalty weighs more than what the stage is for (the posterior
+collapse of a variational autoencoder), or a loss is met by one answer for all (two views of a
+sample that shall agree, and nothing that keeps samples apart).
 
-What to do: look at the first stage where it happens, and at what comes before it; centre the
-inputs; weigh penalties down, and sum or average all terms of the loss alike; keep samples apart
-(negatives, a predictor with a stopped gradient, a term for the variance).
+What to do: look at the first stage where it happens, and at what comes before it: at the axes of
+its operations, too; centre the inputs; weigh penalties down, and sum or average all terms of the
+loss alike; keep samples apart (negatives, a predictor with a stopped gradient, a term for the
+variance).
 
-Harmless when: the last layer alone answers the same for all. Then there may be nothing to learn
-from these inputs and labels, and its answer is the best there is.
+Harmless when: the last layer alone answers nearly the same for all. Then there may be nothing to
+learn from these inputs and labels, and its answer is the best there is.
 
 Source: Ioffe & Szegedy 2015 (why the spread over a batch matters); Glorot & Bengio 2010.
 """
@@ -49,6 +51,8 @@ SURE = 0.9
 """A collapse is a state, and mostly somebody's effect: plain causes stand above it."""
 SILENCED = 20.0
 """Fall of a hidden stage's level in dB, from the first steps to the last."""
+ROUNDING = 1e-6
+"""Less of a difference is none."""
 LOOKS = 3
 
 
@@ -57,7 +61,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     """Find the stage from which on all samples look the same, or that has fallen silent."""
     progress = evidence.progress
     if progress.failed:
-        yield from list(_alike(evidence)) or _silenced(evidence)
+        yield from list(_alike(evidence)) or list(_mixed(evidence)) or _silenced(evidence)
     elif np.isnan(progress.chance) and not progress.diverged:
         yield from _constant_answer(evidence)
 
@@ -83,6 +87,37 @@ def _alike(evidence: Evidence) -> Iterable[Finding]:
         ),
         evidence={"spread_over_samples": spread, "spread_before": before},
         threshold={"spread_over_samples": SPREAD},
+    )
+
+
+def _mixed(evidence: Evidence) -> Iterable[Finding]:
+    """An answer that is always the same for all samples, though hidden stages tell them apart.
+
+    A last layer that begins at zero answers so at the first look alone.
+    """
+    last = max((s for s in evidence.outputs if s.op in PARAMETRIC), key=_order, default=None)
+    looks = np.array([]) if last is None else _looks(evidence, last)
+    looks = looks[np.isfinite(looks)]
+    if last is None or len(looks) < LOOKS or not looks.max() < ROUNDING:
+        return
+    told_apart = [s for s in evidence.hidden if _spread(evidence, s) > DIFFERED]
+    if not told_apart or not evidence.late(evidence.series(last, "rms")) > 0:
+        return
+    yield Finding(
+        code="collapsed-output",
+        severity="error",
+        confidence=SURE,
+        site=last.name,
+        since_step=evidence.step_at(0),
+        message=(
+            f"{last.name} answers the same for all samples at every step, though "
+            f"{told_apart[-1].name} tells them apart: what lies between drops or mixes the samples."
+        ),
+        evidence={
+            "spread_over_samples": float(looks.max()),
+            "spread_before": _spread(evidence, told_apart[-1]),
+        },
+        threshold={"spread_over_samples": ROUNDING},
     )
 
 
