@@ -280,6 +280,17 @@ SICK = {
         "collapsed-output",
         Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.1, 1e-4, 1e-5, 1e-5, 1e-5])),
     ),
+    "a stage that a penalty has silenced, and the loss fell": (
+        "collapsed-output",
+        Chain(
+            loss=falling_loss(19.0, 5.0),
+            chance=np.nan,
+            forward_db=np.stack([-32 * T / STEPS * (n == 2) for n in range(6)]),
+            sample_spread=np.concatenate(
+                [np.full((5, STEPS), 0.5), 10.0 ** np.linspace(-0.1, -1.8, STEPS)[None]]
+            ),
+        ),
+    ),
     "samples that are mixed before the last layer": (
         "collapsed-output",
         Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.0])),
@@ -421,6 +432,7 @@ SICK = {
 }
 
 MILD = {
+    "a stage that a penalty has silenced, and the loss fell",
     "a rank for which the others wait",
     "nothing but the loss is odd",
     "tanh at its limits though it learns",
@@ -513,6 +525,11 @@ HEALTHY = {
     ),
     "reaches its noise floor though the gradient fades: Adam lifts it": Chain(
         loss=falling_loss(2.3, 1.5), backward_db=FADING
+    ),
+    "a stage that has become quiet, while answers differ": Chain(
+        loss=falling_loss(19.0, 5.0),
+        chance=np.nan,
+        forward_db=np.stack([-32 * T / STEPS * (n == 2) for n in range(6)]),
     ),
     "noisy batches": Chain(loss=falling_loss() + np.abs(flat_loss(0.0)) * 20),
     "a valley's walls in turn, and it learns": Chain(

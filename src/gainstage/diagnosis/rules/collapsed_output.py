@@ -24,6 +24,7 @@ Source: Ioffe & Szegedy 2015 (why the spread over a batch matters); Glorot & Ben
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,9 @@ SURE = 0.9
 """A collapse is a state, and mostly somebody's effect: plain causes stand above it."""
 SILENCED = 20.0
 """Fall of a hidden stage's level in dB, from the first steps to the last."""
+NARROW, NARROWED = 0.1, 5.0
+"""What answers differ by over the samples, and how many times less than at the start, where a stage
+has fallen silent under a loss whose chance is not known."""
 ROUNDING = 1e-6
 """Less of a difference is none."""
 LOOKS = 3
@@ -63,7 +67,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     if progress.failed:
         yield from list(_alike(evidence)) or list(_mixed(evidence)) or _silenced(evidence)
     elif np.isnan(progress.chance) and not progress.diverged:
-        yield from _constant_answer(evidence)
+        yield from list(_constant_answer(evidence)) or _muted(evidence)
 
 
 def _alike(evidence: Evidence) -> Iterable[Finding]:
@@ -208,6 +212,26 @@ def _silenced(evidence: Evidence) -> Iterable[Finding]:
         evidence={"fall_in_db": fall, "level_in_db": evidence.late(level)},
         threshold={"fall_in_db": SILENCED},
     )
+
+
+def _muted(evidence: Evidence) -> Iterable[Finding]:
+    """A stage that has fallen silent under a loss of the script's own, which may fall all the same.
+
+    The answer differs by far less over the samples than it did: it follows what lies behind that
+    stage (the noise that a variational autoencoder adds), and no more what comes before it.
+    """
+    last = max((s for s in evidence.outputs if s.op in PARAMETRIC), key=_order, default=None)
+    if last is None:
+        return
+    early, late = evidence.first(_looks(evidence, last)), _spread(evidence, last)
+    if not (late < NARROW and late * NARROWED < early):
+        return
+    for found in _silenced(evidence):
+        message = (
+            f"Training has turned {found.site} down by {found.evidence['fall_in_db']:.0f} dB, and "
+            f"answers differ by {late:.2g} over the samples, {early:.2g} at the start."
+        )
+        yield replace(found, severity="warning", message=message)
 
 
 def _spread(evidence: Evidence, site: Site) -> float:
