@@ -65,3 +65,15 @@ def test_nothing_is_best_where_all_failed():
     text = sweep_text(Sweep([LR, INIT], rows, "train.py"))
     assert "No combination is best: every training failed" in text
     assert "(it ended[31m with exit code 1)" in text
+
+
+def test_a_best_number_at_the_edge_of_what_was_tried_is_told():
+    rate = axis("lr", "0.01,0.1,1.0")
+
+    def text(best):
+        rows = [Trial((("lr", lr),), 0, 0, abs(lr - best)) for lr in rate.values]
+        return sweep_text(Sweep([rate], rows, "f"))
+
+    assert "lr=0.01 is the least that was tried: look beyond it." in text(0.01)
+    assert "lr=1 is the largest that was tried" in text(1.0)
+    assert "look beyond" not in text(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
@@ -11,10 +12,13 @@ from rich.table import Table
 from gainstage.render.plain import as_text
 from gainstage.render.words import clean, shorten
 from gainstage.sweeps.results import Best, Results, Row
-from gainstage.sweeps.space import told
+from gainstage.sweeps.space import Value, told
 
 _MOST: Final = 40
 """Rows of a table."""
+
+_RANGE: Final = 3
+"""Numbers from which on an axis is a range that can be too narrow, and no choice of a few."""
 
 _WHOLE: Final = 0.9
 """Share of the steps from which on a training was a whole one: curves are thinned out."""
@@ -47,13 +51,33 @@ def best_told(sweep: Results, best: Best | None) -> list[str]:
     low, high = row.interval
     if math.isfinite(row.spread):
         found += f", 95 % interval {low:.4g} to {high:.4g} over {len(row.trials)} seeds"
+    return [found, f"        {_others(best)}", *(f"        {line}" for line in _edges(sweep, row))]
+
+
+def _others(best: Best) -> str:
+    """How it stands to the others."""
     if not best.ties:
-        return [found, "        No other that was trained to the end is as good."]
-    if len(row.trials) < 2:
-        return [found, "        One seed cannot tell it from the others: give more --seeds."]
+        return "No other that was trained to the end is as good."
+    if len(best.row.trials) < 2:
+        return "One seed cannot tell it from the others: give more --seeds."
     names = "; ".join(map(str, best.ties[:6]))
     more = f"; and {len(best.ties) - 6} more" if len(best.ties) > 6 else ""
-    return [found, f"        The seeds do not tell it from: {names}{more}."]
+    return f"The seeds do not tell it from: {names}{more}."
+
+
+def _edges(sweep: Results, row: Row) -> Iterator[str]:
+    """Which numbers are the least or largest that were tried: beyond may be better ones."""
+    point = dict(row.point)
+    for axis in sweep.axes:
+        if axis.is_logarithmic and len(axis.values) >= _RANGE:
+            numbers, value = sorted(axis.values, key=_number), point.get(axis.name)
+            if value in {numbers[0], numbers[-1]}:
+                end = "least" if value == numbers[0] else "largest"
+                yield f"{axis.name}={told(value)} is the {end} that was tried: look beyond it."
+
+
+def _number(value: Value) -> float:
+    return float(value) if isinstance(value, (int, float)) else math.nan
 
 
 def _table(sweep: Results, best: Best | None) -> Table:
