@@ -50,6 +50,15 @@ def test_an_empty_run_says_so_in_its_figure(recordings, name):
                for axes in figure.axes for text in axes.texts)  # fmt: skip
 
 
+def test_the_first_and_the_last_weight_are_named(recordings):
+    (axes,) = gs.plot.updates(recordings.vanishing()).axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    drawn = [line for line in axes.lines if not line.get_label().startswith("_")]
+    assert [line.get_label() for line in drawn] == names
+    assert len(names) == 2
+    assert names[0] != names[1]
+
+
 def test_the_level_diagram_has_the_levels(recordings):
     forward, backward = gs.plot.levels(recordings.handmade()).axes
     points = np.concatenate([c.get_offsets() for c in forward.collections if len(c.get_offsets())])

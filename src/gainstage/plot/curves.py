@@ -66,8 +66,13 @@ def updates(run: Recorded | Recording) -> Figure:
         return figure
     axes.axhspan(chart.guide - 1, chart.guide + 1, color=canvas.GOOD, alpha=0.08, lw=0)
     axes.axhline(chart.guide, color=canvas.GOOD, lw=1, ls="--")
-    for pace, colour in zip(chart.paces, paper.depth_colours(len(chart.paces)), strict=True):
-        axes.plot(chart.steps, paper.known(pace.ratio), color=colour, lw=1.1)
+    last = len(chart.paces) - 1
+    for i, (pace, colour) in enumerate(
+        zip(chart.paces, paper.depth_colours(len(chart.paces)), strict=True)
+    ):
+        named = paper.label(pace.name) if i in {0, last} else None  # the others lie between
+        axes.plot(chart.steps, paper.known(pace.ratio), color=colour, lw=1.1, label=named)
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
     return figure
 
 
