@@ -25,6 +25,9 @@ FAMILY: Final = {
 }
 """Which scheme suits an activation."""
 
+DEEP: Final = 8
+"""Activations that make a network a deep one."""
+
 AGAIN: Final = 4
 """Calls of a stage within a step that make it a recurrent one."""
 
@@ -149,6 +152,11 @@ SKIP_CONNECTIONS: Final = Candidate(
     (Change.of("skip-connections"),),
     "Let each block return its input plus what it computes: return x + h.",
 )
+SKIP_LAYERS: Final = Candidate(
+    "skip connections past each layer",
+    (Change.of("skip-layers"),),
+    "Let each hidden layer add to its input what it computes: h = h + activation(layer(h)).",
+)
 PRECISE: Final = Candidate(
     "float32 throughout",
     (Change.of("full-precision"),),
@@ -248,6 +256,11 @@ def blocks(run: Recording) -> bool:
         if re.search(r"(^|\.)\d+\.\w", site.name)
     )
     return any(number >= AGAIN for number in kinds.values())
+
+
+def deep(run: Recording) -> bool:
+    """Whether so many hidden layers follow each other that a way past them may be missed."""
+    return sum(site.op in FAMILY for site in run.of_kind("output")) >= DEEP
 
 
 def recurrent(run: Recording) -> tuple[str, ...]:

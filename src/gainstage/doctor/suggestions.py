@@ -26,6 +26,7 @@ from gainstage.doctor.repertoire import (
     SHUFFLE,
     SKIP,
     SKIP_CONNECTIONS,
+    SKIP_LAYERS,
     STANDARDISE,
     STANDARDISE_TARGET,
     TEMPER,
@@ -34,6 +35,7 @@ from gainstage.doctor.repertoire import (
     ZERO,
     blocks,
     clip,
+    deep,
     modules,
     output,
     rate,
@@ -56,9 +58,8 @@ def _faded(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield CALIBRATE
     if squashes(run):
         yield rectify()
-    if blocks(run):
-        yield SKIP_CONNECTIONS
     yield BATCH_NORM
+    yield from _past(run)
     yield reinitialise(run).joined(rate(0.1, run))
 
 
@@ -66,12 +67,22 @@ def _grown(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield reinitialise(run)
     yield CALIBRATE
     if blocks(run):
-        yield SKIP_CONNECTIONS
+        yield from _past(run)
     if finding.code == "exploding-gradient":
         yield clip(1.0)
     yield rate(0.1, run)
     yield BATCH_NORM
+    if not blocks(run):
+        yield from _past(run)
     yield reinitialise(run).joined(rate(0.1, run))
+
+
+def _past(run: Recording) -> Iterable[Candidate]:
+    """A way past blocks, or past layers that are not made into any."""
+    if blocks(run):
+        yield SKIP_CONNECTIONS
+    elif deep(run):
+        yield SKIP_LAYERS
 
 
 def _dead(finding: Finding, run: Recording) -> Iterable[Candidate]:

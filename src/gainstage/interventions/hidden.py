@@ -17,6 +17,18 @@ from gainstage.interventions.patching import Function, around_models, replaced, 
 
 Answer: TypeAlias = Callable[[Function, Tensor], Any]
 
+RECTIFIERS: Final = frozenset(
+    {"relu", "relu_", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "relu6", "hardswish"}
+)
+"""Functions that hardly ever make an output."""
+
+ACTIVATIONS: Final[Mapping[Any, Sequence[str]]] = {
+    torch: ("relu", "relu_", "tanh", "sigmoid"),
+    Tensor: ("relu", "tanh", "sigmoid"),  # as a statement, relu_ of a tensor answers nobody
+    F: ("gelu", "silu", "mish", "elu", "selu", "leaky_relu", "relu6", "hardswish", "softplus"),
+}
+"""All of them, by the place from which modules, functions and methods alike come to them."""
+
 _PRODUCTS: Final = tuple(
     (owner, name)
     for owner in (F, torch, Tensor)
@@ -31,7 +43,11 @@ _PRODUCTS: Final = tuple(
 
 @contextmanager
 def hidden_activations(
-    names: Mapping[Any, Sequence[str]], answer: Answer, *, first: Container[str] = ()
+    names: Mapping[Any, Sequence[str]],
+    answer: Answer,
+    *,
+    first: Container[str] = (),
+    begin: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Answer in the place of those activation functions that further layers follow.
 
@@ -42,16 +58,19 @@ def hidden_activations(
         names: of the functions, by the module or class that has them.
         answer: from a function, with its further arguments, and its input to what is returned.
         first: names of those that are taken to be hidden in the first pass.
+        begin: called when a pass begins.
     """
     calls = _Calls(answer, first)
 
     def before(root: nn.Module, inputs: tuple[Any, ...]) -> None:
         del inputs
         calls.begin(id(root))
+        begin()
 
     def end(roots: list[Tensor]) -> float:
         del roots
         calls.begin(0)
+        begin()
         return 1.0
 
     def layer(module: nn.Module, inputs: Any) -> None:

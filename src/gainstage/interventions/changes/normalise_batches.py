@@ -7,21 +7,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from gainstage.interventions.hidden import hidden_activations
+from gainstage.interventions.hidden import ACTIVATIONS, RECTIFIERS, hidden_activations
 from gainstage.interventions.intervention import INTERVENTIONS
 from gainstage.interventions.patching import Function
 
 LEAST: Final = 8
 """Fewest values that a mean and a deviation are taken of."""
-
-_NAMES: Final = {
-    torch: ("relu", "relu_", "tanh", "sigmoid"),
-    Tensor: ("relu", "tanh", "sigmoid"),
-    F: ("gelu", "silu", "mish", "elu", "selu", "leaky_relu", "relu6", "hardswish", "softplus"),
-}
 
 
 @INTERVENTIONS.register("normalise-batches")
@@ -42,8 +35,7 @@ def normalise_batches() -> Iterator[None]:
             x = (x - mean) / (deviation.square() + 1e-5).sqrt()
         return activation(x)
 
-    rectifiers = {name for names in _NAMES.values() for name in names} - {"tanh", "sigmoid"}
-    with hidden_activations(_NAMES, normalised, first=rectifiers):
+    with hidden_activations(ACTIVATIONS, normalised, first=RECTIFIERS):
         yield
 
 
