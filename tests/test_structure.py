@@ -62,14 +62,17 @@ COVERED_BY = {
     "probe/steptable.py": "probe/test_parameters.py",  # the fast way of Parameters
     "probe/tracebacks.py": "probe/test_launch.py",  # only the launch shows any
     "probe/importing.py": "probe/test_launch.py",  # what a script that imports torch is told by
-    # each is one change, judged by what it does to a training
+    # changes of losses, and of what enters a model, share a suite each
     **dict.fromkeys(
         (
-            path.relative_to(SOURCE).as_posix()
-            for path in SOURCE.glob("interventions/changes/[a-z]*")
-            if path.stem not in {"normalise_batches", "skip_layers"}
+            f"interventions/changes/{name}.py"
+            for name in ("match_shapes", "normalise_scores", "remove_softmax")
         ),
-        "interventions/test_changes.py",
+        "interventions/test_losses.py",
+    ),
+    **dict.fromkeys(
+        (f"interventions/changes/standardise_{what}.py" for what in ("input", "target")),
+        "interventions/test_standardising.py",
     ),
     # parts of what the tools of initialisation do, judged by what they do to a network
     **dict.fromkeys(
