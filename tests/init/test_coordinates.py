@@ -122,6 +122,7 @@ def test_the_random_state_is_left_alone():
     [
         ({"sizes": (8, 16)}, "at least three sizes"),
         ({"sizes": (0, 8, 16)}, "each above 0"),
+        ({"optimizer": torch.optim.Adam}, r"write lambda net: torch.optim.Adam\(net.parameters"),
         ({"make": lambda width: "net"}, "make must return a torch.nn.Module, but returned str"),
         (
             {"optimizer": lambda net: torch.optim.SGD(net.parameters(), lr=0.0)},

@@ -117,7 +117,8 @@ def coordinate_check(  # noqa: PLR0913 - by name, and few need any
         A slope for each module without children that every network has under the same name.
 
     Raises:
-        UsageError: there are too few sizes, or nothing that all networks have moves.
+        UsageError: there are too few sizes, nothing that all networks have moves, or `optimizer` is
+            a class of optimisers.
 
     Example:
         >>> x, y = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(8, 1)
@@ -131,6 +132,12 @@ def coordinate_check(  # noqa: PLR0913 - by name, and few need any
     sizes = tuple(sizes)
     if len(set(sizes)) < 3 or min(sizes) < 1:
         msg = f"A coordinate check needs at least three sizes, each above 0, but got {sizes}."
+        raise UsageError(msg)
+    if isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer):
+        msg = (
+            f"optimizer is called with the network, which {optimizer.__name__} does not take: "
+            f"write lambda net: torch.optim.{optimizer.__name__}(net.parameters(), lr=...)."
+        )
         raise UsageError(msg)
     moved: dict[str, list[tuple[int, float]]] = {}
     order: list[str] = []
