@@ -346,6 +346,30 @@ def test_a_last_layer_that_began_at_zero_mixes_no_samples():
     assert diagnose(recording, ["collapsed-output"]) == ()
 
 
+def with_answers_of(recording, units):
+    """The same training of a network whose last stage has that many units."""
+    *_, last = (s for s in recording.of_kind("output") if s.op == "Linear")
+    recording._sites = tuple(
+        replace(s, shape=(*s.shape[:-1], units)) if s == last else s for s in recording._sites
+    )
+    return recording
+
+
+def test_samples_that_are_mixed_before_the_last_layer_are_told():
+    chain = Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.0]))
+    found = diagnose(with_answers_of(chain.recording(), 3))
+    assert [f.code for f in found] == ["collapsed-output"]
+    assert "though 8 tells them apart" in found[0].message
+    # a stage of the same shape may be the answer, to which a constant is added
+    assert "collapsed-output" not in {f.code for f in diagnose(chain.recording())}
+
+
+def test_a_regression_from_zero_that_has_arrived_is_not_too_slow():
+    code, chain = SICK["weights that began at zero, and steps that promise nothing"]
+    arrived = replace(chain, grad_l2=0.5 * np.exp(-T / 20))
+    assert code not in {f.code for f in diagnose(arrived.recording())}
+
+
 def test_two_halves_of_a_batch_are_no_views_however_little_their_answers_differ():
     assert diagnose(two_views(np.geomspace(0.5, 0.03, STEPS), tied=False)) == ()
 

@@ -291,10 +291,6 @@ SICK = {
             ),
         ),
     ),
-    "samples that are mixed before the last layer": (
-        "collapsed-output",
-        Chain(loss=flat_loss(), sample_spread=np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.0])),
-    ),
     "one answer satisfies the loss": (
         "collapsed-output",
         Chain(
@@ -530,6 +526,16 @@ HEALTHY = {
         loss=falling_loss(19.0, 5.0),
         chance=np.nan,
         forward_db=np.stack([-32 * T / STEPS * (n == 2) for n in range(6)]),
+    ),
+    "targets far from zero, whose mean is learnt first": Chain(
+        loss=falling_loss(19.0, 5.0),
+        chance=np.nan,
+        forward_db=np.stack(
+            [-32 * T / STEPS * (n == 2) + 40 * T / STEPS * (n == 5) for n in range(6)]
+        ),
+        sample_spread=np.concatenate(
+            [np.full((5, STEPS), 0.5), 10.0 ** np.linspace(-0.1, -1.8, STEPS)[None]]
+        ),
     ),
     "noisy batches": Chain(loss=falling_loss() + np.abs(flat_loss(0.0)) * 20),
     "a valley's walls in turn, and it learns": Chain(

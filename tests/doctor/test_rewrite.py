@@ -541,6 +541,13 @@ def test_an_activation_that_gives_the_models_answer_is_no_hidden_one(lines):
         MODULE.replace("nn.Linear(4, 8), nn.ReLU()", "nn.Linear(4, 8), wrap(), nn.ReLU()"),
         MODULE.replace("nn.Linear(4, 8), nn.ReLU()", "nn.LazyLinear(8), nn.ReLU()"),
         MODULE.replace("nn.Linear(4, 8)", "Linear(4, 8)"),
+        MODULE.replace("nn.Linear(4, 8)", "nn.Linear(4, next(sizes))"),
+        MODULE.replace("nn.Linear(4, 8)", "nn.Linear(*sizes)"),
+        MODULE.replace("nn.Linear(4, 8)", "nn.LayerNorm(4), nn.Linear(4, 8)"),
+        MODULE + "nn.init.zeros_(model[2].weight)\n",
+        MODULE + "a, r, b = nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)\n",
+        MODULE + "rows = nn.ModuleList([nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)])\n",
+        MODULE + "net = Block(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))\n",
     ],
 )
 def test_normalisation_is_written_for_all_activations_or_none(lines, unclear):

@@ -77,3 +77,6 @@ def test_a_best_number_at_the_edge_of_what_was_tried_is_told():
     assert "lr=0.01 is the least that was tried: look beyond it." in text(0.01)
     assert "lr=1 is the largest that was tried" in text(1.0)
     assert "look beyond" not in text(0.1)
+    depths = axis("depth", [1, 2, 4])
+    rows = [Trial((("depth", depth),), 0, 0, depth) for depth in depths.values]
+    assert "look beyond" not in sweep_text(Sweep([depths], rows, "f"))  # there is no less

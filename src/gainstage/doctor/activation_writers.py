@@ -50,39 +50,56 @@ def rectify(change: Change, site: Site) -> list[Edit]:
 
 
 def batch_norm(change: Change, site: Site) -> list[Edit]:
-    """A normalisation between each layer and the hidden activation after it, in one list or call.
+    """A normalisation between each layer and the hidden activation after it in a Sequential.
 
-    Where an activation is a function, or does not follow its layer in the text, nothing is written.
+    Where an activation is a function or does not follow its layer in the text, where there are
+    normalisations already, or where members are known by their number, nothing is written.
     """
     del change
     source = site.source
+    names = {name_of(call.func) for call in source.all(ast.Call)}
+    if names & _FUNCTIONS or any("Norm" in name for name in names) or _numbered(site):
+        return []
     edits: list[Edit] = []
     for call in source.all(ast.Call):
-        name = name_of(call.func)
-        if name in _FUNCTIONS:
-            return []
-        if name not in _ACTIVATIONS:
-            continue
-        hidden = name not in {"Sigmoid", "Tanh", "Softplus"} or _hidden(call, site)
-        text = _normalised(_before(call, site), site) if hidden else None
-        if text is None:
-            if hidden is False:
-                continue
-            return []
-        edits.append(text)
+        if name_of(call.func) in _ACTIVATIONS and (_hidden(call, site) or _in_a_block(call, site)):
+            edit = _normalised(_before(call, site), site)
+            if edit is None:
+                return []
+            edits.append(edit)
     return apart(edits)
 
 
+def _in_a_block(call: ast.Call, site: Site) -> bool:
+    """Whether a rectifier is made by a function of the script's, which may be called often."""
+    made_by = getattr(site.source.scope(call), "name", "__init__")
+    return name_of(call.func) in _RECTIFIERS and made_by not in {"__init__", "main"}
+
+
+def _numbered(site: Site) -> bool:
+    """Whether members of a Sequential are taken out of it by number."""
+    made = {
+        name_of(target)
+        for assign in site.source.all(ast.Assign)
+        if isinstance(assign.value, ast.Call) and name_of(assign.value.func) == "Sequential"
+        for target in assign.targets
+    }
+    return any(name_of(part.value) in made for part in site.source.all(ast.Subscript))
+
+
 def _before(call: ast.Call, site: Site) -> ast.expr | None:
-    """What stands before a call in its list, or among the arguments of its Sequential."""
+    """What stands before a call in a Sequential, or in a list that may become one."""
     parent = site.source.parent(call)
-    if isinstance(parent, ast.Call):
+    if isinstance(parent, ast.Call) and name_of(parent.func) == "Sequential":
         row = parent.args
-    elif isinstance(parent, (ast.List, ast.Tuple)):
+    elif isinstance(parent, ast.List):
+        within = site.source.parent(parent)
+        if isinstance(within, ast.Call) and name_of(within.func) == "ModuleList":
+            return None
         row = parent.elts
     else:
         return None
-    at = row.index(call) if call in row else 0
+    at = row.index(call)
     return row[at - 1] if at else None
 
 
@@ -96,6 +113,10 @@ def _normalised(layer: ast.expr | None, site: Site) -> Edit | None:
     size = layer.args[1] if size is None and len(layer.args) > 1 else size
     if twin is None or size is None:
         return None
+    if any(
+        isinstance(node, (ast.Call, ast.Starred)) for part in layer.args for node in ast.walk(part)
+    ):
+        return None  # to be evaluated once
     norm = f"{source.segment(layer.func.value)}.{twin}({source.segment(size)})"
     return source.replace(layer, f"{source.segment(layer)}, {norm}")
 
@@ -214,4 +235,4 @@ _LOSS_MODULES: Final = frozenset({"CrossEntropyLoss", "BCEWithLogitsLoss"})
 _NORMS: Final = {"Linear": "BatchNorm1d", "Conv1d": "BatchNorm1d", "Conv2d": "BatchNorm2d"}
 _RECTIFIERS: Final = ("ReLU", "GELU", "SiLU", "Mish", "ELU", "SELU", "LeakyReLU", "ReLU6")
 _ACTIVATIONS: Final = frozenset({*_RECTIFIERS, "Hardswish", "Softplus", "Sigmoid", "Tanh"})
-_FUNCTIONS: Final = frozenset({*map(str.lower, _ACTIVATIONS), "leaky_relu"})
+_FUNCTIONS: Final = frozenset({*map(str.lower, _ACTIVATIONS), "leaky_relu", "relu_"})

@@ -94,7 +94,7 @@ def controls(findings: Sequence[Finding], run: Recording) -> tuple[Candidate, ..
     named = {change.name for f in findings for one in suggested(f, run) for change in one.changes}
     pool = (rate(0.5, run), LEAKY, NO_DECAY)
     free = [one for one in pool if not any(change.name in named for change in one.changes)]
-    return (*free[:1], *(() if symmetric and free else (DISTURBED,)))
+    return (*free, *(() if symmetric and free else (DISTURBED,)))
 
 
 def yardstick(findings: Sequence[Finding]) -> tuple[Change, ...]:

@@ -133,10 +133,11 @@ def coordinate_check(  # noqa: PLR0913 - by name, and few need any
     if len(set(sizes)) < 3 or min(sizes) < 1:
         msg = f"A coordinate check needs at least three sizes, each above 0, but got {sizes}."
         raise UsageError(msg)
-    if isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer):
+    given: object = optimizer
+    if isinstance(given, type) and issubclass(given, torch.optim.Optimizer):
         msg = (
-            f"optimizer is called with the network, which {optimizer.__name__} does not take: "
-            f"write lambda net: torch.optim.{optimizer.__name__}(net.parameters(), lr=...)."
+            f"optimizer is called with the network, which {given.__name__} does not take: "
+            f"write lambda net: torch.optim.{given.__name__}(net.parameters(), lr=...)."
         )
         raise UsageError(msg)
     moved: dict[str, list[tuple[int, float]]] = {}

@@ -39,8 +39,9 @@ def recording_of(run: Recorded | Recording) -> Recording:
 
 
 def label(name: str, most: int = 32) -> str:
-    """A name of a stranger's as text: one line, no mathematics."""
-    return shorten(clean(name).strip(), most).replace("$", r"\$")
+    """A name of a stranger's as text: one line, no mathematics, and no start that legends hide."""
+    text = shorten(clean(name).strip(), most).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def known(values: Sequence[float | None]) -> NDArray[np.float64]:

@@ -64,7 +64,7 @@ class Probe:
         self.facts: dict[str, Any] = {}
         self.on_frame: Callable[[int], None] = lambda _: None
         self.steppers = Steppers()
-        self._backwards = self._losses = 0  # the latter: those whose loss is in the current frame
+        self._backwards = self._losses = 0  # in all; those whose loss is in the current frame
         self._depth = 0
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = self._evaluated = False  # the latter: a backward ran inside the step

@@ -27,14 +27,14 @@ class _Preparation(event.Listener):
         self._depth = 0  # one kernel calls for others
         self._ours = False
 
-    def on_start(self, event: event.Event) -> None:  # noqa: ARG002 - numba's
+    def on_start(self, _: event.Event) -> None:
         """A compiler lock is taken."""
         if self._depth == 0:
             self._ours = _is_ours()
             self._since = time.monotonic()
         self._depth += 1
 
-    def on_end(self, event: event.Event) -> None:  # noqa: ARG002 - numba's
+    def on_end(self, _: event.Event) -> None:
         """It is given back."""
         self._depth -= 1
         if self._depth == 0 and self._ours:
@@ -61,7 +61,7 @@ def preparing_seconds() -> float:
 
 
 def working_time() -> float:
-    """A monotonic clock in seconds; it stands still while a kernel of ours is prepared."""
+    """A clock in seconds that stands still while a kernel of ours is prepared, in this thread."""
     return time.monotonic() - _PREPARATION.seconds
 
 

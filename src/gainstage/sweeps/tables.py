@@ -51,7 +51,7 @@ def best_told(sweep: Results, best: Best | None) -> list[str]:
     low, high = row.interval
     if math.isfinite(row.spread):
         found += f", 95 % interval {low:.4g} to {high:.4g} over {len(row.trials)} seeds"
-    return [found, f"        {_others(best)}", *(f"        {line}" for line in _edges(sweep, row))]
+    return [found, f"        {_others(best)}", *(f"        {line}" for line in _edges(sweep, best))]
 
 
 def _others(best: Best) -> str:
@@ -65,15 +65,19 @@ def _others(best: Best) -> str:
     return f"The seeds do not tell it from: {names}{more}."
 
 
-def _edges(sweep: Results, row: Row) -> Iterator[str]:
+def _edges(sweep: Results, best: Best) -> Iterator[str]:
     """Which numbers are the least or largest that were tried: beyond may be better ones."""
-    point = dict(row.point)
+    ties = best.ties if len(best.row.trials) > 1 else ()  # with one seed all are
+    points = [dict(row.point) for row in (best.row, *ties)]
     for axis in sweep.axes:
-        if axis.is_logarithmic and len(axis.values) >= _RANGE:
-            numbers, value = sorted(axis.values, key=_number), point.get(axis.name)
-            if value in {numbers[0], numbers[-1]}:
-                end = "least" if value == numbers[0] else "largest"
-                yield f"{axis.name}={told(value)} is the {end} that was tried: look beyond it."
+        if not axis.is_logarithmic or len(axis.values) < _RANGE:
+            continue
+        least, *between, largest = sorted(axis.values, key=_number)
+        values = [point[axis.name] for point in points]
+        none_beyond = values[0] == least == 1 and isinstance(least, int)  # a number of things
+        if values[0] in {least, largest} and not (none_beyond or set(values) & set(between)):
+            end = "least" if values[0] == least else "largest"
+            yield f"{axis.name}={told(values[0])} is the {end} that was tried: look beyond it."
 
 
 def _number(value: Value) -> float:

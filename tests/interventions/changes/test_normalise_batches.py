@@ -20,6 +20,7 @@ def batch(*shape):
         (nn.Linear(6, 5), (16, 6), (0,)),
         (nn.Conv2d(6, 5, 1), (4, 6, 3, 3), (0, 2, 3)),
         (nn.Linear(6, 12), (4, 7, 6), (-1,)),  # a sequence
+        (nn.Conv1d(6, 5, 1), (4, 6, 7), (0, 2)),
         (nn.Linear(6, 12), (3, 6), (-1,)),  # too few samples
     ],
 )

@@ -97,15 +97,18 @@ def _alike(evidence: Evidence) -> Iterable[Finding]:
 def _mixed(evidence: Evidence) -> Iterable[Finding]:
     """An answer that is always the same for all samples, though hidden stages tell them apart.
 
-    A last layer that begins at zero answers so at the first look alone.
+    A last layer that begins at zero answers so at the first look alone. A stage of the same shape
+    may be another part of the answer, to which a constant is added.
     """
-    last = max((s for s in evidence.outputs if s.op in PARAMETRIC), key=_order, default=None)
+    last = _answer(evidence)
     looks = np.array([]) if last is None else _looks(evidence, last)
     looks = looks[np.isfinite(looks)]
     if last is None or len(looks) < LOOKS or not looks.max() < ROUNDING:
         return
     told_apart = [s for s in evidence.hidden if _spread(evidence, s) > DIFFERED]
-    if not told_apart or not evidence.late(evidence.series(last, "rms")) > 0:
+    if not told_apart or told_apart[-1].shape[1:] == last.shape[1:]:
+        return
+    if not evidence.late(evidence.series(last, "rms")) > 0:
         return
     yield Finding(
         code="collapsed-output",
@@ -133,13 +136,10 @@ def _constant_answer(evidence: Evidence) -> Iterable[Finding]:
     answer that comes to differ less because its mean has grown (targets far from zero) is another
     thing: there the differences themselves have grown.
     """
-    last = max((s for s in evidence.outputs if s.op in PARAMETRIC), key=_order, default=None)
+    last = _answer(evidence)
     if last is None:
         return
-    looks = _looks(evidence, last)
-    early, late = evidence.first(looks), _spread(evidence, last)
-    level = evidence.level(last)
-    grown = late / max(early, 1e-9) * 10 ** ((evidence.late(level) - evidence.first(level)) / 20)
+    early, late, grown = _narrowed(evidence, last)
     alike = late < SPREAD and early > DIFFERED
     if not (alike or (_views(evidence, last) and late < VIEWS and late * LOST < early)):
         return
@@ -180,8 +180,10 @@ def _deviation(levels: Floats) -> float:
     return float(known.std()) if len(known) else float("nan")
 
 
-def _order(site: Site) -> int:
-    return site.order
+def _answer(evidence: Evidence) -> Site | None:
+    """The last stage with weights."""
+    stages = (s for s in evidence.outputs if s.op in PARAMETRIC)
+    return max(stages, key=lambda site: site.order, default=None)
 
 
 def _confidence(spread: float) -> float:
@@ -220,11 +222,11 @@ def _muted(evidence: Evidence) -> Iterable[Finding]:
     The answer differs by far less over the samples than it did: it follows what lies behind that
     stage (the noise that a variational autoencoder adds), and no more what comes before it.
     """
-    last = max((s for s in evidence.outputs if s.op in PARAMETRIC), key=_order, default=None)
+    last = _answer(evidence)
     if last is None:
         return
-    early, late = evidence.first(_looks(evidence, last)), _spread(evidence, last)
-    if not (late < NARROW and late * NARROWED < early):
+    early, late, grown = _narrowed(evidence, last)
+    if not (late < NARROW and late * NARROWED < early and grown * 2 < 1):
         return
     for found in _silenced(evidence):
         message = (
@@ -232,6 +234,14 @@ def _muted(evidence: Evidence) -> Iterable[Finding]:
             f"answers differ by {late:.2g} over the samples, {early:.2g} at the start."
         )
         yield replace(found, severity="warning", message=message)
+
+
+def _narrowed(evidence: Evidence, site: Site) -> tuple[float, float, float]:
+    """Difference over the samples at first and late, and growth of the differences themselves."""
+    early, late = evidence.first(_looks(evidence, site)), _spread(evidence, site)
+    level = evidence.level(site)
+    grown = 10 ** ((evidence.late(level) - evidence.first(level)) / 20)
+    return early, late, grown * late / max(early, 1e-9)
 
 
 def _spread(evidence: Evidence, site: Site) -> float:

@@ -42,6 +42,8 @@ USED_UP = 0.01
 that stayed, weights that stand still have no gradient any more, which is another fault."""
 LITTLE = 0.1
 """A first loss below it may be that of a network that has learnt, where chance is not known."""
+UNMOVED = 0.5
+"""What is left of the gradients where steps were too small to get anywhere."""
 BARREN = 0.03
 """Less than this, and a training that failed cannot have learnt, whatever its ratios."""
 
@@ -57,13 +59,14 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     if not any(r.any() for r in known):
         return
     # what began at zero is as small as its steps: nothing follows from their ratio
-    born = [r for r, w in zip(known, evidence.weights, strict=True) if (w.rms[:1] != 0).all()]
-    ratios = [np.log10(np.maximum(r, NOTHING)) for r in born if r.any()]
+    told = [r for r, w in zip(known, evidence.weights, strict=True) if (w.rms[:1] != 0).all()]
+    ratios = [np.log10(np.maximum(r, NOTHING)) for r in told if r.any()]
     fastest = max((float(np.percentile(r, 90)) for r in ratios), default=-np.inf)
     typical = median(np.array([median(r) for r in ratios]))
     promised = float(np.nansum(evidence.predicted_share)) * evidence.spacing
     agreement = median(np.array([median(w.cosine) for w in evidence.weights]))
-    barren = progress.failed and 0 < promised < BARREN and (ratios or agreement > AGREEMENT)
+    barren = progress.failed and 0 < promised < BARREN
+    barren &= bool(ratios) or (agreement > AGREEMENT and _unmoved(evidence))
     creeping = typical <= LOG_RATIO and not agreement < AGREEMENT
     rate = evidence.run("lr")
     used_up = bool(median(rate) <= USED_UP * np.nanmax(rate, initial=0.0))
@@ -97,6 +100,13 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "gradient_cosine": AGREEMENT,
         },
     )
+
+
+def _unmoved(evidence: Evidence) -> bool:
+    """Whether gradients are what they were: near a minimum they have vanished."""
+    late = [evidence.late(w.grad) for w in evidence.weights]
+    first = [evidence.first(w.grad) for w in evidence.weights]
+    return median(np.array(late)) > UNMOVED * median(np.array(first))
 
 
 def _message(typical: float, promised: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -29,22 +30,21 @@ def normalise_batches() -> Iterator[None]:
     """
 
     def normalised(activation: Function, x: Tensor) -> Any:
-        axes = _axes(x.shape)
+        axes = _axes(x.shape, convolved=calls.convolved) if x.layout == torch.strided else ()
         if axes:
             deviation, mean = torch.std_mean(x, axes, correction=0, keepdim=True)
             x = (x - mean) / (deviation.square() + 1e-5).sqrt()
         return activation(x)
 
-    with hidden_activations(ACTIVATIONS, normalised, first=RECTIFIERS):
+    with hidden_activations(ACTIVATIONS, normalised, first=RECTIFIERS) as calls:
         yield
 
 
-def _axes(shape: Sequence[int]) -> tuple[int, ...]:
+def _axes(shape: Sequence[int], *, convolved: bool) -> tuple[int, ...]:
     """What is taken together: of [batch, units], of [batch, channels, *space], of sequences."""
-    batch = (0,) if len(shape) == 2 else (0, *range(2, len(shape)))
-    values = 1
-    for axis in batch[: len(shape)]:
-        values *= shape[axis]
-    if len(shape) in {2, 4, 5} and values >= LEAST:
-        return batch
-    return (-1,) if shape and shape[-1] >= LEAST else ()
+    dims = len(shape)
+    if dims in {2, 4, 5} or (dims == 3 and convolved):
+        batch = (0, *range(2, dims))
+        if math.prod(shape[axis] for axis in batch) >= LEAST:
+            return batch
+    return (-1,) if dims and shape[-1] >= LEAST else ()
