@@ -527,6 +527,14 @@ HEALTHY = {
         chance=np.nan,
         forward_db=np.stack([-32 * T / STEPS * (n == 2) for n in range(6)]),
     ),
+    "a stage that was loud and is so no more": Chain(
+        loss=falling_loss(19.0, 5.0),
+        chance=np.nan,
+        forward_db=np.stack([(30 - 32 * T / STEPS) * (n == 2) for n in range(6)]),
+        sample_spread=np.concatenate(
+            [np.full((5, STEPS), 0.5), 10.0 ** np.linspace(-0.1, -1.8, STEPS)[None]]
+        ),
+    ),
     "targets far from zero, whose mean is learnt first": Chain(
         loss=falling_loss(19.0, 5.0),
         chance=np.nan,

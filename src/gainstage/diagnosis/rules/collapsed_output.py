@@ -229,6 +229,8 @@ def _muted(evidence: Evidence) -> Iterable[Finding]:
     if not (late < NARROW and late * NARROWED < early and grown * 2 < 1):
         return
     for found in _silenced(evidence):
+        if float(found.evidence["level_in_db"]) > -SILENCED:
+            continue  # it was loud, and is as others are
         message = (
             f"Training has turned {found.site} down by {found.evidence['fall_in_db']:.0f} dB, and "
             f"answers differ by {late:.2g} over the samples, {early:.2g} at the start."
