@@ -281,6 +281,22 @@ def test_an_input_is_measured_with_its_features(watching):
     assert seen.values("0", "input", "feature_offset") == pytest.approx([6**0.5] * 2)
 
 
+@pytest.mark.parametrize("shaping", [nn.Flatten(), nn.Identity(), nn.AvgPool1d(1)])
+def test_what_was_only_shaped_before_the_first_weights_is_still_input(watching, shaping):
+    x = 50.0 * torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
+    seen = _train(nn.Sequential(shaping, nn.Linear(3, 2), nn.Linear(2, 2)), watching, x)
+    assert seen.names("input") == ["1"]
+    assert seen.values("1", "input") == pytest.approx([float(x.square().mean().sqrt())] * 2)
+
+
+def test_features_of_a_frozen_body_are_no_input(watching):
+    body = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Flatten()).requires_grad_(
+        requires_grad=False
+    )
+    seen = _train(nn.Sequential(body, nn.Linear(4, 2)), watching, torch.ones(5, 3))
+    assert "1" not in seen.names("input")
+
+
 def test_gradients_of_a_sum_of_branches_arrive_whole(watching):
     def forward(s, x):
         h = s.a(x)

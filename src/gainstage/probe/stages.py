@@ -95,10 +95,18 @@ class Stages:
         self._last_pointer = pool.pointer
         self._last_version = _version(tensor)
         if self.feeding:
-            self._outputs[id(tensor)] = self._last
-            if _is_readable(tensor):
-                entry.spreads["sample_spread"] = sample_spread(tensor)
+            self._look_closer(entry, tensor, self._last)
         return entry
+
+    def _look_closer(
+        self, entry: Entry, tensor: Tensor, found: Callable[[], Tensor | None]
+    ) -> None:
+        """Take note of an output, and how much of it depends on the sample."""
+        weighted = any(one.place.takes_data or one.needs_grad for one in self.held.entries)
+        if weighted:  # what stages make of data before the first weights is still data
+            self._outputs[id(tensor)] = found
+        if _is_readable(tensor):
+            entry.spreads["sample_spread"] = sample_spread(tensor)
 
     def _begin_or_drop(self) -> None:
         """The first output of a forward pass, or one of a pass that never ends."""
