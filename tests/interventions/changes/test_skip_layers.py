@@ -36,6 +36,23 @@ def test_layers_of_other_shapes_are_not_passed_by():
         assert torch.equal(model(x), plain)
 
 
+def test_gates_stay_within_their_bounds():
+    rows = nn.ModuleList([nn.Linear(3, 3) for _ in range(4)])
+    seen = []
+
+    def run():
+        h = torch.ones(2, 3)
+        for row in rows:
+            h = torch.sigmoid(row(h))
+            seen.append(h.max().item())
+        h.sum().backward()
+
+    with applied(SKIPPED):
+        run()
+        run()
+    assert max(seen) < 1
+
+
 def test_the_gradient_reaches_the_first_layer_of_a_deep_network():
     model, x = layers(30, width=8), torch.randn(16, 2)
 

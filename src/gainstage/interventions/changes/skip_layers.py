@@ -20,8 +20,9 @@ def skip_layers() -> Iterator[None]:
 
     So the layers between them are passed by: h <- h + activation(layer(h)) (He, Zhang, Ren & Sun,
     "Deep residual learning for image recognition", 2016, equation 1), in a network that is not
-    made of blocks.
+    made of blocks. Sigmoids are left out: most are gates, and a gate opens to 1 at most.
     """
+    layers = {owner: [n for n in names if n != "sigmoid"] for owner, names in ACTIVATIONS.items()}
     before: Tensor | None = None
 
     def begin() -> None:
@@ -35,5 +36,5 @@ def skip_layers() -> Iterator[None]:
         before = given + before if fits else given
         return before
 
-    with hidden_activations(ACTIVATIONS, added, first=RECTIFIERS, begin=begin):
+    with hidden_activations(layers, added, first=RECTIFIERS, begin=begin):
         yield
