@@ -308,6 +308,8 @@ def test_a_regression_by_a_vector_of_weights_is_judged_too():
     for code, chain in codes.values():
         assert [f.code for f in diagnose(by_a_vector(chain))][:1] == [code]
     assert diagnose(by_a_vector(Chain())) == ()
+    alike = by_a_vector(Chain(loss=flat_loss(), unit_spread=0.0))
+    assert "symmetric-weights" not in {f.code for f in diagnose(alike)}
     on_a_surface = by_a_vector(SICK["tiny steps"][1], op="")
     assert "learning-rate-too-low" not in {f.code for f in diagnose(on_a_surface)}
 

@@ -157,6 +157,19 @@ def test_no_control_is_one_of_the_remedies_and_one_works_in_any_training(code, o
     assert named[-1] == "disturb-weights" or code == "symmetric-weights"
 
 
+@pytest.mark.parametrize("code", list(SUGGESTIONS))
+def test_no_control_mends_whole_families_of_faults(code):
+    named = {name for one in names(controls([finding(code)], recording("relu"))) for name in one}
+    assert not named & {"standardise-input", "clip-gradients", "reinitialise", "calibrate"}
+
+
+def test_layers_are_passed_by_where_there_are_many_and_no_blocks():
+    for code in ("exploding-gradient", "vanishing-gradient"):
+        shallow, tall = (recording(*["Linear", "relu"] * n) for n in (4, 9))
+        assert ["skip-layers"] not in names(suggested(finding(code), shallow))
+        assert ["skip-layers"] in names(suggested(finding(code), tall))
+
+
 def test_the_scheme_suits_the_activations_of_the_run():
     assert activation(recording("tanh", "tanh", "relu")) == "tanh"
     assert activation(recording("gelu", "silu", "tanh")) == "relu"

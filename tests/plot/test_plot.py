@@ -57,6 +57,7 @@ def test_the_first_and_the_last_weight_are_named(recordings):
     assert [line.get_label() for line in drawn] == names
     assert len(names) == 2
     assert names[0] != names[1]
+    assert not paper.label("_fc.weight").startswith("_")  # legends leave such names out
 
 
 def test_the_level_diagram_has_the_levels(recordings):

@@ -77,3 +77,10 @@ def test_a_single_sample_of_few_units_is_left_alone():
     plain = model(x)
     with applied(NORMALISED):
         assert torch.equal(model(x), plain)
+
+
+def test_a_sparse_input_is_left_alone():
+    x = torch.eye(9).to_sparse()
+    plain = torch.relu(x).to_dense()
+    with applied(NORMALISED):
+        assert torch.equal(torch.relu(x).to_dense(), plain)
