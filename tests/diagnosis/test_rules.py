@@ -314,6 +314,13 @@ def test_a_regression_by_a_vector_of_weights_is_judged_too():
     assert "learning-rate-too-low" not in {f.code for f in diagnose(on_a_surface)}
 
 
+@pytest.mark.parametrize(("uses", "codes"), [(30, ["exploding-gradient"]), (2, [])])
+def test_constants_of_a_simulation_are_judged_where_they_are_used_again_and_again(uses, codes):
+    chain = Chain(loss=flat_loss(), grad_l2=400.0, facts={"parameter_uses": uses})
+    found = diagnose(by_a_vector(chain, op=""), ["exploding-gradient"])
+    assert [f.code for f in found] == codes
+
+
 def two_views(spread, tied=True):
     """A network that answers twice a step, with a loss of its own: of the two, or of each."""
     noise = np.random.default_rng(3).normal(0, 1.0, (2, STEPS))

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gainstage.probe.graph import broadcast, leaves, misfits, squashed_twice, value_of
+from gainstage.probe.graph import broadcast, leaves, misfits, shown, squashed_twice, value_of
 
 
 def _is(found, *expected):
@@ -123,3 +123,13 @@ def test_a_backward_is_worth_its_weighted_sum():
     assert value_of([a, b]) == pytest.approx(0.81)
     assert value_of([a, b], [torch.tensor(1.0), torch.tensor(100.0)]) == pytest.approx(46.35)
     assert math.isnan(value_of([torch.tensor(1j, requires_grad=True)]))
+
+
+def test_constants_that_an_unrolled_simulation_uses_are_counted():
+    theta, x = torch.tensor([0.5, 2.0], requires_grad=True), torch.ones(4)
+    for _ in range(10):
+        x = theta[0] * x + 0.1
+    assert shown([x.sum()]) == {"parameter_uses": 10}
+    w, b = torch.ones(4, 4, requires_grad=True), torch.zeros(4, requires_grad=True)
+    assert shown([(x @ w @ w @ w + b).sum().square()])["parameter_uses"] == 10
+    assert shown([(torch.ones(4) @ w @ w @ w + b).sum().square()]) == {}  # a matrix is a layer's

@@ -100,10 +100,15 @@ class Evidence:
 
         Where there is none, those vectors that a stage multiplies by: a regression has no more.
         """
-        found = [self._weight(site) for site in self.recording.of_kind("weight")]
-        trained = [w for w in found if np.isfinite(w.grad).any()]
-        matrices = tuple(w for w in trained if len(w.site.shape) >= 2)
-        return matrices or tuple(w for w in trained if w.site.shape and w.site.op in PARAMETRIC)
+        matrices = tuple(w for w in self.parameters if len(w.site.shape) >= 2)
+        vectors = (w for w in self.parameters if w.site.shape and w.site.op in PARAMETRIC)
+        return matrices or tuple(vectors)
+
+    @cached_property
+    def parameters(self) -> tuple[Weight, ...]:
+        """All that is trained, in forward order."""
+        found = (self._weight(site) for site in self.recording.of_kind("weight"))
+        return tuple(w for w in found if np.isfinite(w.grad).any())
 
     @cached_property
     def outputs(self) -> tuple[Site, ...]:

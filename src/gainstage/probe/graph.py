@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -81,6 +82,43 @@ def leaves(roots: list[Tensor]) -> list[Tensor]:
                 seen.add(parent)
                 pending.append(parent)
     return found[::-1]
+
+
+def most_uses(roots: Sequence[Tensor]) -> int:
+    """How often a backward from `roots` meets one and the same leaf of less than two axes.
+
+    A simulation that is unrolled in time uses its constants at every step.
+
+    Example:
+        >>> import torch
+        >>> r, x = torch.tensor(3.0, requires_grad=True), torch.tensor(0.5)
+        >>> for _ in range(9):
+        ...     x = r * x * (1 - x)
+        >>> most_uses([x])
+        9
+    """
+    pending: list[Any] = [r.grad_fn for r in roots if r.grad_fn is not None]
+    seen: set[Any] = set(pending)
+    uses: Counter[Any] = Counter()
+    while pending and len(seen) < MAX_NODES:
+        for parent, _ in pending.pop().next_functions:
+            variable = getattr(parent, "variable", None)
+            if isinstance(variable, Tensor) and variable.dim() < 2:
+                uses[parent] += 1
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                pending.append(parent)
+    return max(uses.values(), default=0)
+
+
+def shown(roots: Sequence[Tensor]) -> dict[str, Any]:
+    """All that the graph behind a loss shows, by the facts' names.
+
+    Args:
+        roots: where the backward begins.
+    """
+    uses = most_uses(roots)
+    return {**misfits(roots), **({"parameter_uses": uses} if uses > 1 else {})}
 
 
 def misfits(roots: Sequence[Tensor]) -> dict[str, dict[str, str]]:

@@ -18,7 +18,7 @@ from gainstage.probe.calls import OpenCalls
 from gainstage.probe.forward import Forward
 from gainstage.probe.governor import Effort, Governor, Pace
 from gainstage.probe.gradients import Gradients
-from gainstage.probe.graph import misfits
+from gainstage.probe.graph import shown
 from gainstage.probe.guard import Guard, tap
 from gainstage.probe.origins import note
 from gainstage.probe.ownwork import OwnWork
@@ -124,7 +124,7 @@ class Probe:
         """Find and name the leaves of this graph, where they may be new."""
         self._leaves.discover(roots, thoroughly=thoroughly, owned=bool(self.steppers.owned()))
         if thoroughly:
-            self.forward.criterion.note(misfits(roots))
+            self.forward.criterion.note(shown(roots))
 
     @tap("backward")
     def _begin(self, roots: Sequence[Tensor], weights: Any) -> None:

@@ -37,6 +37,8 @@ SPIKES = 0.02
 GROWN_DB, TIME_DB = 30.0, 15.0
 """Growth of the gradient from the last stage back to the first, or from the last call of a stage
 back to its first beyond what adding up explains, before the first step."""
+UNROLLED = 8
+"""Uses of a parameter within a step that make a simulation: there is no other weight then."""
 BORN = 10.0
 """Elasticity before the first step at which such a growth matters."""
 
@@ -64,11 +66,17 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     the first stages, and before a normalisation large weights have small gradients. So the chain
     is looked at before the first step as well, where two signs must agree.
     """
-    moving = [w for w in evidence.weights if np.nan_to_num(w.ratio).any()]
+    weights = evidence.weights or (evidence.parameters if _is_unrolled(evidence) else ())
+    moving = [w for w in weights if np.nan_to_num(w.ratio).any()]
     if evidence.progress.good or not moving:
         return
     found = [*_elastic(moving, evidence), *_born(moving, evidence)]
     yield from sorted(found, key=lambda f: -f.confidence)[:1]
+
+
+def _is_unrolled(evidence: Evidence) -> bool:
+    """Whether a few constants are used again and again, as the steps of a simulation do."""
+    return int(evidence.recording.info.facts.get("parameter_uses", 0)) >= UNROLLED
 
 
 def _elastic(moving: list[Weight], evidence: Evidence) -> Iterable[Finding]:
