@@ -8,6 +8,7 @@ import torch
 
 from gainstage import optim
 from gainstage.errors import UsageError
+from gainstage.optim.reference import FITS_IN_CACHE
 
 RULES = [optim.SGD, optim.EMA, optim.RMSprop, optim.Adam, optim.AdamW]
 
@@ -48,6 +49,22 @@ def test_parameters_without_a_gradient_are_skipped_and_keep_their_own_count(fore
         theirs.step()
     torch.testing.assert_close([early, late], twins, rtol=0, atol=1e-6)
     assert mine.state[late]["step"] == 2
+
+
+def test_large_parameters_go_one_by_one_unless_told():
+    seen = []
+
+    class Watched(optim.Reference):
+        def update(self, p, g, state, group):
+            seen.append([len(one) for one in p.tensors] if hasattr(p, "tensors") else len(p))
+
+    for sizes in ([2, 3], [2, 3 * FITS_IN_CACHE]):
+        for foreach in (None, True, False):
+            parameters = [torch.nn.Parameter(torch.zeros(size)) for size in sizes]
+            for p in parameters:
+                p.grad = torch.ones_like(p)
+            Watched(parameters, {"lr": 1.0, "foreach": foreach}).step()
+    assert seen == [[2, 3], [2, 3], 2, 3, *sizes, sizes, *sizes]
 
 
 def test_groups_have_options_of_their_own():

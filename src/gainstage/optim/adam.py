@@ -27,7 +27,7 @@ class Adam(Reference):
         eps: added to the root.
         weight_decay: added to the gradient, times the parameter.
         amsgrad: never let v sink.
-        foreach: treat parameters together, which is faster; False for one by one.
+        foreach: treat parameters together; None: where that is faster.
         maximize: ascend.
         decoupled_weight_decay: shrink the parameter by lr weight_decay instead (AdamW).
         bias_correction: False to see what m and v do without it; torch has no such argument.
@@ -58,7 +58,7 @@ class Adam(Reference):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
         *,
-        foreach: bool | None = True,
+        foreach: bool | None = None,
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
         bias_correction: bool = True,
@@ -107,7 +107,7 @@ class AdamW(Adam):
         weight_decay: share of the parameter that is taken away, times `lr`.
         amsgrad: never let v sink.
         maximize: ascend.
-        foreach: treat parameters together, which is faster; False for one by one.
+        foreach: treat parameters together; None: where that is faster.
         bias_correction: as in :class:`Adam`.
 
     Source:
@@ -133,7 +133,7 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
-        foreach: bool | None = True,
+        foreach: bool | None = None,
         bias_correction: bool = True,
     ) -> None:
         super().__init__(

@@ -26,7 +26,7 @@ class EMA(Reference):
         weight_decay: added to the gradient, times the parameter.
         bias_correction: divide the average by the sum of its weights.
         maximize: ascend.
-        foreach: treat parameters together, which is faster; False for one by one.
+        foreach: treat parameters together; None: where that is faster.
 
     Raises:
         UsageError: an argument is negative, or beta is not below 1.
@@ -53,7 +53,7 @@ class EMA(Reference):
         *,
         bias_correction: bool = False,
         maximize: bool = False,
-        foreach: bool | None = True,
+        foreach: bool | None = None,
     ) -> None:
         if not 0 <= beta < 1:
             msg = f"beta must be in [0, 1), and is {beta}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,10 @@ from typing_extensions import override
 
 from gainstage.errors import UsageError
 from gainstage.optim.stack import Stack
+
+FITS_IN_CACHE: Final = 1 << 15
+"""Elements of a parameter, on average, from which on a CPU the calls that a stack saves cost less
+than the memory that its operations, each over all tensors, read anew."""
 
 
 class State:
@@ -76,7 +80,8 @@ class Reference(torch.optim.Optimizer):
         params: parameters, or groups of them as dictionaries, as torch takes them.
         defaults: options of groups that do not set their own, by torch's names; ``lr``,
             ``weight_decay``, ``maximize`` and ``foreach`` are heeded here. ``foreach`` tells
-            whether parameters are given to the rule together; None: yes.
+            whether parameters are given to the rule together; None: where that is faster, which
+            is everywhere but on a CPU with large parameters.
 
     Raises:
         UsageError: an option that must not be negative is.
@@ -163,7 +168,10 @@ class Reference(torch.optim.Optimizer):
                 key = (p.device, p.dtype, begun, int(past.get("step", 0)))
                 shared.setdefault(key, []).append(p)
         for parameters in shared.values():
-            yield parameters, True
+            if group["foreach"] or not _walked_faster_alone(parameters):
+                yield parameters, True
+            else:
+                yield from (([p], False) for p in parameters)
 
     def _update(self, parameters: list[Tensor], together: bool, group: dict[str, Any]) -> None:
         def seen(tensors: list[Tensor]) -> Tensor:
@@ -188,3 +196,9 @@ class Reference(torch.optim.Optimizer):
                 f"give these parameters a group with weight_decay=0."
             )
             raise UsageError(msg)
+
+
+def _walked_faster_alone(parameters: list[Tensor]) -> bool:
+    """Whether an operation over all of them would push the first out of the cache again."""
+    elements = sum(p.numel() for p in parameters)
+    return parameters[0].is_cpu and elements > FITS_IN_CACHE * len(parameters)

@@ -27,7 +27,7 @@ class RMSprop(Reference):
         weight_decay: added to the gradient, times the parameter.
         momentum: how much of the last step is kept.
         centered: divide by the standard deviation.
-        foreach: treat parameters together, which is faster; False for one by one.
+        foreach: treat parameters together; None: where that is faster.
         maximize: ascend.
 
     Raises:
@@ -57,7 +57,7 @@ class RMSprop(Reference):
         momentum: float = 0.0,
         centered: bool = False,
         *,
-        foreach: bool | None = True,
+        foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
         if alpha < 0:

@@ -26,7 +26,7 @@ class SGD(Reference):
         weight_decay: added to the gradient, times the parameter.
         nesterov: look ahead along the momentum.
         maximize: ascend.
-        foreach: treat parameters together, which is faster; False for one by one.
+        foreach: treat parameters together; None: where that is faster.
 
     Raises:
         UsageError: an argument is negative, or Nesterov's momentum has none, or is dampened.
@@ -59,7 +59,7 @@ class SGD(Reference):
         nesterov: bool = False,
         *,
         maximize: bool = False,
-        foreach: bool | None = True,
+        foreach: bool | None = None,
     ) -> None:
         if nesterov and (momentum <= 0 or dampening != 0):
             msg = (

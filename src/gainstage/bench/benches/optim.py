@@ -40,7 +40,7 @@ def _one(name: str) -> list[Line]:
     seconds = _steps(
         {
             "gainstage": lambda p: ours(p, **options).step,
-            "gainstage, foreach=False": lambda p: ours(p, foreach=False, **options).step,
+            "gainstage, foreach=True": lambda p: ours(p, foreach=True, **options).step,
             "torch, foreach=True": lambda p: (
                 torchs(p, foreach=True, **options).step
                 if torchs
@@ -73,9 +73,12 @@ def _steps(makers: dict[str, Callable[[list[nn.Parameter]], Callable[[], object]
     steps = {name: make(list(models[name].parameters())) for name, make in makers.items()}
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in makers}
     generator = torch.Generator().manual_seed(0)
-    for _ in range(ROUNDS + 1):
+    names = list(models)
+    for turn in range(ROUNDS + 1):
         x, y = WORKLOADS["MLP"].batch(generator)
-        for name, model in models.items():
+        first = turn % len(names)  # each comes after each other one, and after the new batch
+        for name in names[first:] + names[:first]:
+            model = models[name]
             model.zero_grad()
             F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
             wall, cpu = time.perf_counter(), time.process_time()
