@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 P = ParamSpec("P")
 
@@ -170,6 +171,30 @@ def inside_transform() -> bool:
     functorch = getattr(torch._C, "_functorch", None)
     innermost = getattr(functorch, "peek_interpreter_stack", None)
     return innermost is not None and innermost() is not None
+
+
+def functional_gradients() -> tuple[Any, str] | None:
+    """The function that ``torch.func.grad`` and ``grad_and_value`` call: its module, its name.
+
+    Fallback: None; what runs inside them is then not seen.
+    """
+    where = getattr(getattr(torch, "_functorch", None), "eager_transforms", None)
+    name = "grad_and_value_impl"
+    return (where, name) if callable(getattr(where, name, None)) else None
+
+
+def flattened(value: Any) -> tuple[list[Any], list[str], Callable[[list[Any]], Any]]:
+    """What a nested structure holds, as ``torch.func`` takes it apart.
+
+    Fallback: none is needed, it is there since torch 2.1.
+
+    Returns:
+        The leaves; for each the key that it has in a dictionary, or ``""``; and what puts others
+        in their place.
+    """
+    pairs, spec = pytree.tree_flatten_with_path(value)
+    keys = [str(getattr(path[-1], "key", "")) if path else "" for path, _ in pairs]
+    return [leaf for _, leaf in pairs], keys, lambda leaves: pytree.tree_unflatten(leaves, spec)
 
 
 def has_compiled() -> bool:

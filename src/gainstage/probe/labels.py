@@ -43,6 +43,7 @@ class Labels:
         self._holders: dict[str, weakref.ref[Tensor]] = {}
         self._in_modules: dict[str, weakref.ref[Tensor]] = {}
         self._unnamed: list[weakref.ref[Tensor]] = []
+        self._given: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor]]] = {}
         self._roots: list[tuple[str, weakref.ref[nn.Module]]] = []
 
     def add_tree(self, root: nn.Module, prefix: str = "") -> dict[int, str]:
@@ -121,7 +122,36 @@ class Labels:
         """Forget all of them."""
         for held in (self._labels, self._known, self._used, self._holders, self._in_modules):
             held.clear()
+        self._given.clear()
         self._roots.clear()
+
+    def stand_in(self, alias: Tensor, given: Tensor, key: str) -> None:
+        """Let a tensor stand for another one of the user's.
+
+        Args:
+            alias: it gets the label.
+            given: what the user has variables for.
+            key: its name among the parameters of a module for which it stands, if it is one.
+        """
+        own = self._in_module(key)
+        if own is None:  # a module that met its aliases only has its own parameters again
+            self._look_again()
+            own = self._in_module(key)
+        if own is not None and own.shape == given.shape:
+            label = self._labels[id(alias)] = self._labels[id(own)]
+            self._known[id(alias)] = self._holders[label.name] = weakref.ref(alias)
+        else:
+            self._given = {i: pair for i, pair in self._given.items() if pair[0]() is not None}
+            self._given[id(alias)] = weakref.ref(alias), weakref.ref(given)
+
+    def _in_module(self, key: str) -> Tensor | None:
+        """The one parameter of a module that has this name, or ends with it; None if several do."""
+        found = [
+            parameter
+            for name, held in self._in_modules.items()
+            if key and f".{name}".endswith(f".{key}") and (parameter := held()) is not None
+        ]
+        return found[0] if len(found) == 1 else None
 
     def name_all(self, parameters: Iterable[Tensor]) -> None:
         """Give a name to each parameter that has none yet, by the user's variables."""
@@ -131,7 +161,13 @@ class Labels:
             unknown = [p for p in unknown if not self.is_known(p)]
         if not unknown:
             return
-        found = name_tensors(unknown)
+        held_by_user = [self._given_for(p) for p in unknown]
+        by_user = name_tensors(held_by_user)
+        found = {
+            id(p): by_user[id(g)]
+            for p, g in zip(unknown, held_by_user, strict=True)
+            if id(g) in by_user
+        }
         taken = {name for name, held in self._in_modules.items() if held() is not None}
         for parameter in unknown:
             name = found.get(id(parameter)) or self._number(parameter)
@@ -143,6 +179,12 @@ class Labels:
             self._labels.pop(id(parameter), None)  # of a tensor that is gone: the order is new
             self._labels[id(parameter)] = Label(name, name, op)
             self._known[id(parameter)] = self._holders[name] = weakref.ref(parameter)
+
+    def _given_for(self, parameter: Tensor) -> Tensor:
+        """What the user has a variable for: the parameter, or what it stands for."""
+        alias, given = self._given.get(id(parameter), (None, None))
+        held = given() if given is not None and alias is not None and alias() is parameter else None
+        return parameter if held is None else held
 
     def layer_of(self, reference: weakref.ref[Tensor], op: str) -> str:
         """The layer, by now, of a parameter that must not be kept alive; `op` if it is gone."""

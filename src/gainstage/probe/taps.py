@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.modules import module as global_module
 from torch.optim import optimizer as global_optimizer
 
-from gainstage.probe import wrappers
+from gainstage.probe import transforms, wrappers
 from gainstage.probe.probe import Probe
 from gainstage.probe.scripting import SCRIPT, Unscripted
 from gainstage.probe.traced import CompiledStage
@@ -181,9 +181,11 @@ def every_optimizer_tap(probe: Probe) -> Iterator[None]:
 
 @contextmanager
 def backward_tap(probe: Probe) -> Iterator[None]:
-    """Watch ``Tensor.backward``, ``torch.autograd.backward`` and ``torch.autograd.grad``.
+    """Watch ``Tensor.backward``, ``torch.autograd.backward`` and ``grad``, ``torch.func.grad``.
 
-    ``Tensor.backward`` calls ``torch.autograd.backward`` by name, so two functions are enough.
+    ``Tensor.backward`` calls ``torch.autograd.backward`` by name, so it needs none of its own.
     """
-    with wrappers.BACKWARD.heard_by(probe), wrappers.GRAD.heard_by(probe):
+    with ExitStack() as stack:
+        for patch in (wrappers.BACKWARD, wrappers.GRAD, *transforms.PATCHES):
+            stack.enter_context(patch.heard_by(probe))
         yield
