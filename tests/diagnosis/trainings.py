@@ -134,6 +134,10 @@ SICK = {
         "exploding-activation",
         Chain(loss=falling_loss(500.0, 0.2), forward_db=SWELLING),
     ),
+    "signal swells a little less, and the first loss is hundreds of times chance": (
+        "exploding-activation",
+        Chain(loss=falling_loss(500.0, 0.2), forward_db=np.linspace(0, 38, 6)),
+    ),
     "sure of wrong answers": (
         "overconfident-start",
         Chain(loss=falling_loss(25.0, 1.9)),
@@ -338,6 +342,32 @@ SICK = {
             run={"lr": 0.1 * 0.85**T},
         ),
     ),
+    "a rate that its schedule has used up half way": (
+        "learning-rate-too-low",
+        Chain(
+            loss=falling_loss(2.4, 1.7),
+            ratio=1e-2 * 0.7**T + 1e-20,
+            predicted_share=0.08 * 0.85**T,
+            run={"lr": 0.1 * 0.7**T},
+        ),
+    ),
+    "steps after which there is no slope": (
+        "learning-rate-too-high",
+        Chain(
+            loss=np.where(T < 30, 3.5, flat_loss()),
+            grad_l2=np.where(T < 30, 0.5, 1e-4),
+            ratio=np.where(T < 30, 0.25, 1e-5),
+            predicted_share=np.where(T < 30, 0.9, 1e-5),
+            grad_cosine=0.4,
+        ),
+    ),
+    "a head made after the optimiser": (
+        "parameters-not-updated",
+        Chain(
+            ratio=np.where((np.arange(6)[:, None] == 5) & (T > 60), 0.0, 1e-3),
+            facts={"loss": "cross_entropy", "replaced": ["10.weight"]},
+        ),
+    ),
     "a rate that throws it where no gradient is left": (
         "learning-rate-too-high",
         Chain(
@@ -428,6 +458,8 @@ SICK = {
 }
 
 MILD = {
+    "signal swells a little less, and the first loss is hundreds of times chance",
+    "a head made after the optimiser",
     "a stage that a penalty has silenced, and the loss fell",
     "a rank for which the others wait",
     "nothing but the loss is odd",
@@ -445,6 +477,12 @@ MILD = {
 
 HEALTHY = {
     "plain": Chain(),
+    "learns though a layer stands still from some step on": Chain(
+        ratio=np.where((np.arange(6)[:, None] == 5) & (T > 60), 0.0, 1e-3)
+    ),
+    "a rate that has fallen by decades, and it has learnt": Chain(
+        ratio=1e-2 * 0.7**T + 1e-20, run={"lr": 0.1 * 0.7**T}
+    ),
     "tanh": Chain(activation="tanh", saturated=0.1),
     "learns though the gradient fades": Chain(backward_db=FADING),
     "learns from raw pixels": Chain(input={"rms": 8.0, "feature_spread": 300.0}),

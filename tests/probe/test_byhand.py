@@ -55,3 +55,41 @@ def test_beside_an_optimiser_a_bare_leaf_is_data_and_a_parameter_is_not():
     by_hand = _watched(owned)
     _backward(by_hand, owned, bare, free)
     assert [leaf is free for leaf in by_hand.held()] == [True]
+
+
+def test_a_layer_made_after_the_optimiser_is_told_of():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    facts, steppers = {}, Steppers()
+    parameters = Parameters(Recorder(MemorySink()))
+    by_hand = ByHand(parameters, steppers, facts)
+    parameters.labels.add_tree(net)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    steppers.add(optimizer)
+
+    def backward():
+        loss = net(torch.ones(1, 3)).sum()
+        by_hand.leaves.discover([loss], thoroughly=True)
+        loss.backward()
+        by_hand.hold([])
+
+    backward()
+    assert facts == {}
+    optimizer.zero_grad()
+    net[1] = nn.Linear(4, 5)
+    backward()
+    assert facts == {"replaced": ["1.weight"]}
+
+
+def test_a_layer_without_predecessor_is_none():
+    body, head = nn.Linear(3, 4), nn.Linear(4, 2)
+    facts, steppers = {}, Steppers()
+    parameters = Parameters(Recorder(MemorySink()))
+    by_hand = ByHand(parameters, steppers, facts)
+    net = nn.Sequential(body, head)
+    parameters.labels.add_tree(net)
+    steppers.add(torch.optim.SGD(head.parameters(), lr=0.1))
+    loss = net(torch.ones(1, 3)).sum()
+    by_hand.leaves.discover([loss], thoroughly=True)
+    loss.backward()
+    by_hand.hold([])
+    assert facts == {}

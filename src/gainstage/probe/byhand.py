@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,14 +19,18 @@ class ByHand:
     Args:
         parameters: what measures them.
         steppers: knows which ones optimisers own.
+        facts: is told of what optimisers own in vain.
 
     Attributes:
         leaves: of the training, owned or not.
     """
 
-    def __init__(self, parameters: Parameters, steppers: Steppers) -> None:
+    def __init__(
+        self, parameters: Parameters, steppers: Steppers, facts: dict[str, Any] | None = None
+    ) -> None:
         self._parameters = parameters
         self._steppers = steppers
+        self._facts = {} if facts is None else facts
         self.leaves = Leaves(parameters.labels)
         self._held: set[str] = set()  # names, for a script may make new tensors of them
 
@@ -52,6 +57,21 @@ class ByHand:
         self._held = {self._parameters.labels.of(leaf).name for leaf in loose}
         if loose:
             self._parameters.before(loose, returned)
+        if loose and owned and "replaced" not in self._facts:
+            self._note_replaced(loose)
+
+    def _note_replaced(self, loose: Sequence[Tensor]) -> None:
+        """Layers made after the optimiser, which holds those that they have replaced."""
+        labels = self._parameters.labels
+        inside = [one for one in loose if not labels.outside_modules([one])]
+        gone = [one for one in labels.outside_modules(self._steppers.idle()) if one.dim() > 1]
+        names = [
+            labels.of(one).name
+            for one in inside
+            if any(one.shape[1:] == other.shape[1:] for other in gone if one.dim() > 1)
+        ]
+        if names:
+            self._facts["replaced"] = names
 
     def held(self) -> list[Tensor]:
         """Those whose weights are kept, or what has taken their place."""

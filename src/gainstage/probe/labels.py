@@ -153,6 +153,11 @@ class Labels:
         ]
         return found[0] if len(found) == 1 else None
 
+    def outside_modules(self, parameters: Iterable[Tensor]) -> list[Tensor]:
+        """Those of the parameters that no module has, or has any more."""
+        held = {id(held()) for held in self._in_modules.values()}
+        return [parameter for parameter in parameters if id(parameter) not in held]
+
     def name_all(self, parameters: Iterable[Tensor]) -> None:
         """Give a name to each parameter that has none yet, by the user's variables."""
         unknown = [p for p in parameters if not self.is_known(p)]

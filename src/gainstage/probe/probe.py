@@ -69,7 +69,7 @@ class Probe:
         self._steps: OpenCalls[torch.optim.Optimizer] = OpenCalls()
         self._stepped = self._evaluated = False  # the latter: a backward ran inside the step
         self.measuring = True  # the current step
-        self._by_hand = ByHand(self.parameters, self.steppers)
+        self._by_hand = ByHand(self.parameters, self.steppers, self.facts)
         self._leaves = self._by_hand.leaves
         self._gradients = Gradients()
         self._own_work = OwnWork(self.recorder, self.guard)

@@ -66,6 +66,11 @@ class Steppers:
             self._owned = {id(parameter) for group in groups for parameter in group}
         return self._owned
 
+    def idle(self) -> list[Tensor]:
+        """Parameters that they hold and that have no gradient."""
+        groups = (group["params"] for one in self._optimizers for group in one.param_groups)
+        return [parameter for group in groups for parameter in group if parameter.grad is None]
+
     def trains(self, inputs: Sequence[Tensor]) -> bool:
         """Whether gradients with respect to `inputs` are for a step: not those of data."""
         owned = self.owned()

@@ -81,7 +81,8 @@ def _pull(evidence: Evidence, weight: Weight, decay: float, *, decoupled: bool) 
     """What decay does to a weight over what the gradient does, in the second half."""
     half = len(weight.rms) // 2
     if decoupled:  # the update holds both: of it, decay is lr times decay of the weight
-        share: Floats = evidence.run("lr")[half:] * decay / weight.ratio[half:]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share: Floats = evidence.run("lr")[half:] * decay / weight.ratio[half:]
         mine = median(share)
         return mine / max(1.0 - mine, 1e-3)
     size = evidence.series(weight.site, "l2")[half:]

@@ -32,6 +32,8 @@ HIGH_START = 10.0
 """First loss over chance by which a swollen signal reached the answer."""
 CLEAR_DB = 40.0
 """Growth that is told of even where the training has learnt, if the first loss shows it too."""
+CLEAR_START = 100.0
+"""First loss over chance with which any growth is told of even there."""
 IN_TIME = 0.85
 """A recurrent state that swells is mostly known by its gradient, which stands first."""
 
@@ -58,7 +60,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     grown, site, message, details = _growth(evidence)
     ratio = progress.initial / progress.chance if progress.chance > 0 else np.nan
     shows = bool(ratio > HIGH_START)
-    if grown < SWOLLEN_DB or (progress.good and not (shows and grown > CLEAR_DB)):
+    clear = ratio > CLEAR_START or (shows and grown > CLEAR_DB)
+    if grown < SWOLLEN_DB or (progress.good and not clear):
         return
     strength = max((grown - SWOLLEN_DB) / 12.0, 1.0 if shows else 0.0)
     yield Finding(

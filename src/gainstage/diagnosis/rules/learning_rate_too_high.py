@@ -35,6 +35,9 @@ JUMP = 2.0
 TURNING = -0.5
 """Cosine of successive gradients, median over weights and steps of the window."""
 WINDOW = 50
+SILENCED_DB = -40.0
+"""Fall of the gradients, median over the weights, from the first step to those after the window, of
+a training that has learnt nothing: the steps have thrown it to where no slope is left."""
 
 
 @rule(
@@ -62,12 +65,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     predicted = worst(evidence.predicted_share[:WINDOW])
     ratio = worst(evidence.rate[:WINDOW])
     turning = median(np.array([median(w.cosine[:WINDOW]) for w in evidence.weights]))
-    votes = {
-        "jump": np.log2(max(jump, 1e-9) / JUMP),
-        "predicted": np.log2(max(np.nan_to_num(predicted), 1e-9) / PREDICTED),
-        "ratio": np.log2(max(np.nan_to_num(ratio), 1e-9) / RATIO),
-        "turning": 4 * (TURNING - np.nan_to_num(turning)),
-    }
+    fall = _fall(evidence) if progress.failed else 0.0
+    votes = _votes(jump, predicted, ratio, turning, fall)
     strength = float(sum(np.clip(vote, -1.0, 2.0) for vote in votes.values()))
     if sum(vote > 0 for vote in votes.values()) < 2 or strength <= 0:
         return
@@ -82,12 +81,13 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         if evidence.weights
         else "",
         since_step=evidence.step_at(min(start, len(evidence.steps) - 1)),
-        message=_message(jump, predicted, ratio),
+        message=_message(jump, predicted, ratio, fall),
         evidence={
             "loss_peak_over_start": jump,
             "predicted_decrease_over_loss": predicted,
             "update_over_weight": ratio,
             "gradient_cosine": turning,
+            "gradient_fall_db": fall,
             "learning_rate": median(evidence.run("lr")),
         },
         threshold={
@@ -95,8 +95,36 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "predicted_decrease_over_loss": PREDICTED,
             "update_over_weight": RATIO,
             "gradient_cosine": TURNING,
+            "gradient_fall_db": SILENCED_DB,
         },
     )
+
+
+def _votes(
+    jump: float, predicted: float, ratio: float, turning: float, fall: float
+) -> dict[str, float]:
+    """How far each sign is beyond its threshold, in its own units; negative if it is below."""
+    votes = {
+        "jump": float(np.log2(max(jump, 1e-9) / JUMP)),
+        "predicted": float(np.log2(max(np.nan_to_num(predicted), 1e-9) / PREDICTED)),
+        "ratio": float(np.log2(max(np.nan_to_num(ratio), 1e-9) / RATIO)),
+        "turning": 4 * (TURNING - float(np.nan_to_num(turning))),
+    }
+    if fall < SILENCED_DB:  # gradients of a network that has fallen silent do not turn
+        votes["silenced"] = (SILENCED_DB - fall) / 20
+        votes["turning"] = max(votes["turning"], 0.0)
+    return votes
+
+
+def _fall(evidence: Evidence) -> float:
+    """By how much the gradients have fallen since the first step, in dB: median over weights."""
+    falls = []
+    for weight in evidence.weights:
+        first, after = evidence.first(weight.grad), weight.grad[WINDOW : 2 * WINDOW]
+        late = median(after) if np.isfinite(after).any() else evidence.late(weight.grad)
+        if first > 0 and np.isfinite(late):
+            falls.append(20 * float(np.log10(max(late / first, 1e-9))))
+    return min(median(np.array(falls)), 0.0) if falls else 0.0
 
 
 def _since(evidence: Evidence, scale: float, votes: Mapping[str, float]) -> int:
@@ -133,12 +161,14 @@ def worst(values: NDArray[np.float64], steps: int = 5) -> float:
     return float(np.median(windows, axis=1).max())
 
 
-def _message(jump: float, predicted: float, ratio: float) -> str:
+def _message(jump: float, predicted: float, ratio: float, fall: float) -> str:
     parts = [f"Early on a step changes the weights by {ratio:.1%} of their size"]
     if predicted > PREDICTED:
         parts.append(f"promises to gain {_times(predicted)} the whole loss")
     if jump > JUMP:
         parts.append(f"and the loss rose to {_times(jump)} its start")
+    if fall < SILENCED_DB:
+        parts.append(f"and soon the gradients are {-fall:.0f} dB weaker")
     return ", ".join(parts) + "."
 
 

@@ -70,7 +70,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     creeping = typical <= LOG_RATIO and not agreement < AGREEMENT
     rate = evidence.run("lr")
     used_up = bool(median(rate) <= USED_UP * np.nanmax(rate, initial=0.0))
-    starved = progress.failed and typical <= LOST and used_up
+    starved = typical <= LOST and used_up  # most of the steps changed nothing at all
     if not starved and (fastest > FORGIVEN or promised > PROMISE):
         return
     if not (creeping or barren or starved):
@@ -85,7 +85,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         confidence=0.5 if converged else sure,
         site=slowest.site.name,
         since_step=evidence.step_at(0),
-        message=_message(typical, promised) + (_fall(rate) if used_up else ""),
+        message=_message(typical, promised, starved=starved) + (_fall(rate) if used_up else ""),
         evidence={
             **({RATIO: typical, f"{RATIO}_fastest": fastest} if ratios else {}),
             "promised_share_of_loss": promised,
@@ -109,7 +109,9 @@ def _unmoved(evidence: Evidence) -> bool:
     return median(np.array(late)) > UNMOVED * median(np.array(first))
 
 
-def _message(typical: float, promised: float) -> str:
+def _message(typical: float, promised: float, *, starved: bool) -> str:
+    if starved:
+        return "Most steps are lost to rounding."
     if not np.isfinite(typical):
         return (
             f"All steps together promise to remove only {promised:.1%} of the loss, and the "

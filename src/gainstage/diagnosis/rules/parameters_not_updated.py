@@ -30,32 +30,42 @@ from gainstage.records import Finding
 PULL = 1e-6
 """Elasticity above which a gradient would move a weight, if anybody applied it."""
 PATIENCE = 5
+_REPLACED = (
+    " The optimiser was made before this layer and holds the one that it has replaced: make the "
+    "optimiser afterwards."
+)
 
 
 @rule("parameters-not-updated", may_cause=("learning-rate-too-low", "loss-not-decreasing"))
 def check(evidence: Evidence) -> Iterable[Finding]:
     """Look for weights with a gradient whose update is exactly zero at every step."""
-    if evidence.progress.good or len(evidence.steps) < PATIENCE:
+    if len(evidence.steps) < PATIENCE:
         return
-    stuck = [w for w in evidence.weights if _stuck(w)]
-    if not stuck:
+    facts = evidence.recording.info.facts.get("replaced")
+    replaced = facts if isinstance(facts, list) else []
+    stuck = [w for w in evidence.weights if _stuck(w, since_replaced=w.site.name in replaced)]
+    stuck_replaced = [w for w in stuck if w.site.name in replaced]
+    if evidence.progress.good:  # frozen on purpose, unless the optimiser has its predecessor
+        stuck = stuck_replaced
+    elif not stuck:
         yield from _cleared(evidence)
+    if not stuck:
         return
     all_of_them = len(stuck) == len(evidence.weights)
     names = [w.site.name for w in stuck]
     some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
     yield Finding(
         code="parameters-not-updated",
-        severity="error",
+        severity="warning" if evidence.progress.good else "error",
         confidence=0.95 if len(evidence.steps) >= 4 * PATIENCE else 0.7,
         site=names[0],
-        since_step=evidence.step_at(0),
+        since_step=evidence.step_at(_moved_last(stuck[0])),
         message=(
             "No weight ever changes, although all receive a gradient."
             if all_of_them
             else f"{some} never change, although they receive a gradient at every step."
         )
-        + _unlisted(evidence, names),
+        + (_REPLACED if stuck_replaced else _unlisted(evidence, names)),
         evidence={
             "weights_stuck": len(stuck),
             "weights_trained": len(evidence.weights) - len(stuck),
@@ -106,12 +116,19 @@ def _cleared(evidence: Evidence) -> Iterable[Finding]:
     )
 
 
-def _stuck(weight: Weight) -> bool:
-    update = weight.ratio[np.isfinite(weight.ratio)]
-    with_grad = weight.grad > 0
+def _moved_last(weight: Weight) -> int:
+    """Position after the last step that changed it."""
+    moved = np.flatnonzero(np.nan_to_num(weight.ratio))
+    return int(moved[-1]) + 1 if len(moved) else 0
+
+
+def _stuck(weight: Weight, *, since_replaced: bool) -> bool:
+    begin = _moved_last(weight) if since_replaced else 0
+    update = weight.ratio[begin:][np.isfinite(weight.ratio[begin:])]
+    with_grad = weight.grad[begin:] > 0
     return (
         len(update) >= PATIENCE
         and not update.any()
         and bool(with_grad.mean() > 0.5)
-        and median(weight.elasticity) > PULL
+        and median(weight.elasticity[begin:]) > PULL
     )
