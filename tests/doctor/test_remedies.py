@@ -1,6 +1,7 @@
 """From findings to candidates: each code has its entry, the order, the control, the yardstick."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,11 @@ def test_what_is_suggested_can_be_injected(code, op):
 )
 def test_the_first_choice_is_the_change_that_names_the_fault(code, first):
     assert names(candidates([finding(code)], recording("relu"), 3))[0] == [first]
+
+
+def test_a_schedule_that_has_used_up_the_rate_is_left_out_first():
+    starved = replace(finding("learning-rate-too-low"), evidence={"used_up_by_schedule": True})
+    assert names(candidates([starved], recording("relu"), 3))[0] == ["hold-learning-rate"]
 
 
 @pytest.mark.parametrize("code", ["loss-not-decreasing", "train-eval-gap", "none"])

@@ -21,6 +21,14 @@ for x, y in data:
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
     opt.step()  # step
 """
+SCHEDULES = """
+sched = torch.optim.lr_scheduler.StepLR(opt, 5)
+self.plateau = ReduceLROnPlateau(opt)
+def after():
+    self.plateau.step(loss)
+clock.step()
+sched.step()
+"""
 TRAINER = """\
 import argparse
 import torch
@@ -115,6 +123,11 @@ def lines(tmp_path, monkeypatch):
                 "+if all(grad is None or torch.isfinite(grad).all() for grad in grads):",
                 "+opt.step()",
             ],
+        ),
+        (
+            MODULE + SCHEDULES,
+            Change.of("hold-learning-rate"),
+            ["-sched.step()", "-self.plateau.step(loss)", "+pass"],
         ),
         (
             MODULE,
@@ -273,6 +286,7 @@ def test_two_changes_are_one_diff(lines):
     [
         (MODULE, Change.of("standardise-input")),
         (MODULE, Change.of("train-mode")),  # no eval() to take back
+        (MODULE, Change.of("hold-learning-rate")),  # there is no schedule
         (TRAINER, Change.of("drop-weight-decay")),  # there is none
         (TRAINER, Change.of("unclip")),
         (TRAINER, Change.of("reinitialise", activation="relu", recurrent=())),  # Net is elsewhere

@@ -27,6 +27,34 @@ def test_the_softmax_before_cross_entropy_is_unwound():
     assert torch.allclose(torch.autograd.grad(got, logits)[0], gradient, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "moved",
+    [
+        lambda p: p.reshape(-1, 3),
+        lambda p: p.transpose(0, 1).flatten(0, 1),
+        lambda p: p[torch.tensor([[True, False], [True, True]])],
+        lambda p: p.view(4, 3).contiguous().clone(),
+        lambda p: p[:, 0],
+    ],
+)
+def test_a_softmax_is_known_behind_views_and_selections(moved):
+    logits = torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    rows = moved(logits)
+    wanted = F.cross_entropy(rows, torch.arange(len(rows)) % 3)
+    with change("remove-softmax"):
+        got = F.cross_entropy(moved(logits.softmax(-1)), torch.arange(len(rows)) % 3)
+    assert got.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_a_softmax_written_out_by_hand_is_unwound():
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3]], requires_grad=True)
+    with change("remove-softmax"):
+        got = F.cross_entropy(
+            logits.exp() / logits.exp().sum(1, keepdim=True), torch.tensor([1, 2])
+        )
+    assert got.item() == pytest.approx(F.cross_entropy(logits, torch.tensor([1, 2])).item())
+
+
 def test_the_sigmoid_before_a_loss_of_logits_is_unwound():
     logits, target = torch.tensor([1.5, -2.0], requires_grad=True), torch.tensor([1.0, 1.0])
     wanted = F.binary_cross_entropy_with_logits(logits, target)

@@ -103,6 +103,12 @@ NO_DECAY: Final = Candidate(
     (Change.of("drop-weight-decay"),),
     "Give the optimiser weight_decay=0, or a value some orders of magnitude smaller.",
 )
+HOLD: Final = Candidate(
+    "no schedule that lowers the rate",
+    (Change.of("hold-learning-rate"),),
+    "Leave the schedule out, or let it fall over the whole training: step it once an epoch if its "
+    "numbers count epochs.",
+)
 DISTURBED: Final = Candidate(
     "weights disturbed by a tenth",
     (Change.of("disturb-weights", share=0.1),),

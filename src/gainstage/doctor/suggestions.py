@@ -13,6 +13,7 @@ from gainstage.doctor.repertoire import (
     CALIBRATE,
     DAMP,
     GUARD,
+    HOLD,
     KEEP_GRADIENTS,
     KEEP_GRAPH,
     LEAKY,
@@ -138,6 +139,10 @@ def _too_fast(finding: Finding, run: Recording) -> Iterable[Candidate]:
 
 
 def _too_slow(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    if finding.evidence.get("used_up_by_schedule"):
+        yield HOLD
+        yield rate(10.0, run)
+        return
     fastest = finding.evidence.get("log10_update_over_weight_fastest")
     typical = finding.evidence.get("log10_update_over_weight", fastest)
     lacking = LIVELY - float(typical) if typical is not None else 2.0

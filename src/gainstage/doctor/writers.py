@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +12,9 @@ from gainstage.doctor import activation_writers, model_writers
 from gainstage.doctor.candidates import Change
 from gainstage.doctor.site import Site, is_number, name_of
 from gainstage.doctor.source import Edit
+
+_SCHEDULE: Final = re.compile(r"LR$|^ReduceLROnPlateau$|^CosineAnnealing")
+"""Classes of ``torch.optim.lr_scheduler``."""
 
 Writer = Callable[[Change, Site], list[Edit]]
 """The edits that make a change; none where it cannot be said in a few."""
@@ -213,6 +217,24 @@ def _unclip(change: Change, site: Site) -> list[Edit]:
     return [site.source.without(statement) for statement in found]
 
 
+def _hold(change: Change, site: Site) -> list[Edit]:
+    """No step of any schedule that the file makes."""
+    del change
+    source = site.source
+    schedules = {
+        source.segment(target)
+        for made in source.all(ast.Assign)
+        if isinstance(made.value, ast.Call) and _SCHEDULE.search(name_of(made.value.func))
+        for target in made.targets
+    }
+    stepped = {f"{name}.step" for name in schedules}
+    return [
+        source.without(statement)
+        for statement in source.all(ast.Expr)
+        if isinstance(statement.value, ast.Call) and source.segment(statement.value.func) in stepped
+    ]
+
+
 def _train(change: Change, site: Site) -> list[Edit]:
     """``model.train()`` before the statement that calls the module whose ``eval()`` is called."""
     del change
@@ -236,6 +258,7 @@ def _train(change: Change, site: Site) -> list[Edit]:
 
 WRITERS: Final[dict[str, Writer]] = {
     "scale-learning-rate": _rate,
+    "hold-learning-rate": _hold,
     "drop-weight-decay": _decay,
     "zero-gradients": _zero,
     "keep-gradients": _keep_gradients,

@@ -39,6 +39,7 @@ _PASSES_ON: Final = frozenset(
         "Unsqueeze",
         "Slice",
         "Select",
+        "Index",
         "Clone",
         "ToCopy",
         "Alias",
@@ -215,6 +216,17 @@ def squashed_twice(roots: Sequence[Tensor]) -> dict[str, str]:
                 seen.add(parent)
                 pending.append(parent)
     return {}
+
+
+def made_by(tensor: Tensor) -> str:
+    """What computed a tensor, behind views and copies: ``Softmax``; ``""`` for a leaf.
+
+    Example:
+        >>> import torch
+        >>> made_by(torch.ones(2, 3, requires_grad=True).softmax(1).reshape(3, 2))
+        'Softmax'
+    """
+    return "" if tensor.grad_fn is None else _name(_without_views(tensor.grad_fn))
 
 
 def _without_views(node: Any) -> Any:

@@ -71,9 +71,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     rate = evidence.run("lr")
     used_up = bool(median(rate) <= USED_UP * np.nanmax(rate, initial=0.0))
     starved = typical <= LOST and used_up  # most of the steps changed nothing at all
-    if not starved and (fastest > FORGIVEN or promised > PROMISE):
-        return
-    if not (creeping or barren or starved):
+    moving = fastest > FORGIVEN or promised > PROMISE
+    if not starved and (moving or not (creeping or barren)):
         return
     sure = max(confidence(typical, LOG_RATIO, -0.4) if ratios else 0.8, 0.6 if barren else 0.0)
     # a training that is gone on with may have learnt before: how far it has to go is not known
@@ -92,7 +91,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
             "gradient_cosine": agreement,
             "loss_start": progress.initial,
             "loss_end": progress.late,
-            "learning_rate": median(evidence.run("lr")),
+            "learning_rate": median(rate),
+            **({"used_up_by_schedule": True} if used_up else {}),
         },
         threshold={
             RATIO: LOG_RATIO,
