@@ -18,6 +18,7 @@ from torch.nn.modules import module as global_module
 from torch.optim import optimizer as global_optimizer
 
 from gainstage.probe import graph
+from gainstage.torch_private import flattened, functional_gradients, inside_transform
 
 Function: TypeAlias = Callable[..., Any]
 Group: TypeAlias = dict[str, Any]
@@ -174,11 +175,28 @@ def weighted_backwards(weigh: Callable[[list[Tensor]], float]) -> Iterator[None]
 
         return wrapper
 
-    with (
-        replaced(torch.autograd, "backward", backward),
-        replaced(torch.autograd, "grad", grad),
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(replaced(torch.autograd, "backward", backward))
+        stack.enter_context(replaced(torch.autograd, "grad", grad))
+        where = functional_gradients()
+        if where is not None:
+            stack.enter_context(replaced(*where, lambda original: _weighted(original, weigh)))
         yield
+
+
+def _weighted(original: Function, weigh: Callable[[list[Tensor]], float]) -> Function:
+    """``torch.func.grad`` and its like, of which a training takes the outermost."""
+
+    def wrapper(function: Any, argnums: Any, has_aux: bool, *given: Any) -> Any:
+        inside = inside_transform()
+        grads, answer = original(function, argnums, has_aux, *given)
+        if inside:
+            return grads, answer
+        factor = weigh([answer[0] if has_aux else answer])
+        leaves, _, rebuild = flattened(grads)
+        return rebuild([factor * leaf for leaf in leaves]), answer
+
+    return wrapper
 
 
 @contextmanager

@@ -35,6 +35,21 @@ def test_updates_by_hand_are_scaled_by_their_gradients(how):
     assert grad.item() == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize("has_aux", [False, True])
+def test_gradients_by_torch_func_are_scaled_and_the_loss_is_not(has_aux):
+    def loss(w, x):
+        value = (w["a"] * x).sum()
+        return (value, x) if has_aux else value
+
+    w, x = {"a": torch.ones(2)}, torch.tensor([3.0, 4.0])
+    with change("scale-learning-rate", factor=0.1):
+        grads, answer = torch.func.grad_and_value(loss, has_aux=has_aux)(w, x)
+        each = torch.func.vmap(torch.func.grad(lambda v: (3 * v).sum()))(torch.ones(2, 1))
+    torch.testing.assert_close(grads, {"a": 0.1 * x})
+    assert (answer[0] if has_aux else answer) == 7.0
+    assert each.tolist() == [[3.0], [3.0]]
+
+
 def test_a_gradient_that_is_differentiated_again_is_left_alone():
     w = torch.full((1,), 2.0, requires_grad=True)
     with change("scale-learning-rate", factor=0.1):
