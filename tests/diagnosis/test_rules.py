@@ -225,6 +225,18 @@ def test_a_frozen_layer_is_not_disconnected_and_a_short_phase_is_none():
     assert of("disconnected-parameters", short) == ()
 
 
+def test_a_graph_that_is_cut_in_a_later_phase_is_told_of_and_a_head_that_had_its_turn_is_not():
+    layer = np.arange(6)[:, None]
+    cut = np.where((layer < 3) & (T > 80), np.nan, 0.5)
+    (found,) = of("disconnected-parameters", Chain(loss=flat_loss(), grad_l2=cut))
+    assert found.severity == "error"
+    assert found.since_step == 81
+    assert "since step 81" in found.message
+    turn = np.where((layer > 3) & (T > 80), np.nan, 0.5)
+    assert of("disconnected-parameters", Chain(loss=flat_loss(), grad_l2=turn)) == ()
+    assert of("disconnected-parameters", Chain(grad_l2=cut)) == ()
+
+
 def test_parameters_that_a_gradient_reaches_later_are_connected():
     grads = np.where(T > 150, 0.5, np.where(np.arange(6)[:, None] < 3, np.nan, 0.5))
     chain = Chain(loss=flat_loss(), grad_l2=grads, ratio=UNMOVED)

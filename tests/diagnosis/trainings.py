@@ -351,6 +351,14 @@ SICK = {
             run={"lr": 0.1 * 0.7**T},
         ),
     ),
+    "a rate that its schedule has nearly used up while the loss fell": (
+        "learning-rate-too-low",
+        Chain(
+            loss=np.maximum(2.3 - 0.02 * T, 1.5),
+            ratio=1e-3 * np.maximum(0.9**T, 1e-3),
+            run={"lr": 0.1 * np.maximum(0.9**T, 1e-3)},
+        ),
+    ),
     "steps after which there is no slope": (
         "learning-rate-too-high",
         Chain(
@@ -479,6 +487,11 @@ HEALTHY = {
     "plain": Chain(),
     "learns though a layer stands still from some step on": Chain(
         ratio=np.where((np.arange(6)[:, None] == 5) & (T > 60), 0.0, 1e-3)
+    ),
+    "a rate that has fallen by decades once the loss stood at its noise": Chain(
+        loss=np.where(T < 4, 2.0, 1.5) + np.random.default_rng(1).normal(0, 0.1, STEPS),
+        ratio=1e-3 * np.maximum(0.9**T, 1e-3),
+        run={"lr": 0.1 * np.maximum(0.9**T, 1e-3)},
     ),
     "a rate that has fallen by decades, and it has learnt": Chain(
         ratio=1e-2 * 0.7**T + 1e-20, run={"lr": 0.1 * 0.7**T}

@@ -88,6 +88,10 @@ def test_a_loss_of_raw_scores_that_is_given_probabilities(loss, found):
     assert squashed_twice([loss()]) == (dict(zip(("loss", "input"), found, strict=False)))
 
 
+def _huber(d):
+    return torch.where(d.abs() < 1, 0.5 * d * d, d.abs() - 0.5)
+
+
 COLUMN = torch.ones(8, 3) @ torch.ones(3, 1, requires_grad=True)
 ROW, SHARED = torch.arange(8.0), torch.zeros(8, requires_grad=True)
 
@@ -102,6 +106,8 @@ ROW, SHARED = torch.arange(8.0), torch.zeros(8, requires_grad=True)
         (lambda: ((COLUMN - ROW) ** 2).mean(), ("a difference", "8 x 1", "8")),
         (lambda: 0.5 * (ROW - COLUMN).square().sum() / 8, ("a difference", "8 x 1", "8")),
         (lambda: (ROW[:, None] - COLUMN[:, 0]).abs().mean(), ("a difference", "8", "8 x 1")),
+        (lambda: _huber(COLUMN - ROW).mean(), ("a difference", "8 x 1", "8")),
+        (lambda: (COLUMN - ROW).clamp(-1, 1).square().mean(), ("a difference", "8 x 1", "8")),
         (lambda: F.mse_loss(COLUMN[:, 0], ROW), ()),
         (lambda: F.mse_loss(COLUMN, ROW[:, None]), ()),
         (lambda: ((COLUMN - 3.0) ** 2).mean(), ()),

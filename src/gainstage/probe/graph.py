@@ -49,6 +49,7 @@ _PASSES_ON: Final = frozenset(
 
 _ARITHMETIC: Final = frozenset(
     {"Mean", "Sum", "Pow", "Abs", "Mul", "Div", "Add", "Neg", "Sqrt", "View", "Squeeze"}
+    | {"Where", "Clamp", "ClampMin", "ClampMax", "Minimum", "Maximum"}
 )
 """What makes a loss of differences."""
 

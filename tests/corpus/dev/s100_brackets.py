@@ -1,4 +1,5 @@
 """Transformer classifier of bracket strings (well-formed, or which kind of error)."""
+
 import random
 import torch
 import torch.nn as nn
@@ -29,7 +30,9 @@ class Net(nn.Module):
         super().__init__()
         self.e = nn.Embedding(6, d)
         self.p = nn.Embedding(L, d)
-        self.t = nn.TransformerEncoder(nn.TransformerEncoderLayer(d, 4, 64, dropout=0.0, batch_first=True), 2)
+        self.t = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(d, 4, 64, dropout=0.0, batch_first=True), 2
+        )
         self.c = nn.Linear(d, 3)
 
     def forward(self, x):

@@ -10,10 +10,16 @@ class Encoder(nn.Module):
     def __init__(self, classes):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(512, 64), nn.ReLU(),
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(512, 64),
+            nn.ReLU(),
         )
         self.head = nn.Linear(64, classes)
 
@@ -48,9 +54,11 @@ target = DataLoader(TensorDataset(x[~low], y[~low] - 5), 64, shuffle=True)
 model = Encoder(5)
 run(model, source, torch.optim.Adam(model.parameters(), lr=1e-3), 6, "source")
 
-opt = torch.optim.Adam([
-    {"params": model.body.parameters(), "lr": 5e-5},
-    {"params": model.head.parameters(), "lr": 1e-2},
-])
+opt = torch.optim.Adam(
+    [
+        {"params": model.body.parameters(), "lr": 5e-5},
+        {"params": model.head.parameters(), "lr": 1e-2},
+    ]
+)
 model.head = nn.Linear(64, 5)
 run(model, target, opt, 14, "target")

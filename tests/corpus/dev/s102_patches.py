@@ -1,4 +1,5 @@
 """Patch transformer on 8x8 digits."""
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
@@ -12,9 +13,12 @@ class PatchViT(nn.Module):
         self.patch = nn.Conv2d(1, dim, patch, patch)
         self.cls = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
         self.pos = nn.Parameter(torch.randn(1, 17, dim) * 0.02)
-        layer = nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.0, activation="gelu",
-                                           batch_first=True, norm_first=True)
-        self.enc = nn.TransformerEncoder(layer, depth, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
+        layer = nn.TransformerEncoderLayer(
+            dim, heads, 2 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.enc = nn.TransformerEncoder(
+            layer, depth, norm=nn.LayerNorm(dim), enable_nested_tensor=False
+        )
         self.head = nn.Linear(dim, classes)
 
     def forward(self, x):
@@ -30,8 +34,10 @@ def loaders(batch=64):
     y = torch.tensor(d.target)
     p = torch.randperm(len(x))
     tr, te = p[:1408], p[1408:]
-    return (DataLoader(TensorDataset(x[tr], y[tr]), batch, shuffle=True),
-            DataLoader(TensorDataset(x[te], y[te]), 256))
+    return (
+        DataLoader(TensorDataset(x[tr], y[tr]), batch, shuffle=True),
+        DataLoader(TensorDataset(x[te], y[te]), 256),
+    )
 
 
 @torch.no_grad()

@@ -4,8 +4,15 @@ from sklearn.datasets import make_classification
 from torch.func import functional_call, grad_and_value
 
 torch.manual_seed(9)
-Xn, yn = make_classification(n_samples=3000, n_features=20, n_informative=8, n_clusters_per_class=3,
-                             weights=[0.7], class_sep=1.2, random_state=4)
+Xn, yn = make_classification(
+    n_samples=3000,
+    n_features=20,
+    n_informative=8,
+    n_clusters_per_class=3,
+    weights=[0.7],
+    class_sep=1.2,
+    random_state=4,
+)
 X = torch.tensor(Xn, dtype=torch.float32)
 X = (X - X.mean(0)) / X.std(0)
 y = torch.tensor(yn, dtype=torch.float32)
@@ -48,4 +55,6 @@ for step in range(1500):
 with torch.no_grad():
     out = functional_call(module, params, (Xte,))
     pred = (out > 0.0).float()
-    print(f"accuracy {(pred == yte).float().mean():.3f} bce {objective(params, Xte, yte).item():.4f}")
+    print(
+        f"accuracy {(pred == yte).float().mean():.3f} bce {objective(params, Xte, yte).item():.4f}"
+    )

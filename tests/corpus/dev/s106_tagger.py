@@ -1,4 +1,5 @@
 """Toy POS tagger: BiLSTM over sentences from a small hand-written grammar."""
+
 import random
 import torch
 import torch.nn as nn
@@ -39,8 +40,8 @@ def batch(n):
     x = torch.zeros(n, L, dtype=torch.long)
     y = torch.full((n, L), -100)
     for i, (a, b) in enumerate(rows):
-        x[i, :len(a)] = torch.tensor(a)
-        y[i, :len(b)] = torch.tensor(b)
+        x[i, : len(a)] = torch.tensor(a)
+        y[i, : len(b)] = torch.tensor(b)
     return x, y
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gainstage.diagnosis.evidence import Evidence
 from gainstage.diagnosis.rule import rule
@@ -39,29 +40,44 @@ are among the lost; a head or expert that waits for its turn comes later in its 
 
 @rule("disconnected-parameters", may_cause=("learning-rate-too-low", "loss-not-decreasing"))
 def check(evidence: Evidence) -> Iterable[Finding]:
-    """Look for parameters without a gradient at any step while others have one."""
+    """Look for parameters without a gradient at any step while others have one.
+
+    Or at any late step, where a training has several phases: there only a cut graph is told of,
+    for a head may have had its turn.
+    """
+    late = len(evidence.steps) * 2 // 3
+    yield from list(_lost(evidence, 0)) or _lost(evidence, late)
+
+
+def _lost(evidence: Evidence, begin: int) -> Iterable[Finding]:
+    """Those that none has reached from a position on."""
     offered = [s for s in evidence.recording.sites if s.kind == "weight"]
-    sites = [site for site in offered if _offered(evidence, site) >= STEPS]
-    lost = [site for site in sites if not _reached(evidence, site)]
+    sites = [site for site in offered if _offered(evidence, site, begin) >= STEPS]
+    lost = [site for site in sites if not len(_reached(evidence, site, begin))]
     if not lost or len(lost) == len(sites):
         return
     share = sum(map(_size, lost)) / max(sum(map(_size, sites)), 1)
     upstream = sites[0] in lost
     good = evidence.progress.good
-    if share < SHARE or (good and not upstream):
+    if share < SHARE or ((good or begin) and not upstream) or (good and begin):
         return
     names = [site.name for site in lost]
     some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
     where = "all that follows them has one" if upstream else "the optimiser owns them"
+    ever = [index for site in lost for index in _reached(evidence, site, 0)]
+    since = int(max(ever)) + 1 if ever else 0
+    never = (
+        f"have received no gradient since step {evidence.step_at(since)}"
+        if ever
+        else "never received a gradient"
+    )
     yield Finding(
         code="disconnected-parameters",
         severity="error" if upstream and not good else "warning",
         confidence=CUT if upstream else UNUSED,
         site=names[0],
-        since_step=evidence.step_at(0),
-        message=(
-            f"{some} never received a gradient, though {where}: {share:.0%} of what it is to train."
-        ),
+        since_step=evidence.step_at(since),
+        message=f"{some} {never}, though {where}: {share:.0%} of what it is to train.",
         evidence={
             "share_of_elements": share,
             "parameters_without_gradient": len(lost),
@@ -72,14 +88,15 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     )
 
 
-def _offered(evidence: Evidence, site: Site) -> int:
+def _offered(evidence: Evidence, site: Site, begin: int) -> int:
     """Number of steps at which an optimiser could have changed the parameter."""
-    return int(np.isfinite(evidence.series(site, "rms")).sum())
+    return int(np.isfinite(evidence.series(site, "rms")[begin:]).sum())
 
 
-def _reached(evidence: Evidence, site: Site) -> bool:
+def _reached(evidence: Evidence, site: Site, begin: int) -> NDArray[np.intp]:
+    """Positions from `begin` on at which a gradient came."""
     grad = evidence.recording.site(site.name, "grad")
-    return bool(np.isfinite(evidence.series(grad, "rms")).any())
+    return np.flatnonzero(np.isfinite(evidence.series(grad, "rms")[begin:]))
 
 
 def _size(site: Site) -> int:

@@ -40,6 +40,9 @@ LOST = -7.5
 USED_UP = 0.01
 """Share of its highest value to which a schedule has brought the rate in most steps. Under a rate
 that stayed, weights that stand still have no gradient any more, which is another fault."""
+FADED, ERRORS, STILL = 0.1, 2.0, 0.05
+"""A rate that has faded, and by how much the loss must fall from the third quarter of the steps
+before to the fourth: so many standard errors, and such a share of itself."""
 LITTLE = 0.1
 """A first loss below it may be that of a network that has learnt, where chance is not known."""
 UNMOVED = 0.5
@@ -54,13 +57,9 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     progress = evidence.progress
     if progress.good or progress.steps < 20 or not evidence.weights:
         return
-    # an update lost to rounding is the smallest of all; if none ever comes, that is another fault
-    known = [w.ratio[np.isfinite(w.ratio)] for w in evidence.weights]
-    if not any(r.any() for r in known):
-        return
-    # what began at zero is as small as its steps: nothing follows from their ratio
-    told = [r for r, w in zip(known, evidence.weights, strict=True) if (w.rms[:1] != 0).all()]
-    ratios = [np.log10(np.maximum(r, NOTHING)) for r in told if r.any()]
+    if not any(np.nan_to_num(w.ratio).any() for w in evidence.weights):
+        return  # no update ever comes: another fault
+    ratios = _ratios(evidence)
     fastest = max((float(np.percentile(r, 90)) for r in ratios), default=-np.inf)
     typical = median(np.array([median(r) for r in ratios]))
     promised = float(np.nansum(evidence.predicted_share)) * evidence.spacing
@@ -70,7 +69,8 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     creeping = typical <= LOG_RATIO and not agreement < AGREEMENT
     rate = evidence.run("lr")
     used_up = bool(median(rate) <= USED_UP * np.nanmax(rate, initial=0.0))
-    starved = typical <= LOST and used_up  # most of the steps changed nothing at all
+    # most of the steps changed nothing at all, or nearly, and there was more to gain
+    starved = used_up and (typical <= LOST or (typical <= LOG_RATIO and _cut_short(evidence)))
     moving = fastest > FORGIVEN or promised > PROMISE
     if not starved and (moving or not (creeping or barren)):
         return
@@ -102,6 +102,29 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     )
 
 
+def _ratios(evidence: Evidence) -> list[Floats]:
+    """Logarithms of update over weight; an update lost to rounding is the smallest of all.
+
+    What began at zero is as small as its steps, and left out: nothing follows from their ratio.
+    """
+    told = [w.ratio[np.isfinite(w.ratio)] for w in evidence.weights if (w.rms[:1] != 0).all()]
+    return [np.log10(np.maximum(ratio, NOTHING)) for ratio in told if ratio.any()]
+
+
+def _cut_short(evidence: Evidence) -> bool:
+    """Whether the loss still fell, beyond its noise, when a schedule took the rate away."""
+    rate = evidence.run("lr")
+    alive = int(np.flatnonzero(rate >= FADED * np.nanmax(rate))[-1] * evidence.spacing) + 1
+    loss = evidence.recording.run_values("loss")[alive // 2 : alive].astype(np.float64)
+    early, late = np.array_split(loss[np.isfinite(loss)], 2)
+    if min(len(early), len(late)) < 2:
+        return False
+    error = float(
+        np.hypot(early.std(ddof=1) / len(early) ** 0.5, late.std(ddof=1) / len(late) ** 0.5)
+    )
+    return float(early.mean() - late.mean()) > max(ERRORS * error, STILL * abs(float(late.mean())))
+
+
 def _unmoved(evidence: Evidence) -> bool:
     """Whether gradients are what they were: near a minimum they have vanished."""
     late = [evidence.late(w.grad) for w in evidence.weights]
@@ -111,7 +134,7 @@ def _unmoved(evidence: Evidence) -> bool:
 
 def _message(typical: float, promised: float, *, starved: bool) -> str:
     if starved:
-        return "Most steps are lost to rounding."
+        return f"A step changes the weights by 1 part in {10**-typical:,.0f} (median)."
     if not np.isfinite(typical):
         return (
             f"All steps together promise to remove only {promised:.1%} of the loss, and the "
