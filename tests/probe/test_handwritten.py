@@ -322,6 +322,25 @@ def test_it_looks_at_the_first_backwards_and_then_at_powers_of_two():
     assert looked(Handwritten(), called=True) == [*range(1, 9), 16, 32, 64, *powers]
 
 
+@pytest.mark.parametrize("kind", [*NUMBERS, *CLASSIFIED])
+def test_to_look_changes_no_bit(watching_everything, kind):
+    loss, _ = {**NUMBERS, **CLASSIFIED}[kind]
+
+    def trained():
+        net = Net()
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss(net()).backward()
+            optimizer.step()
+        return net.w.detach(), torch.get_rng_state()
+
+    alone = trained()
+    with watching_everything():
+        watched = trained()
+    assert all(map(torch.equal, alone, watched))
+
+
 def test_a_checkpoint_is_not_run_again_to_look(watching_everything):
     net, calls = Net(), []
 
