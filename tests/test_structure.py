@@ -80,6 +80,7 @@ COVERED_BY = {
         "init/test_prediction.py",
     ),
     "sinks/reading.py": "sinks/test_outlet.py",  # plain data, handed on there
+    "probe/listeners.py": "probe/test_functions.py",  # what the function tap reports to
     "probe/settings.py": "probe/test_watch.py",  # what watch is told
     "bench/playing.py": "bench/benches/test_page.py",  # a part of that bench
     "bench/nets.py": "init/test_prediction.py",  # their levels are predicted there

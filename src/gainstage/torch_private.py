@@ -128,6 +128,24 @@ def default_store() -> Any:
     return None if find is None else find()
 
 
+def node_number(node: Any) -> int:
+    """Which node of the graph this is, among those that its thread has made.
+
+    Fallback: -1, which means that it is not known.
+    """
+    number = getattr(node, "_sequence_nr", None)
+    return -1 if number is None else int(number())
+
+
+def exponent_of(node: Any) -> object:
+    """The exponent of a power by a plain number, from its node of the graph; None for others.
+
+    Fallback: None; a square that is written as a power is then not known to be one.
+    """
+    # an exponent that is a tensor was saved as one: to read it may call hooks
+    return getattr(node, "_saved_exponent", None) if node.name() == "PowBackward0" else None
+
+
 _graph_task: Callable[[], int] = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gainstage.interventions import Change, applied
+from gainstage.probe.criterion import Criterion
 from gainstage.probe.functions import FunctionTap
 
 
@@ -116,6 +117,7 @@ def test_a_loss_that_a_trial_has_changed_keeps_its_chance_level():
         guard=SimpleNamespace(call=lambda tap, act, *args: act(*args)),
         loss_output=lambda function, *_: heard.append(function),
         inside_module=lambda: True,
+        criterion=Criterion(),
     )
     original = F.cross_entropy
     with change("remove-softmax"), FunctionTap(listener):

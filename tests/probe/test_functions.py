@@ -10,6 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from gainstage.probe.functions import FunctionTap
+from gainstage.probe.listeners import OnlyLosses
+from gainstage.probe.probe import Probe
+from gainstage.probe.sink import MemorySink
+
 CALLS = {
     "relu": [F.relu, torch.relu, lambda x: x.relu(), lambda x: F.relu(x, inplace=True)],
     "tanh": [F.tanh, torch.tanh, lambda x: x.tanh(), lambda x: x.clone().tanh_()],
@@ -217,3 +222,14 @@ def test_functional_stages_keep_their_names_after_forwards_without_a_backward(wa
     assert sorted(seen.names("output")) == sorted(names)
     for name in names:
         assert seen.values(name, "output", "count") == [2.0 if name[0] == "b" else 8.0] * 4
+
+
+def test_a_listener_to_losses_alone_hears_of_those_that_are_written_out():
+    x, y, w = torch.randn(8, 3), torch.randn(8, 1), torch.randn(3, 1, requires_grad=True)
+    forward = Probe(MemorySink()).forward
+    with FunctionTap(OnlyLosses(forward)):
+        loss = (torch.relu(x @ w) - y).pow(2).mean()
+        F.mse_loss(x @ w, y)
+    assert forward.criterion.written.read(loss).value == float(loss.detach())
+    assert forward.criterion.facts["loss"] == "mse_loss"
+    assert not forward.stages.layers()

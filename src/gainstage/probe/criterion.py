@@ -12,6 +12,8 @@ from torch import Tensor
 
 from gainstage.probe.arguments import CLASSIFICATION, DISTANCES, looked_at
 from gainstage.probe.graph import value_of, value_there
+from gainstage.probe.handwritten import Handwritten
+from gainstage.probe.lossgraph import Reading
 from gainstage.probe.recorder import Recorder
 
 REGRESSION: Final[frozenset[Callable[..., Any]]] = DISTANCES | {
@@ -37,6 +39,10 @@ class Criterion:
     entropy of the labels seen so far (with label smoothing mixed in); numbers: the same loss
     function at the mean target per column; probabilities: at the mean rate. Targets that are
     trained themselves have no such constant: they may come to meet any.
+
+    Attributes:
+        facts: what the run shows of its loss.
+        written: looks at losses that the script writes out itself.
     """
 
     def __init__(self) -> None:
@@ -46,6 +52,7 @@ class Criterion:
         self._calls: list[tuple[float, float]] = []
         self._seen = 0
         self.facts: dict[str, Any] = {}
+        self.written = Handwritten()
 
     def saw(
         self,
@@ -69,7 +76,7 @@ class Criterion:
             # no loss that ends at zero; or the best constant depends on each batch's weights
             chance = math.nan
         elif function in CLASSIFICATION:
-            chance = self._entropy(prediction, target, kwargs)
+            chance = self._of_classes(prediction, target, kwargs)
         else:
             chance = self._constant(function, prediction, target, kwargs)
         self._calls.append((float(loss.detach()), chance))
@@ -82,6 +89,12 @@ class Criterion:
             weights: one gradient for all, one for each, or None.
             recorder: where the numbers go; later, if the loss is on another device.
         """
+        called = bool(self._calls)
+        if not called and weights is None and len(roots) == 1:
+            found = self.written.read(roots[0])
+            if found is not None:
+                self._calls.append((found.value, self._of(found)))
+        self.written.over(roots, called=called)
         there = None if self._calls else value_there(roots, weights)
         if there is not None:
             recorder.later(there, lambda found: recorder.add_loss(float(found[0]), float(found[0])))
@@ -125,10 +138,22 @@ class Criterion:
             return chance + (loss - value)
         return math.nan
 
-    def _entropy(self, prediction: Tensor, target: Tensor, kwargs: dict[str, Any]) -> float:
+    def _of(self, found: Reading) -> float:
+        """The chance loss where the script computes the loss itself; NaN where it is zero."""
+        self.facts["loss"] = found.function.__name__
+        if not found.classes:
+            chance = self._at_mean(found.function, found.target, {"reduction": "sum"})
+        elif found.target.is_floating_point():
+            counts = found.target.double().reshape(-1, found.classes).sum(0)
+            chance = self._entropy(counts) * (found.target.numel() // found.classes)
+        else:
+            labels = found.target.reshape(-1)
+            counts = torch.bincount(labels, minlength=found.classes).double()
+            chance = self._entropy(counts) * labels.numel()
+        return found.scale * chance if chance > 0 else math.nan
+
+    def _of_classes(self, prediction: Tensor, target: Tensor, kwargs: dict[str, Any]) -> float:
         classes = prediction.shape[1] if prediction.dim() > 1 else prediction.shape[0]
-        if self._counts is None or self._counts.numel() != classes:
-            self._counts = torch.zeros(classes, dtype=torch.float64)
         if target.is_floating_point():
             rows = target.detach().double().movedim(min(1, target.dim() - 1), -1)
             counts = rows.reshape(-1, classes).sum(0).cpu()
@@ -139,13 +164,19 @@ class Criterion:
             labels = labels[labels != kwargs.get("ignore_index", -100)]
             counts = torch.bincount(labels.long(), minlength=classes).double()
             n = labels.numel()
+        entropy = self._entropy(counts, float(kwargs.get("label_smoothing", 0.0) or 0.0))
+        return entropy * (n if kwargs.get("reduction") == "sum" else 1)
+
+    def _entropy(self, counts: Tensor, smoothing: float = 0.0) -> float:
+        """Of the classes seen so far, with a batch's counts: [C]."""
+        classes = len(counts)
+        if self._counts is None or self._counts.numel() != classes:
+            self._counts = torch.zeros(classes, dtype=torch.float64)
         self._counts += counts
         self.facts["classes"] = classes
         share = self._counts / self._counts.sum()
-        smoothing = float(kwargs.get("label_smoothing", 0.0) or 0.0)
         share = (1 - smoothing) * share + smoothing / classes
-        entropy = float(-(share * share.clamp_min(1e-300).log()).sum())
-        return entropy * (n if kwargs.get("reduction") == "sum" else 1)
+        return float(-(share * share.clamp_min(1e-300).log()).sum())
 
     def _constant(
         self,
@@ -161,6 +192,12 @@ class Criterion:
                 self.facts["targets"] = "trained"
                 return math.nan
             target = prediction
+        return self._at_mean(function, target, kwargs)
+
+    def _at_mean(
+        self, function: Callable[..., Any], target: Tensor, kwargs: dict[str, Any]
+    ) -> float:
+        """A loss of numbers at the mean of those seen so far."""
         rows = target.detach().double()
         rows = rows.reshape(rows.shape[0] if rows.dim() else 1, -1)
         total = rows.sum(0)

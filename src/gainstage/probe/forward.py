@@ -171,11 +171,11 @@ class Forward:
     def _without_grad(
         self, module: nn.Module, place: Place, tensor: Tensor, given: Tensor | None
     ) -> None:
-        if not module.training:
-            if place.takes_data and given is not None and not given.is_nested:
-                self.stages.evaluation.compare(place.layer(), given)
-        elif tensor.is_floating_point():  # a checkpoint's first pass: only its place is kept
-            self._recorder.order(place.layer())
+        self.criterion.written.ran_apart()
+        if module.training and tensor.is_floating_point():  # a checkpoint's first pass, maybe
+            self._recorder.order(place.layer())  # only its place is kept
+        elif not module.training and place.takes_data and given is not None and not given.is_nested:
+            self.stages.evaluation.compare(place.layer(), given)
 
     def stages_of(self, model: nn.Module) -> Iterator[nn.Module]:
         """The modules that are measured: the outermost stages of a model."""

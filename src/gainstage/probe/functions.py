@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import FunctionType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,8 @@ from typing_extensions import Self, override
 
 from gainstage.probe import fastpaths, rectifiers
 from gainstage.probe.criterion import LOSSES
-from gainstage.probe.guard import Guard
+from gainstage.probe.handwritten import CUTS, PARTS
+from gainstage.probe.listeners import Listener
 from gainstage.probe.rectifiers import Rectifiers
 from gainstage.torch_private import has_function_modes, remove_function_mode
 
@@ -117,42 +118,6 @@ NORMS: Final[dict[Function, str]] = {
 }
 
 
-class Listener(Protocol):
-    """What the function tap reports to, under its guard."""
-
-    guard: Guard
-
-    def function_output(self, op: str, tensor: Tensor) -> None:
-        """An activation, a norm or attention returned `tensor`."""
-
-    def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
-        """A product with a bare parameter returned `tensor`."""
-
-    def loss_output(self, function: Function, args: Any, kwargs: Any, tensor: Tensor) -> None:
-        """A loss function returned `tensor`."""
-
-    def inside_module(self) -> bool:
-        """Whether a measured module is running, which stands for what it calls."""
-
-
-class OnlyLosses:
-    """Stands for a listener that wants to know of loss functions and of nothing else."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.guard = listener.guard
-        self.loss_output = listener.loss_output
-
-    def function_output(self, op: str, tensor: Tensor) -> None:
-        """Not wanted."""
-
-    def product_output(self, op: str, parameter: Tensor, tensor: Tensor, args: Any) -> None:
-        """Not wanted."""
-
-    def inside_module(self) -> bool:
-        """As if some module stood for every call."""
-        return True
-
-
 class FunctionTap(TorchFunctionMode):
     """Sees every torch function called on this thread while active, and reports a few kinds."""
 
@@ -160,6 +125,7 @@ class FunctionTap(TorchFunctionMode):
         super().__init__()
         self._listener = listener
         self.guard = listener.guard
+        self._written = listener.criterion.written
         self._derived: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor]]] = {}
         self._rectifiers = Rectifiers()
         self._thread = 0
@@ -199,8 +165,11 @@ class FunctionTap(TorchFunctionMode):
                 func = func.__wrapped__
             try:
                 handler = _HANDLERS.get(func)
+                part = self._written.looking and func in PARTS
             except Exception:  # noqa: BLE001 - a callable without a hash is none of ours
                 return result
+            if part and not self._left and (result.requires_grad or func in CUTS):
+                self.guard.call("loss", self._written.saw, func, args, kwargs, result)
             if handler is not None and not self._left:
                 tap = "loss" if func in LOSSES else "function"
                 self.guard.call(tap, self._report, handler, func, args, kwargs, result)

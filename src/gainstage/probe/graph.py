@@ -153,7 +153,7 @@ def broadcast(roots: Sequence[Tensor]) -> dict[str, str]:
     seen: set[Any] = set(pending)
     while pending and len(seen) < _NEAR_ROOT:
         node = pending.pop(0)
-        name = _name(node)
+        name = operation_of(node)
         parents = [parent for parent, _ in node.next_functions if parent is not None]
         if name in _DISTANCES and len(parents) == 1 and len(node.next_functions) == 2:
             told = _outer(name, node, parents[0])
@@ -168,12 +168,12 @@ def broadcast(roots: Sequence[Tensor]) -> dict[str, str]:
 
 def _outer(name: str, node: Any, parent: Any) -> dict[str, str]:
     """The shapes, where a vector became a table by meeting a constant."""
-    spread = parent if _name(parent) == "Expand" else node
+    spread = parent if operation_of(parent) == "Expand" else node
     source = parent.next_functions[0][0] if spread is parent else parent
     shape, whole = _shape(source), _shape(spread)
     length = max(shape, default=0)
     vector = length > 1 and sorted(shape) in ([length], [1, length])
-    if not vector or whole != (length, length) or _name(source).startswith("torch::"):
+    if not vector or whole != (length, length) or operation_of(source).startswith("torch::"):
         return {}
     other = (length,) if shape == (length, 1) else (length, 1)
     told = [" x ".join(map(str, one)) for one in (shape, other)]
@@ -206,10 +206,10 @@ def squashed_twice(roots: Sequence[Tensor]) -> dict[str, str]:
     seen: set[Any] = set(pending)
     while pending and len(seen) < _NEAR_ROOT:
         node = pending.pop(0)
-        loss = _TAKES_SCORES.get(_name(node))
+        loss = _TAKES_SCORES.get(operation_of(node))
         parents = [parent for parent, _ in node.next_functions if parent is not None]
         if loss is not None and parents:
-            squash = _SQUASHES.get(_name(_without_views(parents[0])))
+            squash = _SQUASHES.get(operation_of(_without_views(parents[0])))
             if squash is not None and not (loss == "nll_loss" and squash == "sigmoid"):
                 return {"loss": loss, "input": squash}
         for parent in parents:
@@ -232,12 +232,12 @@ def made_by(tensor: Tensor) -> str:
 
 def _without_views(node: Any) -> Any:
     """The node that computed what views and copies pass on."""
-    while _name(node) in _PASSES_ON and node.next_functions and node.next_functions[0][0]:
+    while operation_of(node) in _PASSES_ON and node.next_functions and node.next_functions[0][0]:
         node = node.next_functions[0][0]
     return node
 
 
-def _name(node: Any) -> str:
+def operation_of(node: Any) -> str:
     """What a node of the graph computes: its class without the ending."""
     return str(node.name()).partition("Backward")[0]
 

@@ -106,7 +106,8 @@ class Session:
             # before the probe, which then sees what comes of the changes
             self._taps.enter_context(self._changed())
             from gainstage.probe import taps  # noqa: PLC0415
-            from gainstage.probe.functions import FunctionTap, OnlyLosses  # noqa: PLC0415
+            from gainstage.probe.functions import FunctionTap  # noqa: PLC0415
+            from gainstage.probe.listeners import OnlyLosses  # noqa: PLC0415
             from gainstage.probe.probe import Probe  # noqa: PLC0415
 
         self.info.versions["torch"] = torch.__version__

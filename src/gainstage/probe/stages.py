@@ -22,6 +22,7 @@ from gainstage.sketch import rows
 from gainstage.sketch.elsewhere import is_elsewhere
 from gainstage.sketch.pool import Pool
 from gainstage.sketch.reader import kind_of
+from gainstage.sketch.tensors import version_of
 
 _CHARTS: Final = 16
 """Courses of a backward pass that are remembered."""
@@ -93,7 +94,7 @@ class Stages:
         self.listen(entry, tensor)
         self._last = weakref.ref(tensor)
         self._last_pointer = pool.pointer
-        self._last_version = _version(tensor)
+        self._last_version = version_of(tensor)
         if self.feeding:
             self._look_closer(entry, tensor, self._last)
         return entry
@@ -248,7 +249,7 @@ class Stages:
     def _is_last(self, tensor: Tensor) -> bool:
         """Whether a tensor is, or is another view of, what was read last."""
         last = self._last()
-        if last is None or _version(last) != self._last_version:
+        if last is None or version_of(last) != self._last_version:
             return False
         if last is tensor:
             return True
@@ -269,8 +270,3 @@ def _is_readable(tensor: Tensor | None) -> TypeGuard[Tensor]:
 
 def _is_floating(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and not tensor.is_nested
-
-
-def _version(tensor: Tensor) -> int:
-    """How often a tensor was changed in place; 0 where torch does not count."""
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch's own counter

@@ -107,6 +107,11 @@ def unreadable(tensor: Tensor) -> str:
     return ""
 
 
+def version_of(tensor: Tensor) -> int:
+    """How often a tensor was changed in place; 0 where torch does not count."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch's own counter
+
+
 def _plain(tensor: Tensor) -> tuple[Tensor, int]:
     """A dense, real, flat tensor of a dtype that numpy has, and the number of implicit zeros."""
     total = 0
