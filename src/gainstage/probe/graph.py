@@ -227,7 +227,7 @@ def made_by(tensor: Tensor) -> str:
         >>> made_by(torch.ones(2, 3, requires_grad=True).softmax(1).reshape(3, 2))
         'Softmax'
     """
-    return "" if tensor.grad_fn is None else _name(_without_views(tensor.grad_fn))
+    return "" if tensor.grad_fn is None else operation_of(_without_views(tensor.grad_fn))
 
 
 def _without_views(node: Any) -> Any:
