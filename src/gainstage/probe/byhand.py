@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from torch import Tensor, nn
 
 from gainstage.probe.gradients import any_left
 from gainstage.probe.leaves import Leaves
 from gainstage.probe.parameters import Parameters
+from gainstage.probe.rates import FirstUpdate
+from gainstage.probe.recorder import Recorder
 from gainstage.probe.steppers import Steppers
 
 
@@ -27,6 +31,7 @@ class ByHand:
         self._parameters = parameters
         self._steppers = steppers
         self.leaves = Leaves(parameters.labels)
+        self._first = FirstUpdate()
         self._held: set[str] = set()  # names, for a script may make new tensors of them
 
     def hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
@@ -36,6 +41,8 @@ class ByHand:
             grads: gradients that were returned rather than accumulated, with their leaves.
         """
         owned = self._steppers.owned()
+        if owned:
+            self._first.forget()
         if self.leaves.ids <= owned:
             self._held = set()
             return
@@ -52,6 +59,13 @@ class ByHand:
         self._held = {self._parameters.labels.of(leaf).name for leaf in loose}
         if loose:
             self._parameters.before(loose, returned)
+        if not (owned or self._first.over):
+            slopes = [(leaf, returned.get(id(leaf), leaf.grad)) for leaf in loose]
+            self._first.keep(
+                (self._parameters.labels.of(leaf).name, leaf, grad)
+                for leaf, grad in slopes
+                if grad is not None
+            )
 
     def held(self) -> list[Tensor]:
         """Those whose weights are kept, or what has taken their place."""
@@ -63,6 +77,24 @@ class ByHand:
     def were_stepped(self, held: Sequence[Tensor]) -> bool:
         """Whether the script changed any of them."""
         return any(self._parameters.changed(leaf) for leaf in held)
+
+    def first_step(self, held: Sequence[Tensor], recorder: Recorder) -> dict[str, Any]:
+        """What the first step by hand was made with, as facts; none of any other.
+
+        A script may change its rate later, where we do not see it, and seldom does its decay.
+
+        Args:
+            held: the leaves after the step.
+            recorder: gets the decay.
+        """
+        if self._first.over:
+            return {}
+        labels = self._parameters.labels
+        rates = self._first.infer((labels.of(leaf).name, leaf) for leaf in held)
+        if rates is None:
+            return {}
+        recorder.put_run(weight_decay=rates.weight_decay)
+        return {"inferred": asdict(rates)}
 
     def are_stale(self, held: Sequence[Tensor]) -> bool:
         """Whether gradients that a step by hand has used are still there for the next."""
