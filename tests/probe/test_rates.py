@@ -185,6 +185,17 @@ def test_the_decay_is_that_of_the_weights_which_decay():
     assert found.weight_decay == pytest.approx(0.02, rel=1e-3)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_is_no_decay(seed):
+    generator = torch.Generator().manual_seed(seed)
+    weights = [torch.randn(50, generator=generator) for _ in range(6)]
+    for w in weights:
+        w.grad = 0.02 * torch.randn(50, generator=generator)
+    found = _found(lambda ws: [w.sub_(0.005 * w.grad) for w in ws], weights)
+    assert found is not None
+    assert found.weight_decay == 0
+
+
 def test_one_weight_alone_proves_nothing():
     assert _found(lambda ws: ws[0].sub_(0.1 * ws[0].grad), _weights()[:1]) is None
 

@@ -35,6 +35,8 @@ NOISY: Final = 0.03
 """What may be left with it."""
 CERTAIN: Final = 4.0
 """Standard errors that a decay must be above, to be one."""
+FAINT: Final = 1e-6
+"""What it must be above besides."""
 NO_DECAY: Final = 1e-3
 """A decay that is not seen is none where one of this size would have been."""
 
@@ -109,23 +111,26 @@ def infer(updates: Sequence[Update]) -> Rates | None:
 
 
 def _agreed(fits: list[tuple[float, float, float]], asked: int) -> tuple[float, float] | None:
-    """Rate and decay on which weights agree, of rates, decays and errors of those that fit."""
+    """Rate and decay on which weights agree, of rates, decays and margins of those that fit."""
     if len(fits) < max(2, asked / 2):
         return None
-    lr, decay, error = np.array(fits).T
-    seen = np.abs(decay) > np.maximum(CERTAIN * error, 1e-6)
+    lr, decay, margin = np.array(fits).T
+    seen = np.abs(decay) > np.maximum(margin, FAINT)
     if not seen.any():
-        unseen = CERTAIN * error < NO_DECAY
+        unseen = margin < NO_DECAY
         return (float(np.median(lr[unseen])), 0.0) if unseen.sum() >= 2 else None
     usual = float(np.median(decay[seen]))
-    agree = seen & (np.abs(decay - usual) <= np.maximum(AGREED * usual, CERTAIN * error))
+    agree = seen & (np.abs(decay - usual) <= np.maximum(AGREED * usual, margin))
     if usual <= 0 or agree.sum() < max(2, seen.sum() / 2):
         return None
     return float(np.median(lr[agree])), usual
 
 
 def _fit(direction: Floats, update: Update) -> tuple[float, float, float] | None:
-    """Rate, decay and the decay's standard error, if an update is made of these two exactly."""
+    """Rate, decay, and how far the decay may be off, if an update is made of these two exactly.
+
+    At the worst, rounding goes along with the weight.
+    """
     change = update.after - update.before
     fit = _least_squares(change, direction, update.before)
     if fit is None:
@@ -134,7 +139,8 @@ def _fit(direction: Floats, update: Update) -> tuple[float, float, float] | None
     size, lost = _rms(change), update.eps * _rms(update.before)
     if left > min(INEXACT * size + lost, NOISY * size) or along >= 0:
         return None
-    return -along / update.kept, shrink / along * update.kept, error / -along * update.kept
+    margin = max(CERTAIN * error, update.eps)
+    return -along / update.kept, shrink / along * update.kept, margin / -along * update.kept
 
 
 def _least_squares(y: Floats, a: Floats, b: Floats) -> tuple[float, float, float, float] | None:
