@@ -130,7 +130,8 @@ class RunInfo:
         seconds: wall time from the first to the last frame.
         probe_seconds: how much of that was spent in the probe.
         facts: what was learned of the training: ``optimizers``, ``loss`` (the function's name),
-            ``classes``, and ``made``: ``file:line`` of the first ``optimizer``, ``backward`` and
+            ``classes``, ``inferred`` (``lr``, ``weight_decay`` and ``decoupled`` of a first update
+            by hand), and ``made``: ``file:line`` of the first ``optimizer``, ``backward`` and
             ``step``.
         rank: number of the process that wrote the file, where a training has several; None for a
             whole training, of one process or merged.

@@ -68,6 +68,28 @@ def test_a_rule_holds_its_peace_on_next_to_nothing(code):
         assert len(list(diagnose(chain.recording(), [code]))) <= 1
 
 
+def test_a_decay_that_was_inferred_is_told_as_such():
+    told, inferred, plain = (
+        diagnose(SICK[name][1].recording(), ["excessive-weight-decay"])[0]
+        for name in (
+            "turned around before a normalisation",
+            "turned around by hand",
+            "weights melt away",
+        )
+    )
+    # sqrt(0.03 * 0.1); the weights end at a quarter
+    assert told.message == (
+        "Weight decay of 0.1 at a rate of 0.03 has shrunk the weights to 0.25 of their size, "
+        "until each step turned them by 0.055 of their length."
+    )
+    assert inferred.message == told.message.replace(
+        "0.03 has", "0.03 (inferred from the first update) has"
+    )
+    numbers = {key: pytest.approx(value) for key, value in told.evidence.items()}
+    assert inferred.evidence == {**numbers, "inferred_from": "the first update"}
+    assert {"turn_per_step", "inferred_from"}.isdisjoint(plain.evidence)
+
+
 def test_a_dying_since_names_the_step():
     found = diagnose(Chain(loss=flat_loss(), dead=after(40, 0.1, 0.9)).recording())
     assert found[0].since_step == 40

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gainstage.records import Event
@@ -21,6 +23,16 @@ def after(step: int, before: float, then: float) -> np.ndarray:
 def broken_loss(at: int) -> np.ndarray:
     return np.where(at > T, falling_loss(), np.nan)
 
+
+BY_SGD = {"loss": "cross_entropy", "optimizers": ["SGD"]}
+# short weights before a normalisation: the gradient grows as they shrink, and keeps up
+SPUN = Chain(
+    loss=falling_loss(2.3, 1.4),
+    weight_rms=0.1 * np.maximum(0.97**T, 0.25),
+    grad_l2=1.0,
+    ratio=0.05,
+    predicted_share=0.1,
+)
 
 SICK = {
     "ranks that step their own ways": (
@@ -267,6 +279,29 @@ SICK = {
             facts={"loss": "cross_entropy", "optimizers": ["AdamW"]},
         ),
     ),
+    "turned around before a normalisation": (
+        "excessive-weight-decay",
+        replace(SPUN, run={"weight_decay": 0.1, "lr": 0.03}, facts=BY_SGD),
+    ),
+    "turned around by hand": (
+        "excessive-weight-decay",
+        replace(
+            SPUN,
+            run={"weight_decay": after(1, 0.1, np.nan)},
+            facts={"loss": "cross_entropy", "inferred": {"lr": 0.03, "decoupled": False}},
+        ),
+    ),
+    "decoupled by hand": (
+        "excessive-weight-decay",
+        Chain(
+            loss=flat_loss(),
+            weight_rms=0.1 * 0.97**T,
+            ratio=0.031,
+            predicted_share=1e-3,
+            run={"weight_decay": after(1, 30.0, np.nan)},
+            facts={"loss": "cross_entropy", "inferred": {"lr": 1e-3, "decoupled": True}},
+        ),
+    ),
     "at the bottom of float16": (
         "gradient-underflow",
         Chain(loss=flat_loss(), dtype="float16", backward_db=-130.0, grad_zeros=0.7),
@@ -484,6 +519,22 @@ MILD = {
 }
 
 HEALTHY = {
+    "short weights that learn well": replace(
+        SPUN, loss=falling_loss(), run={"weight_decay": 0.1, "lr": 0.03}, facts=BY_SGD
+    ),
+    "decay that weights withstand": replace(
+        SPUN, weight_rms=0.1, run={"weight_decay": 0.1, "lr": 0.03}, facts=BY_SGD
+    ),
+    "short weights that small steps turn little": replace(
+        SPUN, ratio=0.02, run={"weight_decay": 0.1, "lr": 0.03}, facts=BY_SGD
+    ),
+    "usual decay and rate": replace(SPUN, run={"weight_decay": 5e-4, "lr": 0.1}, facts=BY_SGD),
+    "decay that Adam divides by the gradient's size": replace(
+        SPUN,
+        run={"weight_decay": 0.1, "lr": 0.03},
+        facts={"loss": "cross_entropy", "optimizers": ["Adam"]},
+    ),
+    "short weights whose rate nobody knows": replace(SPUN, run={"weight_decay": 0.1}),
     "plain": Chain(),
     "learns though a layer stands still from some step on": Chain(
         ratio=np.where((np.arange(6)[:, None] == 5) & (T > 60), 0.0, 1e-3)

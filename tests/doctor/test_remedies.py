@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gainstage.diagnosis import RULES
+from gainstage.doctor.candidates import Change
 from gainstage.doctor.remedies import candidates, controls, reserve, suggested, yardstick
 from gainstage.doctor.repertoire import activation, blocks, recurrent
 from gainstage.doctor.suggestions import SUGGESTIONS, has_remedy
@@ -133,6 +134,15 @@ def test_warnings_are_treated_only_where_there_is_no_error():
     assert names(candidates([warning], run, 1)) == [["standardise-input"]]
     both = candidates([finding("over-clipped-gradient"), warning], run, 9)
     assert ["standardise-input"] not in names(both)
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_a_decay_by_hand_is_taken_off_the_gradient_if_it_is_part_of_it(decoupled):
+    run = recording("relu")
+    run.info.facts["inferred"] = {"lr": 0.1, "weight_decay": 0.5, "decoupled": decoupled}
+    found = suggested(finding("excessive-weight-decay"), run)
+    expected = [Change.of("drop-weight-decay", decay=0.5, lr=0.1)]
+    assert [one.changes[0] for one in found] == ([] if decoupled else expected)
 
 
 @pytest.mark.parametrize(("ratio", "factor"), [(0.1, 0.1), (1.0, 0.01), (1e9, 1e-4), (0.0, 0.1)])

@@ -110,6 +110,18 @@ def by_hand(loop, i):
     return loss
 
 
+def own_momentum(loop, _):
+    loss = loop.loss()
+    loss.backward()
+    with torch.no_grad():
+        for p in loop.model.parameters():
+            buffer = loop.kept.setdefault(p, torch.zeros_like(p))
+            buffer.mul_(0.9).add_(p.grad + 1e-2 * p)
+            p.sub_(0.05 * buffer)
+            p.grad = None
+    return loss
+
+
 def two_players(loop, _):
     maker, judge = loop.model["maker"], loop.model["judge"]
     make, judging = loop.optimizers

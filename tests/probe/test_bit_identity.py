@@ -148,6 +148,7 @@ KINDS = {
     "validated": Kind(models.cnn, _images, step=loops.validated),
     "growing": Kind(_mlp, step=loops.growing),
     "updated by hand": Kind(_mlp, step=loops.by_hand, frames=1),
+    "an optimizer of its own": Kind(_mlp, optimizers=lambda _: [], step=loops.own_momentum),
     "offloaded, anomaly": Kind(_mlp, step=loops.offloaded),
     "forked workers": Kind(_mlp, step=loops.loaded),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -93,3 +94,42 @@ def test_a_layer_without_predecessor_is_none():
     loss.backward()
     by_hand.hold([])
     assert facts == {}
+
+
+def _large(n=2):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(60, generator=generator).requires_grad_() for _ in range(n)]
+
+
+def _stepped(by_hand, weights, recorder, decay=0.5):
+    loss = sum((weight**3).sum() for weight in weights)
+    by_hand.leaves.discover([loss], thoroughly=True)
+    loss.backward()
+    by_hand.hold([])
+    with torch.no_grad():
+        for weight in weights:
+            weight.sub_(0.01 * (weight.grad + decay * weight))
+            weight.grad = None
+    held = by_hand.held()
+    assert by_hand.were_stepped(held)
+    return by_hand.first_step(held, recorder)
+
+
+def test_the_first_step_tells_rate_and_decay_and_no_later_one_does():
+    recorder, by_hand, weights = Recorder(MemorySink()), _watched(), _large()
+    facts = _stepped(by_hand, weights, recorder)
+    assert facts == {
+        "inferred": {
+            "lr": pytest.approx(0.01, rel=1e-3),
+            "weight_decay": pytest.approx(0.5, rel=1e-3),
+            "decoupled": False,
+        }
+    }
+    assert recorder._now.run == {"weight_decay": facts["inferred"]["weight_decay"]}
+    assert _stepped(by_hand, weights, recorder, decay=0.25) == {}
+
+
+def test_beside_an_optimiser_nothing_is_inferred():
+    recorder, weights = Recorder(MemorySink()), [nn.Parameter(w.detach()) for w in _large(3)]
+    facts = _stepped(_watched(weights[0]), weights, recorder)
+    assert (facts, recorder._now.run) == ({}, {})

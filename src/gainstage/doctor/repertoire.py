@@ -87,6 +87,15 @@ def output(factor: float, layer: str) -> Candidate:
     )
 
 
+def no_decay(decay: float, lr: float) -> Candidate:
+    """Updates by hand without the decay, given it and the rate of the first one."""
+    return Candidate(
+        "no weight decay",
+        (Change.of("drop-weight-decay", decay=decay, lr=lr),),
+        "Leave the decay out of the update, or make it some orders of magnitude smaller.",
+    )
+
+
 STANDARDISE: Final = Candidate(
     "standardised input",
     (Change.of("standardise-input"),),

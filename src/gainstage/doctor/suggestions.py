@@ -38,6 +38,7 @@ from gainstage.doctor.repertoire import (
     clip,
     deep,
     modules,
+    no_decay,
     output,
     rate,
     rectify,
@@ -151,6 +152,16 @@ def _too_slow(finding: Finding, run: Recording) -> Iterable[Candidate]:
     yield rate(factor * 10 if factor <= 10 else factor / 10, run)
 
 
+def _decayed(finding: Finding, run: Recording) -> Iterable[Candidate]:
+    """No decay; of updates by hand, where it is a part of the gradient that can be taken off."""
+    del finding
+    inferred = run.info.facts.get("inferred")
+    if inferred is None:
+        yield NO_DECAY
+    elif not inferred["decoupled"]:
+        yield no_decay(inferred["weight_decay"], inferred["lr"])
+
+
 def _diverged(finding: Finding, run: Recording) -> Iterable[Candidate]:
     grew = float(finding.evidence.get("loss_growth_before") or 0.0) > 2
     yield from (rate(0.1, run), GUARD) if grew else (GUARD, rate(0.1, run))
@@ -224,7 +235,7 @@ SUGGESTIONS: Final[dict[str, Suggest]] = {
     "learning-rate-too-low": _too_slow,
     "parameters-not-updated": _not_updated,
     "gradients-not-zeroed": _only(ZERO),
-    "excessive-weight-decay": _only(NO_DECAY),
+    "excessive-weight-decay": _decayed,
     "over-clipped-gradient": _only(UNCLIP),
     "non-finite": _diverged,
     "softmax-before-cross-entropy": _probabilities,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from gainstage.probe.gradients import any_left
 from gainstage.probe.leaves import Leaves
 from gainstage.probe.parameters import Parameters
+from gainstage.probe.rates import FirstUpdate
+from gainstage.probe.recorder import Recorder
 from gainstage.probe.steppers import Steppers
 
 
@@ -32,6 +35,7 @@ class ByHand:
         self._steppers = steppers
         self._facts = {} if facts is None else facts
         self.leaves = Leaves(parameters.labels)
+        self._first = FirstUpdate()
         self._held: set[str] = set()  # names, for a script may make new tensors of them
 
     def hold(self, grads: Sequence[tuple[Tensor, Tensor | None]]) -> None:
@@ -41,6 +45,8 @@ class ByHand:
             grads: gradients that were returned rather than accumulated, with their leaves.
         """
         owned = self._steppers.owned()
+        if owned:
+            self._first.forget()
         if self.leaves.ids <= owned:
             self._held = set()
             return
@@ -59,6 +65,13 @@ class ByHand:
             self._parameters.before(loose, returned)
         if loose and owned and "replaced" not in self._facts:
             self._note_replaced(loose)
+        if not (owned or self._first.over):
+            slopes = [(leaf, returned.get(id(leaf), leaf.grad)) for leaf in loose]
+            self._first.keep(
+                (self._parameters.labels.of(leaf).name, leaf, grad)
+                for leaf, grad in slopes
+                if grad is not None
+            )
 
     def _note_replaced(self, loose: Sequence[Tensor]) -> None:
         """Layers made after the optimiser, which holds those that they have replaced."""
@@ -83,6 +96,24 @@ class ByHand:
     def were_stepped(self, held: Sequence[Tensor]) -> bool:
         """Whether the script changed any of them."""
         return any(self._parameters.changed(leaf) for leaf in held)
+
+    def first_step(self, held: Sequence[Tensor], recorder: Recorder) -> dict[str, Any]:
+        """What the first step by hand was made with, as facts; none of any other.
+
+        A script may change its rate later, where we do not see it, and seldom does its decay.
+
+        Args:
+            held: the leaves after the step.
+            recorder: gets the decay.
+        """
+        if self._first.over:
+            return {}
+        labels = self._parameters.labels
+        rates = self._first.infer((labels.of(leaf).name, leaf) for leaf in held)
+        if rates is None:
+            return {}
+        recorder.put_run(weight_decay=rates.weight_decay)
+        return {"inferred": asdict(rates)}
 
     def are_stale(self, held: Sequence[Tensor]) -> bool:
         """Whether gradients that a step by hand has used are still there for the next."""

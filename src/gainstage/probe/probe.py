@@ -73,8 +73,7 @@ class Probe:
         self._leaves = self._by_hand.leaves
         self._gradients = Gradients()
         self._own_work = OwnWork(self.recorder, self.guard)
-        self._skipped = False  # so far, by it
-        self._closed = False  # the step that runs makes its own gradients
+        self._skipped = self._closed = False  # so far, by it; the step makes its own gradients
         self.probe_seconds = 0.0
         """Time spent measuring, up to the last frame."""
         self._frame_seconds = -preparing_seconds()
@@ -193,9 +192,8 @@ class Probe:
             self._gradients.judge(optimizer, parameters, self.recorder)
             if self.measuring:
                 self.parameters.grade(parameters)
-        if not self.measuring:
-            return
-        self.recorder.add_run(predicted_change=self.parameters.after(parameters))
+        if self.measuring:
+            self.recorder.add_run(predicted_change=self.parameters.after(parameters))
 
     @tap("scaler")
     def before_scaler_step(self, scale: float) -> None:
@@ -231,6 +229,8 @@ class Probe:
             return
         if by_hand or (leaves_held and not last):  # at the end, the rest may simply be gone
             self.recorder.add_run(predicted_change=self.parameters.after(leaves_held))
+        if by_hand:
+            self.facts.update(self._by_hand.first_step(leaves_held, self.recorder))
         self._by_hand.over()
         self._stepped = self._evaluated = False
         self._losses = 0
