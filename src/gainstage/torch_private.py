@@ -210,9 +210,13 @@ def flattened(value: Any) -> tuple[list[Any], list[str], Callable[[list[Any]], A
         The leaves; for each the key that it has in a dictionary, or ``""``; and what puts others
         in their place.
     """
-    pairs, spec = pytree.tree_flatten_with_path(value)
-    keys = [str(getattr(path[-1], "key", "")) if path else "" for path, _ in pairs]
-    return [leaf for _, leaf in pairs], keys, lambda leaves: pytree.tree_unflatten(leaves, spec)
+    leaves, spec = pytree.tree_flatten(value)
+    try:
+        paths = [path for path, _ in pytree.tree_flatten_with_path(value)[0]]
+    except ValueError:  # a user's own kind of node, which has no keys
+        paths = [()] * len(leaves)
+    keys = [str(getattr(path[-1], "key", "")) if path else "" for path in paths]
+    return leaves, keys, lambda others: pytree.tree_unflatten(others, spec)
 
 
 def has_compiled() -> bool:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, grad, grad_and_value, jvp, vmap
+from torch.utils import _pytree as pytree
 
 import gainstage as gs
 from gainstage.probe import transforms
@@ -58,6 +59,26 @@ def test_gradients_have_the_structure_and_the_bits_of_torchs(tmp_path, argnums, 
             tmp_path, lambda t=transform: t(_bilinear, argnums=argnums)(a, b, power=power)
         )
         torch.testing.assert_close(watched, plain, rtol=0, atol=0)
+
+
+class Pair:
+    """A node of the user's own."""
+
+    def __init__(self, one, other):
+        self.one, self.other = one, other
+
+
+def test_structures_of_the_users_own_are_taken_apart(tmp_path):
+    pytree.register_pytree_node(
+        Pair, lambda pair: ([pair.one, pair.other], None), lambda parts, _: Pair(*parts)
+    )
+    plain, watched = _both(
+        tmp_path,
+        lambda: grad(lambda p: (p.one * p.other).sum())(Pair(_x(3), _x(3, seed=1))),
+    )
+    assert isinstance(watched, Pair)
+    assert watched.one.equal(plain.one)
+    assert watched.other.equal(plain.other)
 
 
 def test_what_comes_along_is_handed_out(tmp_path):
