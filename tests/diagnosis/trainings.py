@@ -425,6 +425,14 @@ SICK = {
         "loss-not-decreasing",
         Chain(loss=1.0 + np.random.default_rng(3).normal(0, 0.25, STEPS), chance=1.0),
     ),
+    "at chance to rounding, and gradients agree": (
+        "loss-not-decreasing",
+        Chain(loss=2.303 * (1 + 1e-6 * np.cos(T)), grad_cosine=0.7),
+    ),
+    "resting where a constant would do better": (
+        "loss-not-decreasing",
+        Chain(loss=2.303 + np.exp(-T / 10) + 0.5, ratio=3e-3),
+    ),
     "nan in an output": (
         "non-finite",
         Chain(loss=broken_loss(80), nan_at=("4", "output", 80)),
@@ -501,6 +509,8 @@ SICK = {
 }
 
 MILD = {
+    "at chance to rounding, and gradients agree",
+    "resting where a constant would do better",
     "signal swells a little less, and the first loss is hundreds of times chance",
     "a head made after the optimiser",
     "a stage that a penalty has silenced, and the loss fell",

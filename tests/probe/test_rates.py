@@ -157,6 +157,17 @@ def test_of_other_rules_nothing_is_claimed(name):
     assert _found(ODD[name]) is None
 
 
+def test_steps_by_the_sign_of_faint_gradients_tell_their_decay():
+    generator = np.random.default_rng(0)
+    updates = []
+    for _ in range(2):
+        weight, grad = generator.normal(size=(2, 200)) * [[0.1], [1e-9]]
+        updates.append(Update(weight, weight * 0.95 - 1e-3 * np.sign(grad), grad))
+    found = infer(updates)
+    assert found.decoupled
+    assert (found.lr, found.weight_decay) == (pytest.approx(1e-3), pytest.approx(50.0))
+
+
 def test_a_quasi_newton_step_is_no_descent():
     weights = _weights()
     first = FirstUpdate()

@@ -1,7 +1,8 @@
 """Rate and decay of updates by hand, inferred from the first one.
 
 Where the buffers of a momentum are still zero, an update by gradient descent is exactly
-``-lr (grad + decay weight)``, and AdamW's first one ``-lr (grad / (|grad| + eps) + decay weight)``.
+``-lr (grad + decay weight)``, and AdamW's first one ``-lr (grad / (|grad| + eps) + decay weight)``,
+as is Lion's with an eps of zero.
 Weight, gradient and update are known, so two numbers are left, to be found from thousands of
 elements.
 """
@@ -104,10 +105,15 @@ def infer(updates: Sequence[Update]) -> Rates | None:
     found = _agreed([fit for fit in fits if fit is not None], len(asked))
     if found is not None:
         return Rates(*found)
-    normed = [_fit(one.grad / (np.abs(one.grad) + ADAMS_EPS), one) for one in asked]
-    found = _agreed([fit for fit in normed if fit is not None], len(asked))
-    # without decay it may be one that was part of the gradient, and went with its size
-    return Rates(*found, decoupled=True) if found is not None and found[1] > 0 else None
+    for eps in (ADAMS_EPS, 0.0):  # Adam; Lion and descent by signs
+        with np.errstate(invalid="ignore"):
+            signs = [np.nan_to_num(one.grad / (np.abs(one.grad) + eps)) for one in asked]
+        normed = [_fit(sign, one) for sign, one in zip(signs, asked, strict=True)]
+        found = _agreed([fit for fit in normed if fit is not None], len(asked))
+        # without decay it may be one that was part of the gradient, and went with its size
+        if found is not None and found[1] > 0:
+            return Rates(*found, decoupled=True)
+    return None
 
 
 def _agreed(fits: list[tuple[float, float, float]], asked: int) -> tuple[float, float] | None:

@@ -26,13 +26,16 @@ from gainstage.diagnosis.rule import rule
 from gainstage.records import Finding
 
 STEPS = 100
+ABOVE, RESTING = 1.2, 0.1
+"""Late loss over chance, and share of the whole descent that the last quarter still made, of a loss
+that rests where a constant would do better."""
 NEAR = 0.05
 """Distance from chance, as a share of it, that counts as being there."""
 
 
 @rule("loss-not-decreasing", fallback=True)
 def check(evidence: Evidence) -> Iterable[Finding]:
-    """Ask whether the loss starts at chance, ends there, and did not move between."""
+    """Ask whether the loss starts at chance, ends there and did not move, or rests above it."""
     progress = evidence.progress
     chance = progress.chance
     if progress.steps < STEPS or not (np.isfinite(chance) and chance > 0):
@@ -40,9 +43,11 @@ def check(evidence: Evidence) -> Iterable[Finding]:
     room = NEAR * chance
     there = abs(progress.late - chance) < room and chance - progress.best < room + _noise(evidence)
     started = progress.initial < 2 * chance
+    above = progress.late > ABOVE * chance and progress.falling < RESTING
     optimizers = len(evidence.recording.info.facts.get("optimizers", ["one"]))
-    if not there or not started or optimizers > 1:
+    if not (above or (there and started)) or optimizers > 1:
         return
+    rests = "rests above" if above else "is still"
     yield Finding(
         code="loss-not-decreasing",
         severity="warning",
@@ -50,7 +55,7 @@ def check(evidence: Evidence) -> Iterable[Finding]:
         site="loss",
         since_step=evidence.step_at(0),
         message=(
-            f"After {progress.steps} steps the loss is still that of a constant prediction "
+            f"After {progress.steps} steps the loss {rests} that of a constant prediction "
             f"({progress.late:.3g}; chance {chance:.3g}), while the scales are fine: look at the "
             "data and the labels."
         ),

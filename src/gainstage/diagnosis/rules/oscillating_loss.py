@@ -62,6 +62,8 @@ HARM = 0.03
 PERIODIC, ERRORS = 0.3, 5.0
 """Correlation of the loss with itself some steps before: of parts that return in the same order. It
 must also be so many standard errors away from 0, where independent batches are."""
+ABOVE = 1.1
+"""Loss over chance at one batch in twenty; one that rests at chance is above it by rounding."""
 AGREEING = 0.3
 """Cosine of successive gradients: neighbours in a sorted order ask for the same."""
 AGAIN = 0.8
@@ -134,7 +136,7 @@ class Swing:
     @property
     def returning(self) -> bool:
         """Above chance again and again, at the same places of each pass through the data."""
-        return self.peaks > 1.0 and self.turning > AGREEING and self.period > self.periodic
+        return self.peaks > ABOVE and self.turning > AGREEING and self.period > self.periodic
 
     @property
     def rolling(self) -> bool:
