@@ -183,6 +183,12 @@ SICK = {
         "exploding-gradient",
         Chain(loss=falling_loss(500.0, 400.0), grad_l2=50_000.0),
     ),
+    "swelling that the first step has turned off": (
+        "exploding-gradient",
+        Chain(
+            loss=flat_loss(), grad_l2=np.where(T < 1, 2000.0, 0.5), ratio=np.where(T < 1, 0.9, 2e-3)
+        ),
+    ),
     "nothing but the loss is odd": ("loss-not-decreasing", Chain(loss=flat_loss())),
     "steps that promise nothing": (
         "learning-rate-too-low",

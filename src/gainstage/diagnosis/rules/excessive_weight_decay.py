@@ -31,8 +31,9 @@ from gainstage.diagnosis.evidence import Evidence, Floats, Weight, median
 from gainstage.diagnosis.rule import confidence, rule
 from gainstage.records import Finding
 
-PULL = 1.0
-"""Decay over gradient, in the second half of the training, for the median weight."""
+PULL = 0.7
+"""Decay over gradient, in the second half of the training, for the median weight. In balance it is
+one, or less by what noise adds to the gradient's length."""
 SHRUNK = 0.5
 """Size of the median weight at the end, over its start."""
 TURN = 0.04

@@ -41,6 +41,8 @@ UNROLLED = 8
 """Uses of a parameter within a step that make a simulation: there is no other weight then."""
 BORN = 10.0
 """Elasticity before the first step at which such a growth matters."""
+ALONE = 1000.0
+"""The same in a training that failed, of which no growth is known: a fused recurrent layer's."""
 
 SURE, SECOND = 0.9, 0.7
 """Of a growth that the network was born with: a poor initialisation stands above it, and so does a
@@ -122,14 +124,17 @@ def _born(moving: list[Weight], evidence: Evidence) -> Iterable[Finding]:
     depth, in_time = _backwards(evidence), evidence.in_time("output_grad")
     time = in_time.db if in_time else 0.0
     grown = max((depth - GROWN_DB) / 10.0, (time - TIME_DB) / 10.0)
-    if not (elasticity >= BORN and grown >= 0):
+    alone = elasticity >= ALONE and evidence.progress.failed
+    if not (elasticity >= BORN and (grown >= 0 or alone)):
         return
-    strength = grown + float(np.log2(elasticity / BORN)) / 2
+    strength = max(grown, 0.0) + float(np.log2(elasticity / BORN)) / 2
     forward = evidence.signal_gain
     sure = SECOND if forward is not None and forward.highest > SWOLLEN_DB else SURE
     along = "stages"
     if in_time is not None and (time - TIME_DB) > (depth - GROWN_DB):
         along = f"{in_time.calls} calls of {in_time.name}"
+    most = time if along != "stages" else depth
+    grows = f"the gradient grows by {most:.0f} dB on its way back through the {along}, and "
     yield Finding(
         code="exploding-gradient",
         severity="error",
@@ -137,9 +142,8 @@ def _born(moving: list[Weight], evidence: Evidence) -> Iterable[Finding]:
         site=worst.site.name,
         since_step=evidence.step_at(0),
         message=(
-            f"Before training the gradient grows by {time if along != 'stages' else depth:.0f} dB "
-            f"on its way back through the {along}, and the loss is {elasticity:.0f} times more "
-            f"sensitive to {worst.site.name} than a well-scaled network's."
+            f"Before training {grows if grown >= 0 else ''}the loss is {elasticity:.0f} times "
+            f"more sensitive to {worst.site.name} than a well-scaled network's."
         ),
         evidence={
             "elasticity_at_start": elasticity,
