@@ -405,9 +405,19 @@ SICK = {
         Chain(
             loss=np.where(T < 30, 3.5, flat_loss()),
             grad_l2=np.where(T < 30, 0.5, 1e-4),
-            ratio=np.where(T < 30, 0.25, 1e-5),
+            ratio=np.where(T < 30, 0.15, 1e-5),
             predicted_share=np.where(T < 30, 0.9, 1e-5),
             grad_cosine=0.4,
+        ),
+    ),
+    "decay that noise in the gradient seems to outweigh": (
+        "excessive-weight-decay",
+        Chain(
+            loss=flat_loss(2.1),
+            weight_rms=np.maximum(0.1 * 0.97**T, 0.03),
+            grad_l2=0.056,
+            run={"weight_decay": 0.05, "lr": 0.01},
+            facts={"loss": "cross_entropy", "optimizers": ["Adam"]},
         ),
     ),
     "a head made after the optimiser": (

@@ -64,6 +64,14 @@ def test_the_sigmoid_before_a_loss_of_logits_is_unwound():
     assert got.item() == pytest.approx(wanted.item(), rel=1e-4)
 
 
+def test_a_sigmoid_is_known_behind_views():
+    logits, target = torch.tensor([[1.5], [-2.0]], requires_grad=True), torch.tensor([1.0, 1.0])
+    wanted = F.binary_cross_entropy_with_logits(logits.squeeze(1), target)
+    with change("remove-softmax"):
+        got = F.binary_cross_entropy_with_logits(torch.sigmoid(logits).squeeze(1), target)
+    assert got.item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
 def test_a_yardstick_has_the_value_of_the_logits_and_the_gradient_of_the_script():
     logits, target = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True), torch.tensor([1])
     own = F.cross_entropy(logits.softmax(1), target)

@@ -311,6 +311,21 @@ def test_the_slope_along_the_data_is_no_step(tmp_path):
     assert len(gs.open(run.path).recording.steps) == 5
 
 
+def test_the_slope_along_the_data_is_no_step_without_an_optimiser_either(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+    with gs.watch(net, (), dir=tmp_path) as run:
+        for _ in range(5):
+            slope = grad(lambda at: net(at).sum())(torch.rand(1))
+            (slope - 1).square().sum().backward()
+            with torch.no_grad():
+                for p in net.parameters():
+                    if p.grad is not None:
+                        p.sub_(0.1 * p.grad)
+                        p.grad = None
+    assert len(gs.open(run.path).recording.steps) == 5
+
+
 def test_torch_has_its_own_back_afterwards(tmp_path):
     where = torch._functorch.eager_transforms
     before = where.grad_and_value_impl
