@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gainstage.diagnosis.progress import progress
-from gainstage.doctor.proof import MARGIN, Outcome, promising, proven, score
+from gainstage.doctor.proof import MARGIN, Outcome, as_good, promising, proven, score
 
 
 def ran(start, end, chance=np.nan, told=""):
@@ -63,6 +63,11 @@ def test_negative_losses_count_by_what_is_gained():
         ([0.86, 0.85], [0.7, 0.0], [0.06, 0.0], True),  # steady, where unchanged is erratic
         ([0.86, 0.85], [0.79, 0.0], [0.8, 0.0], False),  # so are both others, and reach as far
         ([0.50, 0.50], [0.47, 0.47], [0.0, 0.0], False),  # no difference to speak of
+        ([0.999, 0.998], [0.97, 0.96], [0.96, 0.97], True),  # a tenth of what is left
+        ([0.99, 0.985], [0.97, 0.96], [0.96, 0.97], False),  # half of it may be chance
+        ([1.0, 1.0], [1.0, 0.99995], [0.9, 0.9], False),  # nothing is left to anybody
+        ([0.999, 0.993], [0.97, 0.97], [0.97, 0.97], True),
+        ([0.9999, 0.99], [0.96, 0.95], [0.96, 0.0], False),  # the seeds differ by more decades
         ([0.9], [0.0], [0.0], False),  # one seed proves nothing
         ([], [], [], False),
     ],
@@ -78,6 +83,24 @@ def test_chance_alone_seldom_verifies_anything():
     assert wrong / trials < 1 / 15
 
 
+@pytest.mark.parametrize("spread", [0.5, 1.0, 2.0])
+def test_chance_alone_seldom_verifies_anything_that_is_nearly_learnt(spread):
+    """Losses whose decades scatter, in bits, from seed to seed."""
+    draw = np.random.default_rng(1)
+    trials = 2000
+    left = 0.02 * 2.0 ** draw.normal(0.0, spread, (trials, 3, 2))
+    wrong = sum(proven(*(1 - one).tolist()) for one in left)
+    assert wrong / trials < 0.02
+
+
 def test_one_seed_is_reason_enough_to_try_others_from_the_margin_on():
     assert promising(0.3 + 2 * MARGIN, 0.3)
     assert not promising(0.3 + MARGIN / 2, 0.3)
+    assert promising(0.999, 0.97)
+    assert not promising(0.99, 0.97)
+
+
+def test_a_diff_must_do_what_the_trials_did_where_little_was_left():
+    trials = [0.999, 0.998], [0.97, 0.96], [0.96, 0.97]
+    assert as_good(0.997, *trials)
+    assert not as_good(0.98, *trials)
