@@ -7,7 +7,7 @@ import torch
 w = torch.nn.Linear(8, 8, bias=False)
 optimizer = torch.optim.SGD(w.parameters(), lr=1e-4)
 for step in range(500):
-    target = torch.randn(8, 8) if {random} else 1 + 0.1 * torch.randn(8, 8)
+    target = torch.randn(8, 8) + (0 if {random} else 5 * torch.eye(8))
     loss = (w(torch.eye(8)) - target).square().mean()
     optimizer.zero_grad()
     loss.backward()
