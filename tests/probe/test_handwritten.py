@@ -356,3 +356,14 @@ def test_a_checkpoint_is_not_run_again_to_look(watching_everything):
             optimizer.step()
     assert len(calls) == 4
     assert seen.run("chance_loss") == pytest.approx([ENTROPY] * 2, rel=1e-5)
+
+
+def test_what_a_second_target_is_taken_from_is_no_prediction():
+    w, x = torch.randn(3, 2, requires_grad=True), torch.randn(8, 3)
+    written, prediction = Handwritten(), x @ w
+    first, second = torch.randn(8, 2), torch.randn(8, 2)
+    residual = prediction - first
+    written.saw(torch.sub, (prediction, first), {}, residual)
+    difference = residual - second
+    written.saw(torch.sub, (residual, second), {}, difference)
+    assert written.read((difference**2).mean()) is None

@@ -72,7 +72,7 @@ class Handwritten:
         if not lossparts.is_here(made) or made.grad_fn is None:
             return
         if function in lossparts.DIFFERENCES and not kwargs:
-            part = lossparts.difference(args, made)
+            part = None if self._is_residual(args) else lossparts.difference(args, made)
             if part is not None and self._may_be_an_answer(part.target):
                 return
         elif function in lossparts.PRODUCTS and not kwargs:
@@ -83,6 +83,11 @@ class Handwritten:
             part = lossparts.gathered(args, kwargs, made)
         if part is not None and part.node >= 0:
             self._parts.append(part)
+
+    def _is_residual(self, args: Sequence[Any]) -> bool:
+        """Whether a target was taken away before: a constant would have to meet both."""
+        known = {part.node for part in self._parts if part.operation == "Sub"}
+        return any(isinstance(a, Tensor) and node_number(a.grad_fn) in known for a in args)
 
     def _detached(self, args: Sequence[Any]) -> None:
         whole = args[0] if args else None
