@@ -76,12 +76,15 @@ class ByHand:
     def _note_replaced(self, loose: Sequence[Tensor]) -> None:
         """Layers made after the optimiser, which holds those that they have replaced."""
         labels = self._parameters.labels
-        inside = [one for one in loose if not labels.outside_modules([one])]
-        gone = [one for one in labels.outside_modules(self._steppers.idle()) if one.dim() > 1]
+        kinds = {
+            gone.shape[1:]
+            for gone in labels.outside_modules(self._steppers.idle())
+            if gone.dim() > 1
+        }
         names = [
             labels.of(one).name
-            for one in inside
-            if any(one.shape[1:] == other.shape[1:] for other in gone if one.dim() > 1)
+            for one in loose
+            if one.dim() > 1 and one.shape[1:] in kinds and not labels.outside_modules([one])
         ]
         if names:
             self._facts["replaced"] = names
